@@ -1,0 +1,45 @@
+/** Whether each thing is up, by name. */
+export type Health = Record<string, HealthStatus>;
+
+export interface HealthStatus {
+  status: 'up' | 'down';
+  /** How long it took to find out. */
+  latencyMs?: number;
+  /** Why it is down. */
+  error?: string;
+}
+
+/** What a check of health gives: records by name, or nothing while all is well. It rejects otherwise. */
+// biome-ignore lint/suspicious/noConfusingVoidType: an async function that returns nothing must fit
+export type HealthAnswer = Promise<Health | void>;
+
+interface Checked {
+  name: string;
+  health?(): HealthAnswer;
+}
+
+/**
+ * The health of all that can tell theirs. One that only resolves or rejects is told by its name and the time it
+ * took; of two records of one name, the worse stands. Never rejects.
+ */
+export async function healthOf(parts: readonly Checked[]): Promise<Health> {
+  const merged: Health = {};
+  for (const health of await Promise.all(parts.filter((part) => part.health).map(check))) {
+    for (const [name, status] of Object.entries(health)) {
+      if (merged[name]?.status !== 'down') merged[name] = status;
+    }
+  }
+  return merged;
+}
+
+async function check(part: Checked): Promise<Health> {
+  const asked = performance.now();
+  const latencyMs = () => Math.round((performance.now() - asked) * 1000) / 1000;
+  try {
+    const health = await part.health?.();
+    return health ?? { [part.name]: { status: 'up', latencyMs: latencyMs() } };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { [part.name]: { status: 'down', latencyMs: latencyMs(), error: message } };
+  }
+}

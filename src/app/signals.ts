@@ -1,0 +1,29 @@
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+/**
+ * Has SIGTERM and SIGINT call `stop`, once, and then end the process as they would have; further ones are ignored
+ * meanwhile. If others listen for the signal, the process is theirs to end. A `stop` that fails is a warning of the
+ * process and exit code 1. The function returned takes the listeners off again.
+ */
+export function stopOnSignals(stop: () => Promise<void>): () => void {
+  let stopping = false;
+  const unlisten = () => {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  };
+  const onSignal = async (signal: NodeJS.Signals) => {
+    if (stopping) return;
+    stopping = true;
+    try {
+      await stop();
+    } catch (error) {
+      process.exitCode = 1;
+      process.emitWarning(error instanceof Error ? error : String(error));
+      // A warning is printed a turn later.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    unlisten();
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  return unlisten;
+}

@@ -1,0 +1,50 @@
+import { expect, test } from '@jest/globals';
+import { healthOf } from '../../src/app/health.js';
+
+test('one that resolves is up and one that rejects is down, by its name, with the time it took', async () => {
+  const health = await healthOf([
+    { name: 'a', async health() {} },
+    { name: 'b', health: () => Promise.reject(new Error('gone')) },
+    { name: 'silent' },
+  ]);
+  expect(health).toEqual({
+    a: { status: 'up', latencyMs: expect.any(Number) },
+    b: { status: 'down', latencyMs: expect.any(Number), error: 'gone' },
+  });
+});
+
+test('a health that throws at once is down', async () => {
+  const health = () => {
+    throw 'text';
+  };
+  expect((await healthOf([{ name: 'a', health }])).a).toMatchObject({ status: 'down', error: 'text' });
+});
+
+test('records are merged, and of two of one name the worse stands', async () => {
+  const up = { status: 'up' as const };
+  const down = { status: 'down' as const, error: 'x' };
+  const health = await healthOf([
+    { name: 'a', health: async () => ({ one: up, two: down, three: up }) },
+    { name: 'b', health: async () => ({ one: down, two: up }) },
+  ]);
+  expect(health).toEqual({ one: down, two: down, three: up });
+});
+
+test('all are asked at once', async () => {
+  const asked: string[] = [];
+  let answer = () => {};
+  const gate = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const part = (name: string) => ({
+    name,
+    health: () => {
+      asked.push(name);
+      return gate;
+    },
+  });
+  const health = healthOf([part('a'), part('b')]);
+  expect(asked).toEqual(['a', 'b']);
+  answer();
+  await health;
+});

@@ -1,0 +1,17 @@
+import { expect, test } from '@jest/globals';
+import { show } from '../../src/app/show.js';
+
+test.each([
+  ['a\nb', '"a\\nb"'],
+  ['x'.repeat(101), `"${'x'.repeat(100)}…"`],
+  [() => {}, 'a function'],
+  [new Date(), 'a date'],
+  [[1], 'an array'],
+  [{ a: 1 }, 'a table'],
+  [Object.create(null), 'a table'],
+  [null, 'null'],
+  [1n, '1'],
+  [Symbol('s'), 'Symbol(s)'],
+])('any value can be shown on one short line', (value, shown) => {
+  expect(show(value)).toBe(shown);
+});
