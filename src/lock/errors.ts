@@ -1,0 +1,150 @@
+/** Every code an error of this library carries, by class. */
+export const LOCK_ERROR_CODES = {
+  LockNotObtainedError: 'LOCK_NOT_OBTAINED',
+  LockTimeoutError: 'LOCK_TIMEOUT',
+  LockNotHeldError: 'LOCK_NOT_HELD',
+  LockLostError: 'LOCK_LOST',
+  LockDeadlockError: 'LOCK_DEADLOCK',
+  LockBackendError: 'LOCK_BACKEND',
+  LockConfigError: 'LOCK_CONFIG',
+  LockUsageError: 'LOCK_USAGE',
+  LockClosedError: 'LOCK_CLOSED',
+} as const;
+
+export type LockErrorCode = (typeof LOCK_ERROR_CODES)[keyof typeof LOCK_ERROR_CODES];
+
+interface Details {
+  key?: unknown;
+  cause?: unknown;
+}
+
+/** What every error of the lock library is. Branch on `code` or on the class; messages may change. */
+export abstract class LockError extends Error {
+  abstract readonly code: LockErrorCode;
+  /** The key it is about, as the caller named it. */
+  readonly key?: unknown;
+
+  constructor(message: string, { key, cause }: Details = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    if (key !== undefined) this.key = key;
+  }
+}
+
+/** Somebody else holds the key. Contention only: an outage is a {@link LockBackendError}. */
+export class LockNotObtainedError extends LockError {
+  readonly code: 'LOCK_NOT_OBTAINED' | 'LOCK_TIMEOUT' = LOCK_ERROR_CODES.LockNotObtainedError;
+
+  constructor(key: unknown, why: string) {
+    super(`lock: not obtained: ${showKey(key)} ${why}`, { key });
+  }
+}
+
+/** The `wait` ran out while somebody else held the key. */
+export class LockTimeoutError extends LockNotObtainedError {
+  override readonly code = LOCK_ERROR_CODES.LockTimeoutError;
+
+  constructor(key: unknown, wait: number) {
+    super(key, wait === 0 ? 'is held, and wait is 0' : `within ${wait} ms`);
+  }
+}
+
+/** Something was to be unlocked that is not locked. */
+export class LockNotHeldError extends LockError {
+  readonly code = LOCK_ERROR_CODES.LockNotHeldError;
+
+  constructor(key: unknown) {
+    super(`lock: not held: ${showKey(key)}`, { key });
+  }
+}
+
+/**
+ * Why a lease ended before its holder released it: its time ran out (`expired`), the backend says that it is
+ * not ours (`stolen`), the backend did not answer in time to renew it (`backend`), `maxHold` was reached
+ * (`maxHold`), or the registry was closed (`closed`).
+ */
+export type LossReason = 'expired' | 'stolen' | 'backend' | 'maxHold' | 'closed';
+
+const LOSSES: Record<LossReason, string> = {
+  expired: 'its time ran out',
+  stolen: 'the backend says it is no longer ours',
+  backend: 'the backend did not answer in time to renew it',
+  maxHold: 'it was held for maxHold',
+  closed: 'the locks were closed',
+};
+
+/** The lease ended before its holder released it: exclusion is no longer kept. */
+export class LockLostError extends LockError {
+  readonly code = LOCK_ERROR_CODES.LockLostError;
+
+  constructor(
+    key: unknown,
+    readonly reason: LossReason,
+    cause?: unknown,
+  ) {
+    super(`lock: lost: ${showKey(key)}: ${LOSSES[reason]}`, { key, cause });
+  }
+}
+
+/** The caller waits for what it holds itself. */
+export class LockDeadlockError extends LockError {
+  readonly code = LOCK_ERROR_CODES.LockDeadlockError;
+
+  constructor(key: unknown, takenAt: string) {
+    super(`lock: deadlock: ${showKey(key)} is already held here, taken\n${takenAt}`, { key });
+  }
+}
+
+/** The backend failed or did not answer. Never contention. */
+export class LockBackendError extends LockError {
+  readonly code = LOCK_ERROR_CODES.LockBackendError;
+
+  constructor(what: string, details: Details = {}) {
+    super(`lock: backend: ${what}`, details);
+  }
+}
+
+/** The configuration, or the wiring of drivers, lockers and providers, is wrong. */
+export class LockConfigError extends LockError {
+  readonly code = LOCK_ERROR_CODES.LockConfigError;
+
+  constructor(message: string, details: Details = {}) {
+    super(`lock: config: ${message}`, details);
+  }
+}
+
+/** An argument is wrong. Nothing was locked. */
+export class LockUsageError extends LockError {
+  readonly code = LOCK_ERROR_CODES.LockUsageError;
+
+  constructor(
+    readonly option: string,
+    readonly value: unknown,
+    expected: string,
+    details: Details = {},
+  ) {
+    super(`lock: usage: expected \`${option}\` to be ${expected}, got ${show(value)}`, details);
+  }
+}
+
+/** The locks are closed, or closing: no new ones are given. */
+export class LockClosedError extends LockError {
+  readonly code = LOCK_ERROR_CODES.LockClosedError;
+
+  constructor(key?: unknown) {
+    super(key === undefined ? 'lock: closed' : `lock: closed: ${showKey(key)}`, { key });
+  }
+}
+
+function showKey(key: unknown): string {
+  return Array.isArray(key) ? key.map(show).join(', ') : show(key);
+}
+
+/** A value as it may stand in a message: short, and never failing. */
+export function show(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value);
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}

@@ -1,0 +1,191 @@
+import { checkSignal } from './abort.js';
+import { type Clock, sleep, systemClock } from './clock.js';
+import { parseDuration, parseWait, type Wait } from './duration.js';
+import { LockNotHeldError, LockTimeoutError } from './errors.js';
+import { checkFn, checkObject } from './options.js';
+import { checkRetry, type RetryStrategy } from './retry.js';
+import { Waiter, WaitQueue } from './wait-queue.js';
+
+export interface WaitOptions {
+  /** How long to wait: ms, text such as `'5s'`, or `'forever'` (the default). 0 tries once. */
+  wait?: Wait | undefined;
+  /** Ends the waiting: rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+const ENTERED = Promise.resolve();
+
+/**
+ * A read/write mutex for every key, inside one process. Any Map key will do: `123` and `'123'` are two keys.
+ *
+ * First come, first served. Readers that stand together at the head enter together; a waiting writer keeps later
+ * readers out. Who times out or aborts leaves the line at once. A key takes memory while it is held or awaited, and
+ * no longer. There is no owner and no expiry: whoever calls `unlock` unlocks.
+ */
+export class KeyedMutex<K = unknown> {
+  readonly #queues = new Map<K, WaitQueue>();
+  readonly #clock: Clock;
+
+  constructor(options: { clock?: Clock } = {}) {
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /**
+   * Waits for the key and takes it.
+   * @throws LockTimeoutError when `wait` runs out, the signal's reason when it aborts, LockUsageError.
+   */
+  lock(key: K, options?: WaitOptions): Promise<void> {
+    return this.#lock(key, true, options);
+  }
+
+  /** Takes the key now, or not. */
+  tryLock(key: K): boolean {
+    return this.#tryLock(key, true);
+  }
+
+  /** Tries as `retry` says; false when that ends. It stands in no line: {@link lock} is fair, this is not. */
+  async tryLockWithRetry(key: K, retry: RetryStrategy): Promise<boolean> {
+    checkRetry('retry', retry);
+    for (const delay of retry) {
+      const ms = parseDuration('retry', delay);
+      if (ms > 0) await sleep(ms, this.#clock);
+      if (this.tryLock(key)) return true;
+    }
+    return false;
+  }
+
+  /** @throws LockNotHeldError when no writer holds the key. */
+  unlock(key: K): void {
+    const queue = this.#queues.get(key);
+    if (!queue?.writer) throw new LockNotHeldError(key);
+    queue.writer = false;
+    this.#leave(key, queue);
+  }
+
+  /** Runs `fn` while holding the key; frees it whatever `fn` does. */
+  lockFunc<T>(key: K, fn: () => T | Promise<T>, options?: WaitOptions): Promise<T> {
+    return this.#run(key, true, fn, options);
+  }
+
+  /** True when `fn` ran: the key was free. */
+  tryLockFunc(key: K, fn: () => unknown): Promise<boolean> {
+    return this.#tryRun(key, true, fn);
+  }
+
+  /** As {@link lock}, shared with other readers. */
+  rLock(key: K, options?: WaitOptions): Promise<void> {
+    return this.#lock(key, false, options);
+  }
+
+  /** As {@link tryLock}, shared with other readers; false also while a writer waits. */
+  tryRLock(key: K): boolean {
+    return this.#tryLock(key, false);
+  }
+
+  /** @throws LockNotHeldError when no reader holds the key. */
+  rUnlock(key: K): void {
+    const queue = this.#queues.get(key);
+    if (!queue?.readers) throw new LockNotHeldError(key);
+    queue.readers--;
+    this.#leave(key, queue);
+  }
+
+  /** As {@link lockFunc}, shared with other readers. */
+  rLockFunc<T>(key: K, fn: () => T | Promise<T>, options?: WaitOptions): Promise<T> {
+    return this.#run(key, false, fn, options);
+  }
+
+  /** As {@link tryLockFunc}, shared with other readers. */
+  tryRLockFunc(key: K, fn: () => unknown): Promise<boolean> {
+    return this.#tryRun(key, false, fn);
+  }
+
+  /** False while the key is held or awaited. Never needed: idle keys take no memory. */
+  remove(key: K): boolean {
+    return !this.#queues.has(key);
+  }
+
+  /** Drops idle state, of which there is none. Never frees a held key. */
+  clear(): void {}
+
+  /** Whether anyone holds the key, reader or writer. */
+  isLocked(key: K): boolean {
+    return this.#queues.has(key);
+  }
+
+  /** How many wait for the key. */
+  waiting(key: K): number {
+    return this.#queues.get(key)?.length ?? 0;
+  }
+
+  /** How many keys are held or awaited. */
+  get size(): number {
+    return this.#queues.size;
+  }
+
+  #tryLock(key: K, write: boolean): boolean {
+    let queue = this.#queues.get(key);
+    if (queue) return queue.tryEnter(write);
+    queue = new WaitQueue();
+    queue.tryEnter(write);
+    this.#queues.set(key, queue);
+    return true;
+  }
+
+  #lock(key: K, write: boolean, options: WaitOptions | undefined): Promise<void> {
+    if (options === undefined) {
+      return this.#tryLock(key, write) ? ENTERED : this.#wait(key, write, Infinity, undefined);
+    }
+    try {
+      checkObject('options', options);
+      const { wait = 'forever', signal } = options;
+      const ms = parseWait('wait', wait);
+      checkSignal(signal);
+      signal?.throwIfAborted();
+      if (this.#tryLock(key, write)) return ENTERED;
+      if (ms === 0) throw new LockTimeoutError(key, 0);
+      return this.#wait(key, write, ms, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #wait(key: K, write: boolean, wait: number, signal: AbortSignal | undefined): Promise<void> {
+    const queue = this.#queues.get(key)!;
+    return new Promise((resolve, reject) => {
+      const waiter = new Waiter(write, resolve, reject);
+      queue.push(waiter);
+      if (wait < Infinity || signal) queue.limit(waiter, key, wait, signal, this.#clock);
+    });
+  }
+
+  #leave(key: K, queue: WaitQueue): void {
+    queue.admit();
+    if (queue.idle) this.#queues.delete(key);
+  }
+
+  async #run<T>(key: K, write: boolean, fn: () => T | Promise<T>, options?: WaitOptions): Promise<T> {
+    checkFn(fn);
+    await this.#lock(key, write, options);
+    return this.#finish(key, write, fn);
+  }
+
+  async #tryRun(key: K, write: boolean, fn: () => unknown): Promise<boolean> {
+    checkFn(fn);
+    if (!this.#tryLock(key, write)) return false;
+    await this.#finish(key, write, fn);
+    return true;
+  }
+
+  async #finish<T>(key: K, write: boolean, fn: () => T | Promise<T>): Promise<T> {
+    try {
+      return await fn();
+    } finally {
+      if (write) this.unlock(key);
+      else this.rUnlock(key);
+    }
+  }
+}
+
+/** The module's own mutex: one set of keys for the whole process. */
+export const mutex: KeyedMutex = new KeyedMutex();

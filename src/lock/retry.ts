@@ -1,0 +1,101 @@
+import { type Duration, parseDuration } from './duration.js';
+import { LockUsageError } from './errors.js';
+
+/**
+ * When to try: the delay in ms before each try, the first included (normally 0). It ends when trying ends; an empty
+ * one never tries. It must begin anew each time it is iterated, so that one options object can be used many times:
+ * an array such as `[0, 10, 20, 50]` will do, a generator object will not.
+ */
+export type RetryStrategy = Iterable<number>;
+
+export interface BackoffOptions {
+  /** How many tries in all; 0 never tries. Default 200. */
+  maxRetry?: number;
+  /** The first delay. Default 10 ns (`0.00001`). */
+  baseDelay?: Duration;
+  /** No delay is longer, jitter aside. Default 100 ms. */
+  maxDelay?: Duration;
+  /** Each delay is this many times the one before; at least 1. Default 1.1. */
+  factor?: number;
+  /** A delay is this much longer or shorter, at random: 0 to 1. Default 0.2. */
+  jitter?: number;
+}
+
+/** Strategies are values without state: one may serve any number of callers at once. */
+export const retry = {
+  /** One try. */
+  none: (): RetryStrategy => [0],
+
+  /** A try each `delay`, for ever. */
+  linear(delay: Duration): RetryStrategy {
+    const ms = parseDuration('delay', delay);
+    return strategy(function* () {
+      yield 0;
+      for (;;) yield ms;
+    });
+  },
+
+  /** Delays of 4, 8, 16, 32 … ms, none under `min` or over `max`, for ever. As in bsm/redislock. */
+  exponential(min: Duration, max: Duration): RetryStrategy {
+    const least = parseDuration('min', min);
+    const most = parseDuration('max', max);
+    if (most < least) throw new LockUsageError('max', max, `at least \`min\` (${least} ms)`);
+    return strategy(function* () {
+      yield 0;
+      for (let ms = 4; ; ms = Math.min(ms * 2, most)) yield Math.min(Math.max(ms, least), most);
+    });
+  },
+
+  /** `inner`, but at most `retries` tries after the first. */
+  limit(inner: RetryStrategy, retries: number): RetryStrategy {
+    checkRetry('strategy', inner);
+    checkNumber('retries', retries, 0, Number.MAX_SAFE_INTEGER, true);
+    return strategy(function* () {
+      let left = retries + 1;
+      for (const delay of inner) {
+        if (left-- === 0) return;
+        yield delay;
+      }
+    });
+  },
+
+  /** Growing delays with jitter. The defaults, about 4 s in all, are mapmutex's. */
+  backoff(options: BackoffOptions = {}): RetryStrategy {
+    const { maxRetry = 200, baseDelay = 0.00001, maxDelay = 100, factor = 1.1, jitter = 0.2 } = options;
+    checkNumber('maxRetry', maxRetry, 0, Number.MAX_SAFE_INTEGER, true);
+    const base = parseDuration('baseDelay', baseDelay);
+    const most = parseDuration('maxDelay', maxDelay);
+    checkNumber('factor', factor, 1, Number.MAX_VALUE);
+    checkNumber('jitter', jitter, 0, 1);
+    return strategy(function* () {
+      for (let tries = 0; tries < maxRetry; tries++) {
+        // Not Infinity * 0.
+        const delay = base && Math.min(base * factor ** (tries - 1), most);
+        yield tries === 0 ? 0 : delay * (1 + jitter * (2 * Math.random() - 1));
+      }
+    });
+  },
+};
+
+/** @throws LockUsageError for what is no {@link RetryStrategy}, a one-shot iterator among them. */
+export function checkRetry(option: string, value: unknown): asserts value is RetryStrategy {
+  const iterable = value as Iterable<number> | null | undefined;
+  const fresh =
+    typeof value === 'object' &&
+    typeof iterable?.[Symbol.iterator] === 'function' &&
+    (iterable[Symbol.iterator]() as unknown) !== value;
+  if (!fresh)
+    throw new LockUsageError(option, value, 'a retry strategy: see `retry`, or an array of delays in ms');
+}
+
+function strategy(delays: () => Iterator<number>): RetryStrategy {
+  return { [Symbol.iterator]: delays };
+}
+
+function checkNumber(option: string, value: unknown, least: number, most: number, whole = false): void {
+  const ok =
+    typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value));
+  if (ok) return;
+  const range = most >= Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  throw new LockUsageError(option, value, `a ${whole ? 'whole ' : ''}number ${range}`);
+}
