@@ -1,0 +1,55 @@
+import { LockConfigError } from '../../lock/errors.js';
+
+interface Host {
+  host: string;
+  port: number;
+}
+
+/** Where Redis is, in the words of ioredis. */
+export type Address =
+  | { kind: 'url'; url: string }
+  | {
+      kind: 'sentinel';
+      options: { sentinels: Host[]; name: string; username?: string; password?: string; db?: number };
+    }
+  | { kind: 'cluster'; nodes: Host[]; options: { username?: string; password?: string } };
+
+const EXPECTED =
+  'redis://host:port, rediss://host:port, redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port';
+
+/**
+ * Reads a URL: `redis://`, `rediss://`, `unix://`, `redis+sentinel://h1:26379,h2:26379/name[/db]`, or
+ * `redis+cluster://h1:7000,h2:7000`, each with `user:password@` before the hosts if need be.
+ * @throws LockConfigError, which does not show the URL: a password may stand in it.
+ */
+export function parseAddress(url: string): Address {
+  const match =
+    /^(redis|rediss|unix|redis\+sentinel|redis\+cluster):\/\/(?:([^@]*)@)?([^/?]*)(?:\/([^?]*))?/.exec(url);
+  if (!match) throw new LockConfigError(`expected the Redis URL to be ${EXPECTED}`);
+  const [, scheme, userinfo, authority = '', path = ''] = match;
+  if (scheme === 'redis' || scheme === 'rediss' || scheme === 'unix') return { kind: 'url', url };
+  const login = parseLogin(userinfo);
+  if (scheme === 'redis+cluster')
+    return { kind: 'cluster', nodes: parseHosts(authority, 6379), options: login };
+  const [name, db] = path.split('/');
+  if (!name) throw new LockConfigError(`expected the Redis URL to name the primary: ${EXPECTED}`);
+  const sentinels = parseHosts(authority, 26379);
+  return { kind: 'sentinel', options: { sentinels, name, ...login, ...(db && { db: Number(db) }) } };
+}
+
+function parseLogin(userinfo: string | undefined): { username?: string; password?: string } {
+  if (!userinfo) return {};
+  const [username, ...rest] = userinfo.split(':');
+  const password = decodeURIComponent(rest.join(':'));
+  return { ...(username && { username: decodeURIComponent(username) }), ...(password && { password }) };
+}
+
+function parseHosts(authority: string, defaultPort: number): Host[] {
+  const hosts = authority.split(',').map((text) => {
+    const [, host, port] = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(text) ?? [];
+    return { host: host?.replace(/^\[|\]$/g, '') ?? '', port: Number(port ?? defaultPort) };
+  });
+  if (hosts.some(({ host }) => host === ''))
+    throw new LockConfigError(`expected the Redis URL to be ${EXPECTED}`);
+  return hosts;
+}

@@ -1,0 +1,109 @@
+import type { Cluster, Redis } from 'ioredis';
+import { LockBackendError, LockConfigError, LockUsageError } from '../../lock/errors.js';
+import { parseAddress } from './address.js';
+
+/** An ioredis client of ours. */
+export type Client = Redis | Cluster;
+
+/** What is asked of a client that is lent to us: it is duplicated, and otherwise left alone. */
+export interface LentClient {
+  readonly options: object;
+  readonly status: string;
+  duplicate(...args: never[]): unknown;
+}
+
+/** Where Redis is: a URL, or the options of ioredis. */
+export interface RedisOptions {
+  /** `redis://`, `rediss://`, `redis+sentinel://h1,h2/name` or `redis+cluster://h1,h2`. Default `redis://127.0.0.1:6379`. */
+  url?: string | undefined;
+  [option: string]: unknown;
+}
+
+/** The connections of one driver. */
+export interface Dialled {
+  readonly client: Client;
+  readonly cluster: boolean;
+  /** A second connection for messages, where one cannot do both: a server without RESP3. */
+  readonly subscriber?: Client;
+}
+
+// Ours are never shared with anyone, fail at once when the server is away, and are told when it is silent.
+const CONNECTION = {
+  lazyConnect: true,
+  keyPrefix: '',
+  connectionName: 'latchkey',
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  connectTimeout: 2_000,
+  socketTimeout: 2_000,
+  maxRetriesPerRequest: null,
+  // ioredis arms a timer of this length even for a socket that is gone, and the process would live that long.
+  disconnectTimeout: 0,
+  retryStrategy: (times: number) => Math.min(25 * 2 ** Math.min(times, 6), 1_000) * (0.5 + Math.random() / 2),
+  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+};
+
+export const DEFAULT_URL = 'redis://127.0.0.1:6379';
+
+/** Makes the connections; none is open yet. @throws LockConfigError, LockUsageError */
+export async function dial(redis: LentClient | RedisOptions): Promise<Dialled> {
+  const { Redis, Cluster } = await importIoredis();
+  if (isClient(redis)) {
+    if (!('isCluster' in redis && redis.isCluster))
+      return withSubscriber((redis as Redis).duplicate(CONNECTION));
+    const redisOptions = { ...(redis as Cluster).options.redisOptions, ...CONNECTION };
+    return { client: (redis as Cluster).duplicate([], clusterOptions(redisOptions)), cluster: true };
+  }
+  if (typeof redis !== 'object' || redis === null) {
+    throw new LockUsageError('redis', redis, 'an ioredis client, or its options, or { url }');
+  }
+  const { url, ...options } = redis;
+  if (url !== undefined && typeof url !== 'string') throw new LockUsageError('redis.url', url, 'a URL');
+  const address = url === undefined && hasAddress(options) ? undefined : parseAddress(url ?? DEFAULT_URL);
+  const all = { ...options, ...CONNECTION };
+  if (address?.kind === 'cluster') {
+    const client = new Cluster(address.nodes, clusterOptions({ ...address.options, ...all }));
+    return { client, cluster: true };
+  }
+  if (address?.kind === 'sentinel') return withSubscriber(new Redis({ ...address.options, ...all }));
+  return withSubscriber(address ? new Redis(address.url, all) : new Redis(all));
+}
+
+/** Where a client connects to, without its password. */
+export function describe(client: Client): string {
+  if (client.isCluster) return 'cluster';
+  const { host, port, path, sentinels, name } = (client as Redis).options;
+  const hosts = (sentinels ?? []).map((sentinel) => `${sentinel.host}:${sentinel.port}`);
+  return hosts.length > 0 ? `${name} by sentinels ${hosts.join(', ')}` : (path ?? `${host}:${port}`);
+}
+
+function withSubscriber(client: Redis): Dialled {
+  return { client, cluster: false, ...(client.options.protocol === 2 && { subscriber: client.duplicate() }) };
+}
+
+function clusterOptions(redisOptions: object) {
+  const { lazyConnect, enableOfflineQueue } = CONNECTION;
+  return { lazyConnect, enableOfflineQueue, redisOptions, clusterRetryStrategy: CONNECTION.retryStrategy };
+}
+
+function isClient(redis: LentClient | RedisOptions): redis is LentClient {
+  return typeof redis?.duplicate === 'function';
+}
+
+const hasAddress = (options: RedisOptions) =>
+  ['host', 'port', 'path', 'sentinels'].some((name) => name in options);
+
+// A user of memory alone never loads it, and need not have it.
+async function importIoredis() {
+  try {
+    return await import('ioredis');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') {
+      throw new LockBackendError('ioredis could not be loaded', { cause: error });
+    }
+    throw new LockConfigError('the driver "redis" needs the package ioredis: npm install ioredis', {
+      cause: error,
+    });
+  }
+}

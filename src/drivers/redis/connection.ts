@@ -1,0 +1,162 @@
+import type { Clock } from '../../lock/clock.js';
+import { LockBackendError } from '../../lock/errors.js';
+import { type Client, type Dialled, describe } from './client.js';
+import type { Script } from './scripts.js';
+import { checkServer } from './server-check.js';
+
+/** The answer to a script, and `clock.now()` from before the server ran it. */
+export interface Answer {
+  readonly reply: unknown;
+  readonly sentAt: number;
+}
+
+export interface ConnectionEvents {
+  /** Connected, for the first time or again: messages may have been missed. */
+  ready(): void;
+  message(text: string): void;
+}
+
+// How long a server may be silent while it owes an answer, or be away before a newcomer is told.
+export const PATIENCE = 2_000;
+
+/**
+ * Our connection to Redis: scripts out, messages of one inbox in. It reconnects by itself for as long as it is open;
+ * nothing is queued meanwhile, so no command waits longer than the server is silent.
+ */
+export class Connection {
+  readonly #clock: Clock;
+  readonly #client: Client;
+  readonly #subscriber: Client;
+  readonly #inbox: string;
+  readonly #dialled: Dialled;
+  readonly #address: string;
+  readonly #events: ConnectionEvents;
+  readonly #becomingReady = new Set<() => void>();
+  #ready = false;
+  #closed = false;
+  #fault: Error | undefined;
+  #answeredAt = -Infinity;
+
+  constructor(clock: Clock, dialled: Dialled, inbox: string, events: ConnectionEvents) {
+    this.#clock = clock;
+    this.#dialled = dialled;
+    this.#client = dialled.client;
+    this.#subscriber = dialled.subscriber ?? dialled.client;
+    this.#inbox = inbox;
+    this.#events = events;
+    this.#address = describe(dialled.client);
+    this.#subscriber.on('message', (_channel: string, text: string) => events.message(text));
+    for (const client of new Set([this.#client, this.#subscriber])) {
+      client.on('error', (error: Error) => {
+        this.#fault = error;
+      });
+      client.on('ready', () => void this.#prepare());
+      client.on('close', () => {
+        this.#ready = false;
+        this.#answeredAt = -Infinity;
+      });
+      client.connect().catch(() => {});
+    }
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Whether messages reach no further than the server that counts who received them. */
+  get counted(): boolean {
+    return !this.#dialled.cluster;
+  }
+
+  /**
+   * `clock.now()` of before the server did what a message that came just now tells of: the sending of the last
+   * command answered before it, for one connection is one ordered stream. -Infinity where that cannot be said.
+   */
+  get messageSentAt(): number {
+    return this.#dialled.cluster || this.#dialled.subscriber ? -Infinity : this.#answeredAt;
+  }
+
+  /** @throws LockBackendError, at once when not connected. */
+  async run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<Answer> {
+    if (!this.#ready) throw this.error();
+    let sentAt = this.#clock.now();
+    try {
+      let reply: unknown;
+      try {
+        reply = await this.#client.evalsha(script.sha, keys.length, ...keys, ...args);
+      } catch (error) {
+        if (!String((error as Error)?.message).startsWith('NOSCRIPT')) throw error;
+        sentAt = this.#clock.now();
+        reply = await this.#client.eval(script.lua, keys.length, ...keys, ...args);
+      }
+      if (this.#ready) this.#answeredAt = Math.max(this.#answeredAt, sentAt);
+      return { reply, sentAt };
+    } catch (error) {
+      throw this.error(error as Error);
+    }
+  }
+
+  /** Resolves when connected; rejects when it is not after `ms`. @throws LockBackendError */
+  whenReady(ms = PATIENCE): Promise<void> {
+    if (this.#ready) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const ready = () => {
+        timer.cancel();
+        this.#becomingReady.delete(ready);
+        if (this.#ready) resolve();
+        else reject(this.error());
+      };
+      const timer = this.#clock.after(ms, ready);
+      this.#becomingReady.add(ready);
+    });
+  }
+
+  async ping(): Promise<void> {
+    await this.whenReady();
+    await this.#client.ping().catch((error: Error) => {
+      throw this.error(error);
+    });
+  }
+
+  /** What went wrong, without the command: its arguments hold a token. */
+  error(cause: Error | undefined = this.#fault): LockBackendError {
+    const why = cause ? plain(cause) : new Error('not connected yet');
+    return new LockBackendError(`Redis at ${this.#address}: ${why.message}`, { cause: why });
+  }
+
+  /** Disconnects, whatever is on its way. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ready = false;
+    this.#fault = new Error('closed');
+    for (const client of new Set([this.#client, this.#subscriber])) client.disconnect();
+    for (const ready of this.#becomingReady) ready();
+  }
+
+  async #prepare(): Promise<void> {
+    if ([this.#client, this.#subscriber].some((client) => client.status !== 'ready')) return;
+    try {
+      const [info] = await Promise.all([
+        this.#dialled.cluster ? '' : this.#client.info().catch(() => ''),
+        this.#subscriber.subscribe(this.#inbox),
+      ]);
+      checkServer(String(info), this.#address);
+    } catch (error) {
+      this.#fault = error as Error;
+      return;
+    }
+    if (this.#closed || this.#client.status !== 'ready') return;
+    this.#ready = true;
+    this.#fault = undefined;
+    for (const ready of [...this.#becomingReady]) ready();
+    this.#events.ready();
+  }
+}
+
+// ioredis hangs the command and its arguments on its errors.
+function plain(error: Error): Error {
+  const { message, code } = error as NodeJS.ErrnoException;
+  const inner = (error as AggregateError).errors?.[0] as Error | undefined;
+  return Object.assign(new Error(message || inner?.message || code || String(error)), code && { code });
+}

@@ -1,0 +1,143 @@
+import type { Clock } from '../../lock/clock.js';
+import { Deadline, Deadlines } from '../../lock/deadlines.js';
+import type { AcquireRequest } from '../../lock/driver.js';
+import { LockTimeoutError } from '../../lock/errors.js';
+import { KeyedMutex } from '../../lock/keyed-mutex.js';
+import type { Hold } from './hold.js';
+
+// A hold is handed on inside the process for so long, then other processes have their turn.
+const TURN_MS = 20;
+
+/** A hold, and what this process does with it. */
+interface Place {
+  readonly hold: Hold;
+  /** Whether the hold keeps its key's line shut: not for one that was tried for, past the line. */
+  readonly inLine: boolean;
+  readonly since: number;
+  readonly expiry: Deadline;
+  extending: number;
+}
+
+/**
+ * Who in this process waits for a key, and what it holds. Those who wait stand in one line a key, so that Redis sees
+ * one of them; a hold with somebody behind it is handed on without asking Redis, for a while.
+ */
+export class Line {
+  readonly #clock: Clock;
+  readonly #giveBack: (hold: Hold) => void;
+  readonly #mutex: KeyedMutex<string>;
+  readonly #expiries: Deadlines;
+  readonly #places = new Map<string, Place>();
+  /** By key: holds on their way from one holder to the next. */
+  readonly #handed = new Map<string, Place>();
+
+  /** `giveBack` is called for a hold that was handed on to somebody whom it does not suit. */
+  constructor(clock: Clock, giveBack: (hold: Hold) => void) {
+    this.#clock = clock;
+    this.#giveBack = giveBack;
+    this.#mutex = new KeyedMutex({ clock });
+    this.#expiries = new Deadlines(clock);
+  }
+
+  /** Waits for the head of the line: true there, false when the wait is over. Or a hold comes from who was there. */
+  async enter({ key, mode, wait, signal, ttl, ...rest }: AcquireRequest): Promise<Hold | boolean> {
+    const request = { key, mode, wait, signal, ttl, ...rest };
+    try {
+      const options = { wait: wait === Infinity ? 'forever' : wait, signal };
+      await (mode === 'write' ? this.#mutex.lock(key, options) : this.#mutex.rLock(key, options));
+    } catch (error) {
+      if (error instanceof LockTimeoutError) return false;
+      throw error;
+    }
+    const place = this.#handed.get(key);
+    if (!place) return true;
+    this.#handed.delete(key);
+    if (mode === 'write' && place.hold.validUntil - this.#clock.now() >= ttl * 0.9) {
+      place.hold.request = request;
+      this.#places.set(request.token, place);
+      return place.hold;
+    }
+    this.#forget(place);
+    this.#giveBack(place.hold);
+    return true;
+  }
+
+  /** Leaves the head of the line without a hold. */
+  leave({ key, mode }: AcquireRequest): void {
+    if (mode === 'write') this.#mutex.unlock(key);
+    else this.#mutex.rUnlock(key);
+  }
+
+  /** Keeps a hold that Redis gave until it is dropped or its time is up. */
+  keep(hold: Hold, inLine: boolean): void {
+    const expiry = new Deadline(() => this.drop(hold));
+    this.#places.set(hold.token, { hold, inLine, since: this.#clock.now(), expiry, extending: 0 });
+    this.#expiries.set(expiry, hold.validUntil);
+  }
+
+  /** The hold that now serves the request with this token. */
+  find(token: string): Hold | undefined {
+    const hold = this.#places.get(token)?.hold;
+    return hold?.request.token === token ? hold : undefined;
+  }
+
+  /** The hold that Redis knows by this token. */
+  findRemote(token: string): Hold | undefined {
+    const hold = this.#places.get(token)?.hold;
+    return hold?.token === token ? hold : undefined;
+  }
+
+  /** Hands the hold on to the next in line here, if there is one and it is not the turn of other processes. */
+  handOn(hold: Hold): boolean {
+    const place = this.#places.get(hold.token)!;
+    const { key, mode, token } = hold.request;
+    const now = this.#clock.now();
+    const may = place.inLine && mode === 'write' && place.extending === 0 && hold.fence < hold.lastFence;
+    if (!may || now - place.since >= TURN_MS || now >= hold.validUntil || this.#mutex.waiting(key) === 0)
+      return false;
+    if (token !== hold.token) this.#places.delete(token);
+    hold.fence++;
+    hold.request = { ...hold.request, token: '' };
+    this.#handed.set(key, place);
+    this.#mutex.unlock(key);
+    return true;
+  }
+
+  /** Ends a hold here, and lets the next in line go to Redis. */
+  drop(hold: Hold): void {
+    const place = this.#places.get(hold.token);
+    if (place?.hold !== hold) return;
+    this.#forget(place);
+    if (this.#handed.get(hold.request.key) === place) this.#handed.delete(hold.request.key);
+    else if (place.inLine) this.leave(hold.request);
+  }
+
+  prolong(hold: Hold, validUntil: number): void {
+    const place = this.#places.get(hold.token);
+    if (place?.hold !== hold) return;
+    hold.validUntil = validUntil;
+    this.#expiries.set(place.expiry, validUntil);
+  }
+
+  /** While its time is being changed, a hold is not handed on: how much the next one gets would be unknown. */
+  async extending<T>(holds: readonly Hold[], fn: () => Promise<T>): Promise<T> {
+    const places = holds.map((hold) => this.#places.get(hold.token)!);
+    for (const place of places) place.extending++;
+    try {
+      return await fn();
+    } finally {
+      for (const place of places) place.extending--;
+    }
+  }
+
+  /** How many here wait for the key, beside the one whom Redis sees. */
+  waiting(key: string): number {
+    return this.#mutex.waiting(key);
+  }
+
+  #forget({ hold, expiry }: Place): void {
+    this.#expiries.clear(expiry);
+    this.#places.delete(hold.token);
+    this.#places.delete(hold.request.token);
+  }
+}

@@ -1,0 +1,86 @@
+import type { Clock } from '../../lock/clock.js';
+import type { Connection } from './connection.js';
+import { redisKeys } from './keys.js';
+import { RELEASE } from './scripts.js';
+
+/** What is to be given back: a hold, a place in line, or what a late answer may bring. */
+export interface Return {
+  readonly key: string;
+  readonly token: string;
+  /** `clock.now()` from which on it is gone by itself. */
+  readonly until: number;
+}
+
+// How long a release waits for a lost connection to come back.
+const RECONNECT_MS = 500;
+
+/** Gives back to Redis, and keeps trying while Redis is away, until what is owed is gone by itself. */
+export class Returns {
+  readonly #clock: Clock;
+  readonly #connection: Connection;
+  readonly #owed = new Map<string, Return>();
+  readonly #sending = new Set<Promise<unknown>>();
+
+  constructor(clock: Clock, connection: Connection) {
+    this.#clock = clock;
+    this.#connection = connection;
+  }
+
+  /** True when it was a hold and ours. @throws LockBackendError when Redis is away; it is given back later then. */
+  async give(what: Return): Promise<boolean> {
+    const sending = this.#give(what);
+    this.#sending.add(sending);
+    try {
+      return await sending;
+    } catch (error) {
+      this.#owed.set(what.token, what);
+      throw error;
+    } finally {
+      this.#sending.delete(sending);
+    }
+  }
+
+  /** As {@link give}, for whom the outcome does not matter. */
+  giveQuietly(what: Return): void {
+    this.give(what).catch(() => {});
+  }
+
+  /**
+   * As {@link give}, for a hold that is surely ours now: with one more attempt when the connection is lost under the
+   * first, whose outcome is then unknown but made no difference to who owned it.
+   */
+  async release(what: Return): Promise<boolean> {
+    try {
+      return await this.give(what);
+    } catch {
+      await this.#connection.whenReady(RECONNECT_MS);
+      await this.give(what);
+      return true;
+    }
+  }
+
+  /** The connection is back: gives what is owed. */
+  retry(): void {
+    const owed = [...this.#owed.values()];
+    this.#owed.clear();
+    for (const what of owed) if (this.#clock.now() < what.until) this.giveQuietly(what);
+  }
+
+  /** Resolves when nothing is on its way. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#sending);
+  }
+
+  async #give({ key, token }: Return): Promise<boolean> {
+    let held = false;
+    for (let more = true; more; ) {
+      const { reply } = await this.#connection.run(RELEASE, redisKeys(key), [
+        token,
+        this.#connection.counted ? 1 : 0,
+      ]);
+      held ||= (reply as number[])[0] === 1;
+      more = (reply as number[])[1] === 1;
+    }
+    return held;
+  }
+}

@@ -1,0 +1,197 @@
+import { onAbort } from '../../lock/abort.js';
+import type { Clock, Timer } from '../../lock/clock.js';
+import type { AcquireRequest } from '../../lock/driver.js';
+import { type LockBackendError, LockClosedError } from '../../lock/errors.js';
+import { type Answer, type Connection, PATIENCE } from './connection.js';
+import { FENCE_BLOCK, type Hold, surelyUntil } from './hold.js';
+import { redisKeys } from './keys.js';
+import { ACQUIRE } from './scripts.js';
+
+// A message may be lost, and a dead holder sends none: who waits looks again at the latest after this.
+const LONGEST_RECHECK = 5_000;
+// How long the first answer may take where the wait is shorter than that.
+const LEAST_WALL = 100;
+// How long the answer to a single try may take.
+const TRY_WALL = 1_000;
+
+/** What the waiters of one driver share. */
+export interface WaiterHost {
+  readonly clock: Clock;
+  readonly connection: Connection;
+  readonly inbox: string;
+}
+
+/**
+ * One who asks Redis for a lock: tries, stands in line, looks again, and has an outcome at the latest when its wait is
+ * over, whatever Redis does. Who gives up without having been refused gives back what a late answer may bring.
+ */
+export class Waiter {
+  /** The hold, or null: somebody else held the lock all the time. */
+  readonly outcome: Promise<Hold | null>;
+  readonly #host: WaiterHost;
+  readonly #request: AcquireRequest;
+  readonly #startedAt: number;
+  readonly #waits: boolean;
+  readonly #deadline: number;
+  readonly #args: readonly (string | number)[];
+  readonly #longestRecheck: number;
+  #settle!: (hold: Hold | null) => void;
+  #fail!: (reason: unknown) => void;
+  #settled = false;
+  #checking = false;
+  #checkAgain = false;
+  #refused = false;
+  #fault: Error | undefined;
+  #wall: Timer | undefined;
+  #recheck: Timer | undefined;
+  #stopListening: (() => void) | undefined;
+
+  /** Without a deadline it tries once. */
+  constructor(host: WaiterHost, request: AcquireRequest, deadline?: number) {
+    const { token, mode, ttl, meta, signal } = request;
+    this.#host = host;
+    this.#request = request;
+    this.#startedAt = host.clock.now();
+    this.#waits = deadline !== undefined;
+    this.#deadline = deadline ?? this.#startedAt + TRY_WALL;
+    this.#longestRecheck = Math.min(LONGEST_RECHECK, Math.max(ttl, 200));
+    const stale = 3 * this.#longestRecheck + 1_000;
+    const counted = host.connection.counted ? 1 : 0;
+    const block = mode === 'write' ? FENCE_BLOCK : 1;
+    this.#args = [
+      token,
+      mode[0]!,
+      ttl,
+      this.#waits ? 1 : 0,
+      block,
+      host.inbox,
+      stale,
+      counted,
+      JSON.stringify(meta),
+    ];
+    this.outcome = new Promise((resolve, reject) => {
+      this.#settle = resolve;
+      this.#fail = reject;
+    });
+    this.#stopListening = signal && onAbort(signal, () => this.#end(() => this.#fail(signal.reason)));
+    this.#setWall();
+    this.check();
+  }
+
+  /** Whether Redis may have something of ours that the outcome does not tell of. */
+  get owing(): boolean {
+    return this.#waits || this.#checking || this.#fault !== undefined;
+  }
+
+  /** Asks Redis anew: a new connection, or time for another look. */
+  check(): void {
+    if (this.#settled) return;
+    if (this.#checking) {
+      this.#checkAgain = true;
+      return;
+    }
+    this.#checking = true;
+    this.#checkAgain = false;
+    this.#recheck?.cancel();
+    this.#host.connection.run(ACQUIRE, redisKeys(this.#request.key), this.#args).then(
+      (answer) => {
+        this.#checking = false;
+        if (!this.#settled) this.#answered(answer);
+      },
+      (error: Error) => {
+        this.#checking = false;
+        if (!this.#settled) this.#failed(error);
+      },
+    );
+  }
+
+  /** Redis says that the lock was handed to us. */
+  granted(fence: number): void {
+    const validUntil = surelyUntil(this.#host.connection.messageSentAt, this.#request.ttl);
+    // What the message surely leaves may be little, or nothing: then Redis is asked how much there is.
+    if (validUntil - this.#host.clock.now() > this.#request.ttl / 2) this.#obtain(fence, validUntil);
+    else this.check();
+  }
+
+  close(): void {
+    this.#end(() => this.#fail(new LockClosedError(this.#request.key)));
+  }
+
+  #answered({ reply, sentAt }: Answer): void {
+    this.#fault = undefined;
+    const [granted, ...rest] = reply as [number, number, number];
+    if (granted === 1) {
+      const [fence, left] = rest;
+      const validUntil = surelyUntil(sentAt, left);
+      // A grant that came too late to be any good is no grant.
+      if (this.#host.clock.now() < validUntil) return this.#obtain(fence, validUntil);
+    } else if (!this.#waits) {
+      return this.#end(() => this.#settle(null));
+    }
+    this.#refused = true;
+    if (this.#checkAgain) return this.check();
+    const [left, before] = granted === 1 ? [rest[1], 0] : rest;
+    // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
+    const atExpiry = Math.max(0, left) + 1 + Math.min(before * 5, 100) + Math.random() * 5;
+    const delay = Math.min(atExpiry, this.#longestRecheck * (0.8 + Math.random() * 0.2));
+    this.#recheck = this.#host.clock.after(delay, () => this.check());
+  }
+
+  #failed(error: Error): void {
+    const { connection, clock } = this.#host;
+    this.#fault = error;
+    // When the connection is back, its driver calls check().
+    if (!connection.ready) return;
+    if (isPassing(error)) this.#recheck = clock.after(20 + Math.random() * 20, () => this.check());
+    else this.#end(() => this.#fail(error));
+  }
+
+  /** One who was never answered runs out of patience with Redis; the others have until their deadline. */
+  #setWall(): void {
+    const { clock } = this.#host;
+    const least = this.#startedAt + LEAST_WALL;
+    const at = this.#refused
+      ? this.#deadline
+      : Math.min(Math.max(this.#deadline, least), this.#startedAt + PATIENCE);
+    if (at === Infinity) return;
+    this.#wall = clock.after(Math.max(0, at - clock.now()), () => {
+      if (this.#refused && clock.now() < this.#deadline) this.#setWall();
+      else this.#giveUp();
+    });
+  }
+
+  /** The wait is over: contention if Redis said so and is well, else its fault. */
+  #giveUp(): void {
+    const silent = this.#fault ?? (this.#refused && !this.#checking ? undefined : this.#silence());
+    if (silent) this.#end(() => this.#fail(silent));
+    else this.#end(() => this.#settle(null));
+  }
+
+  #silence(): LockBackendError {
+    const waited = Math.round(this.#host.clock.now() - this.#startedAt);
+    return this.#host.connection.error(new Error(`no answer within ${waited} ms`));
+  }
+
+  #obtain(fence: number, validUntil: number): void {
+    const lastFence = fence + (this.#request.mode === 'write' ? FENCE_BLOCK - 1 : 0);
+    this.#end(() =>
+      this.#settle({ token: this.#request.token, request: this.#request, fence, lastFence, validUntil }),
+    );
+  }
+
+  #end(settle: () => void): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#wall?.cancel();
+    this.#recheck?.cancel();
+    this.#stopListening?.();
+    settle();
+  }
+}
+
+/** Faults that mend themselves while the connection stands: a fail-over, a cluster on the move, a start. */
+function isPassing(error: Error): boolean {
+  return /\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|closed|Too many Cluster)\b/.test(
+    error.message,
+  );
+}
