@@ -1,0 +1,185 @@
+import { memoryDriver } from './drivers/memory.js';
+import { type Clock, systemClock } from './lock/clock.js';
+import type { DriverFactory, LockDriver } from './lock/driver.js';
+import { type Duration, parseDuration } from './lock/duration.js';
+import {
+  LockBackendError,
+  LockClosedError,
+  LockConfigError,
+  LockError,
+  LockUsageError,
+} from './lock/errors.js';
+import { LeaseLocker, type LockerHost } from './lock/lease-locker.js';
+import { LeaseSet } from './lock/lease-set.js';
+import type { Locker } from './lock/locker.js';
+import { checkText, DEFAULTS, type LockerOptions, resolveOptions, type Settings } from './lock/options.js';
+import { Renewer } from './lock/renewer.js';
+
+/** A locker's name and settings; durations in ms. */
+export type LockerInfo = { name: string } & Omit<Settings, 'retry' | 'signal'>;
+
+/** Whether a driver serves. */
+export interface DriverStatus {
+  status: 'up' | 'down';
+  latencyMs?: number;
+  error?: string;
+}
+
+export interface CloseOptions {
+  /** How long holders may go on before their leases are taken away. Default 5 s. */
+  grace?: Duration | undefined;
+}
+
+export const DEFAULT_LOCKER = 'default';
+const BUILT_IN = ['driver memory', `locker ${DEFAULT_LOCKER}`];
+
+/**
+ * Drivers and lockers by name. It needs no app: a new one has the driver `memory` and the locker `default`, which may
+ * each be registered anew once. Drivers are made when a locker first needs them.
+ */
+export class LockRegistry {
+  readonly #drivers = new Map<string, DriverFactory>();
+  readonly #lockers = new Map<string, LeaseLocker>();
+  readonly #replaceable = new Set(BUILT_IN);
+  readonly #backends = new Map<string, Promise<Renewer>>();
+  readonly #closing = new AbortController();
+  readonly #leases = new LeaseSet();
+  readonly #host: LockerHost;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: { clock?: Clock } = {}) {
+    const clock = options.clock ?? systemClock;
+    this.#host = {
+      clock,
+      closing: this.#closing.signal,
+      leases: this.#leases,
+      backend: (driver) => this.#backend(driver),
+    };
+    this.#drivers.set('memory', () => memoryDriver({ clock }));
+    this.#lockers.set(DEFAULT_LOCKER, new LeaseLocker(DEFAULT_LOCKER, DEFAULTS, this.#host));
+  }
+
+  /**
+   * Adds a driver, or what makes one when it is first needed. `close` closes it.
+   * @throws LockConfigError when the name is taken, LockUsageError, LockClosedError.
+   */
+  registerDriver(name: string, driver: LockDriver | DriverFactory): this {
+    this.#checkNew('driver', name, this.#drivers);
+    if (typeof driver !== 'function' && typeof driver?.acquire !== 'function') {
+      throw new LockUsageError('driver', driver, 'a LockDriver, or a function that makes one');
+    }
+    this.#drivers.set(name, typeof driver === 'function' ? driver : () => driver);
+    return this;
+  }
+
+  /**
+   * Adds a locker with defaults of its own. Its driver may be registered later.
+   * @throws LockConfigError when the name is taken, LockUsageError naming the wrong option, LockClosedError.
+   */
+  registerLocker(name: string, defaults?: LockerOptions): this {
+    this.#checkNew('locker', name, this.#lockers);
+    this.#lockers.set(name, new LeaseLocker(name, resolveOptions(DEFAULTS, defaults), this.#host));
+    return this;
+  }
+
+  /** The locker of that name, by default `default`; undefined where there is none. */
+  of(name: string = DEFAULT_LOCKER): Locker | undefined {
+    return this.#lockers.get(name || DEFAULT_LOCKER);
+  }
+
+  /** As {@link of}. @throws LockConfigError where there is none. */
+  mustOf(name?: string): Locker {
+    const locker = this.of(name);
+    if (!locker)
+      throw new LockConfigError(`locker "${name}" is not registered; there are: ${list(this.#lockers)}`);
+    return locker;
+  }
+
+  /** Every locker with its settings, sorted by name. */
+  info(): LockerInfo[] {
+    return [...this.#lockers.values()]
+      .map(({ name, settings: { retry: _, signal: __, ...settings } }) => ({ name, ...settings }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /**
+   * Makes the drivers that the lockers use, and asks each whether it serves.
+   * @throws LockConfigError for a driver that is not registered, LockBackendError for one that does not serve.
+   */
+  async connect(): Promise<void> {
+    for (const driver of this.#used()) await (await this.#backend(driver)).driver.ping();
+  }
+
+  /** Asks every driver in use whether it serves; by driver name. */
+  async ping(): Promise<Map<string, DriverStatus>> {
+    const asked = this.#used().map(async (name): Promise<[string, DriverStatus]> => {
+      const started = this.#host.clock.now();
+      try {
+        await (await this.#backend(name)).driver.ping();
+        return [name, { status: 'up', latencyMs: this.#host.clock.now() - started }];
+      } catch (error) {
+        return [name, { status: 'down', error: (error as Error).message }];
+      }
+    });
+    return new Map(await Promise.all(asked));
+  }
+
+  /**
+   * Refuses new acquires and rejects those that wait with a LockClosedError at once, gives holders `grace` to finish,
+   * takes away what leases are left, then closes the drivers. Calling it again waits for the same end.
+   * @throws LockUsageError, and the first error of a driver that would not close.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const grace = parseDuration('grace', options.grace ?? '5s');
+    this.#closed ??= this.#close(grace);
+    return this.#closed;
+  }
+
+  async #close(grace: number): Promise<void> {
+    this.#closing.abort(new LockClosedError());
+    await this.#leases.empty(grace, this.#host.clock);
+    await Promise.all([...this.#leases].map((lease) => lease.close()));
+    const backends = await Promise.allSettled(this.#backends.values());
+    const closings = backends.map(async (made) => made.status === 'fulfilled' && made.value.driver.close());
+    const failed = (await Promise.allSettled(closings)).find((closing) => closing.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  #backend(name: string): Promise<Renewer> {
+    let backend = this.#backends.get(name);
+    if (!backend) {
+      backend = this.#make(name);
+      this.#backends.set(name, backend);
+      // One that could not be made is made anew at the next need.
+      backend.catch(() => this.#backends.delete(name));
+    }
+    return backend;
+  }
+
+  async #make(name: string): Promise<Renewer> {
+    const factory = this.#drivers.get(name);
+    if (!factory)
+      throw new LockConfigError(`driver "${name}" is not registered; there are: ${list(this.#drivers)}`);
+    if (this.#closing.signal.aborted) throw new LockClosedError();
+    try {
+      return new Renewer(this.#host.clock, await factory());
+    } catch (error) {
+      if (error instanceof LockError) throw error;
+      throw new LockBackendError(`driver "${name}" could not be made`, { cause: error });
+    }
+  }
+
+  #used(): string[] {
+    return [...new Set(this.info().map(({ driver }) => driver))];
+  }
+
+  #checkNew(what: string, name: string, known: ReadonlyMap<string, unknown>): void {
+    checkText('name', name);
+    if (this.#closing.signal.aborted) throw new LockClosedError();
+    if (known.has(name) && !this.#replaceable.delete(`${what} ${name}`)) {
+      throw new LockConfigError(`${what} "${name}" is registered already`);
+    }
+  }
+}
+
+const list = (names: ReadonlyMap<string, unknown>) => [...names.keys()].sort().join(', ');
