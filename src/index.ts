@@ -14,7 +14,8 @@ export {
   texts,
 } from './app/schema.js';
 export { memoryDriver } from './drivers/memory.js';
-export { type LentClient, type RedisOptions, redisDriver } from './drivers/redis/driver.js';
+export { redisDriver } from './drivers/redis/driver.js';
+export type { LentClient, RedisOptions } from './drivers/redis/options.js';
 export { lock } from './ioc/accessor.js';
 export { lockProvider } from './ioc/lock-provider.js';
 export type { LockProviderOptions } from './ioc/settings.js';

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Container, ServiceIdentifier } from 'inversify';
 import type { Config } from './config.js';
 import type { Health, HealthAnswer } from './health.js';

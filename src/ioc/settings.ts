@@ -1,4 +1,4 @@
-import type { LentClient, RedisOptions } from '../drivers/redis/driver.js';
+import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
 import type { DriverFactory, LockDriver } from '../lock/driver.js';
 import type { Duration } from '../lock/duration.js';
 import { LockUsageError } from '../lock/errors.js';

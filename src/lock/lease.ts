@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Clock } from './clock.js';
 import { Deadline } from './deadlines.js';
 import type { Grant, LockMode } from './driver.js';
@@ -69,6 +70,7 @@ export class HeldLease implements Lease {
   #controller: AbortController | undefined;
   #released: Promise<boolean> | undefined;
   #gaveBack: Promise<boolean> | undefined;
+  #extended: Promise<boolean> = Promise.resolve(true);
   #asked = 0;
   #answered = 0;
 
@@ -157,7 +159,10 @@ export class HeldLease implements Lease {
 
   async extend(by: Duration): Promise<boolean> {
     const ms = parseDuration('by', by);
-    return this.#extend(Math.ceil(this.ttl() + ms));
+    // Each adds to what the one before it left.
+    const before = this.#extended.catch(() => false);
+    this.#extended = before.then(() => this.#extend(Math.ceil(this.ttl() + ms)));
+    return this.#extended;
   }
 
   release(): Promise<boolean> {

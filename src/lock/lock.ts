@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Duration } from './duration.js';
 import { LockNotHeldError, LockUsageError } from './errors.js';
 import type { WaitOptions } from './keyed-mutex.js';

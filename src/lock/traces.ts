@@ -29,7 +29,7 @@ const lost = channel('latchkey:lost');
 
 /** Runs `fn`, traced; without a subscriber that is all it does. */
 export async function trace<T>(
-  what: keyof typeof tracings,
+  what: 'acquire' | 'extend' | 'release',
   locker: string,
   about: Traceable,
   fn: () => Promise<T>,

@@ -2,17 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../../lock/clock.js';
 import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../../lock/driver.js';
 import { LockClosedError } from '../../lock/errors.js';
-import { type Dialled, dial, type LentClient, type RedisOptions } from './client.js';
+import { type Dialled, dial } from './client.js';
 import { Connection } from './connection.js';
 import { grantOf, type Hold, surelyUntil } from './hold.js';
 import { readInfo } from './info.js';
 import { redisKeys } from './keys.js';
 import { Line } from './line.js';
+import type { LentClient, RedisOptions } from './options.js';
 import { Returns } from './returns.js';
 import { EXTEND, INSPECT } from './scripts.js';
 import { Waiter } from './waiter.js';
-
-export type { LentClient, RedisOptions };
 
 // How many holds one script extends: Lua is not to be interrupted.
 const EXTEND_BATCH = 256;
