@@ -36,11 +36,20 @@ test('it installs in an empty project, which compiles under strict and runs the 
   const [, example] = /```ts\n(.*?)```/s.exec(readme) ?? [];
   await writeFile(join(project, 'app.ts'), example!);
   await writeFile(join(project, 'package.json'), '{ "type": "module", "private": true }');
-  const compilerOptions = { strict: true, module: 'nodenext', moduleResolution: 'nodenext', target: 'es2022', types: [] };
+  const compilerOptions = {
+    strict: true,
+    module: 'nodenext',
+    moduleResolution: 'nodenext',
+    target: 'es2022',
+    types: [],
+  };
   await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.ts'] }));
   const { peerDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   const peers = ['inversify', 'reflect-metadata'].map((name) => `${name}@${peerDependencies[name]}`);
-  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball, ...peers], { cwd: project, env });
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball, ...peers], {
+    cwd: project,
+    env,
+  });
   await run(bin('tsc'), ['-p', project], { cwd: project, env }).catch((error) => {
     throw new Error(error.stdout);
   });

@@ -19,11 +19,14 @@ export class Waiter {
 
 /** Who is inside one key, and who waits for it in order. Entering the line and leaving it anywhere are O(1). */
 export class WaitQueue {
-  writer = false;
-  readers = 0;
   length = 0;
   #head: Waiter | undefined;
   #tail: Waiter | undefined;
+
+  constructor(
+    public writer: boolean,
+    public readers: number,
+  ) {}
 
   get idle(): boolean {
     return !this.writer && this.readers === 0;

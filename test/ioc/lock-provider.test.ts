@@ -10,13 +10,13 @@ import {
   LockBackendError,
   LockClosedError,
   LockConfigError,
-  LockRegistry,
   Locker,
+  type LockProviderOptions,
+  LockRegistry,
   LockUsageError,
   lock,
   lockProvider,
   memoryDriver,
-  type LockProviderOptions,
   type Provider,
 } from '../../src/index.js';
 import { startRedis } from '../support/redis-server.js';
@@ -33,7 +33,11 @@ function app(provider: Provider | (() => Provider) = lockProvider, options: AppO
 const startWith = (options?: LockProviderOptions, env: Record<string, string> = {}, rest: AppOptions = {}) =>
   app(options ? lockProvider(options) : lockProvider, { env, ...rest }).start();
 
-const settings = (name = 'default') => lock.default().info().find((info) => info.name === name);
+const settings = (name = 'default') =>
+  lock
+    .default()
+    .info()
+    .find((info) => info.name === name);
 
 afterEach(async () => {
   await Promise.all(apps.splice(0).map((made) => made.stop()));
@@ -121,13 +125,16 @@ describe('settings', () => {
   });
 
   test('the environment beats code', async () => {
-    await startWith({ ttl: '10s', wait: 5, prefix: 'a:', autoRenew: true, retryInterval: 7 }, {
-      LOCK_TTL: '20s',
-      LOCK_WAIT: 'forever',
-      LOCK_PREFIX: 'b:',
-      LOCK_AUTO_RENEW: 'false',
-      LOCK_RETRY_INTERVAL: '9ms',
-    });
+    await startWith(
+      { ttl: '10s', wait: 5, prefix: 'a:', autoRenew: true, retryInterval: 7 },
+      {
+        LOCK_TTL: '20s',
+        LOCK_WAIT: 'forever',
+        LOCK_PREFIX: 'b:',
+        LOCK_AUTO_RENEW: 'false',
+        LOCK_RETRY_INTERVAL: '9ms',
+      },
+    );
     expect(settings()).toMatchObject({
       ttl: 20_000,
       wait: Infinity,
@@ -148,7 +155,10 @@ describe('settings', () => {
   });
 
   test('what is set for one locker beats what is set for all, whatever the layers', async () => {
-    await startWith({ lockers: { jobs: { ttl: '5s' } } }, { LOCK_TTL: '20s', LOCK_LOCKERS__JOBS__WAIT: '1s' });
+    await startWith(
+      { lockers: { jobs: { ttl: '5s' } } },
+      { LOCK_TTL: '20s', LOCK_LOCKERS__JOBS__WAIT: '1s' },
+    );
     expect(settings('jobs')).toMatchObject({ ttl: 5_000, wait: 1_000 });
     expect(settings()).toMatchObject({ ttl: 20_000, wait: 30_000 });
   });
@@ -186,12 +196,12 @@ describe('injecting', () => {
       },
     });
     const leases: Lease[] = [];
-    for (const name of ['default', 'jobs', 'mails']) leases.push(await lock.L(name).acquire('same', { wait: 0 }));
+    for (const name of ['default', 'jobs', 'mails'])
+      leases.push(await lock.L(name).acquire('same', { wait: 0 }));
     expect(leases.map((lease) => Math.round(lease.ttl() / 1_000))).toEqual([30, 5, 6]);
-    expect((await redis.ask((client) => client.keys('*'))).filter((key) => key.endsWith('{same}')).sort()).toEqual([
-      'jobs:{same}',
-      'mails:{same}',
-    ]);
+    expect(
+      (await redis.ask((client) => client.keys('*'))).filter((key) => key.endsWith('{same}')).sort(),
+    ).toEqual(['jobs:{same}', 'mails:{same}']);
     await Promise.all(leases.map((lease) => lease.release()));
     await made.stop();
     await redis.stop();

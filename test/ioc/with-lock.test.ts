@@ -89,9 +89,12 @@ describe('WithLock', () => {
     expect(await lock.L().inspect('fails')).toBeNull();
   });
 
-  test.each(['', 'order:{id}', 'order:{0', 'order:}', '{0..a}'])('the template %p is refused at once', (template) => {
-    expect(() => WithLock(template)).toThrow(LockUsageError);
-  });
+  test.each(['', 'order:{id}', 'order:{0', 'order:}', '{0..a}'])(
+    'the template %p is refused at once',
+    (template) => {
+      expect(() => WithLock(template)).toThrow(LockUsageError);
+    },
+  );
 
   test('wrong options, keys and targets are refused at once', () => {
     expect(() => WithLock('k', { ttl: 0 })).toThrow(LockUsageError);
