@@ -1,0 +1,98 @@
+import type { AcquireRequest } from '../../lock/driver.js';
+import { type Cases, type Kit, sleep } from './kit.js';
+
+export const crowds: Cases = {
+  'of a hundred who ask at once, one is given the key': async (kit) => {
+    const answers = await Promise.all(Array.from({ length: 100 }, () => kit.ask()));
+    kit.expect(answers.filter((grant) => grant !== null).length).toBe(1);
+  },
+
+  'of two hundred who wait, all are given the key, one at a time': async (kit) => {
+    const counts = new Counts(kit);
+    const jobs = Array.from({ length: 200 }, () => counts.hold({ wait: 4_500 }, 0));
+    kit.expect((await Promise.all(jobs)).filter(Boolean).length).toBe(200);
+    await kit.expectFree();
+  },
+
+  'a hundred readers and a hundred writers all get their turn': async (kit) => {
+    const counts = new Counts(kit);
+    const jobs = Array.from({ length: 200 }, (_, n) =>
+      counts.hold({ wait: 4_500, mode: n % 2 ? 'read' : 'write' }, 0),
+    );
+    kit.expect((await Promise.all(jobs)).filter(Boolean).length).toBe(200);
+    await kit.expectFree();
+  },
+
+  'whatever is asked for, a writer is alone and fences grow': async (kit) => {
+    const random = generator(20_261_121);
+    const keys = ['a', 'b', 'c'].map((name) => kit.name(name));
+    const counts = new Counts(kit);
+    const worker = async () => {
+      for (let job = 0; job < 12; job++) {
+        const stop = new AbortController();
+        if (random() < 0.2) setTimeout(() => stop.abort(new Error('enough')), random() * 30);
+        const mode = random() < 0.5 ? 'read' : 'write';
+        const request = {
+          key: keys[Math.floor(random() * 3)]!,
+          mode,
+          wait: random() * 60,
+          signal: stop.signal,
+        } as const;
+        await counts.hold(request, random() * 4);
+      }
+    };
+    await Promise.all(Array.from({ length: 30 }, worker));
+    kit.expect(counts.granted).toBeGreaterThan(0);
+    for (const key of keys) await kit.expectFree(key);
+  },
+};
+
+/** Who is inside each key, counted by the holders themselves. */
+class Counts {
+  granted = 0;
+  readonly #kit: Kit;
+  readonly #keys = new Map<string, { readers: number; writers: number; written: number; latest: number }>();
+
+  constructor(kit: Kit) {
+    this.#kit = kit;
+  }
+
+  /** Holds the key for `ms`; false if it was not given. */
+  async hold(request: Partial<AcquireRequest>, ms: number): Promise<boolean> {
+    const { driver, expect, key } = this.#kit;
+    const grant = await this.#kit.ask(request).catch((error) => {
+      if (request.signal?.aborted && error === request.signal.reason) return null;
+      throw error;
+    });
+    if (!grant) return false;
+    this.granted++;
+    const inside = this.#inside(request.key ?? key);
+    const write = grant.mode === 'write';
+    expect(write ? inside.readers + inside.writers : inside.writers).toBe(0);
+    expect(grant.fence).toBeGreaterThan(write ? inside.latest : inside.written);
+    inside[write ? 'writers' : 'readers']++;
+    if (write) inside.written = grant.fence;
+    inside.latest = Math.max(inside.latest, grant.fence);
+    await sleep(ms);
+    inside[write ? 'writers' : 'readers']--;
+    expect(await driver.release(grant)).toBe(true);
+    return true;
+  }
+
+  #inside(key: string) {
+    const inside = this.#keys.get(key) ?? { readers: 0, writers: 0, written: 0, latest: 0 };
+    this.#keys.set(key, inside);
+    return inside;
+  }
+}
+
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,101 @@
+import { LockClosedError } from '../../lock/errors.js';
+import { type Cases, type Kit, reasonOf, sleep } from './kit.js';
+
+/** As much as a busy machine may add to a time. */
+const SLACK = 2_000;
+
+export const waiting: Cases = {
+  'a wait of 0 answers at once': async (kit) => {
+    await kit.take();
+    const started = performance.now();
+    kit.expect(await kit.ask({ wait: 0 })).toBe(null);
+    kit.expect(performance.now() - started).toBeLessThanOrEqual(SLACK);
+  },
+
+  'a wait that runs out answers null, neither early nor late': async (kit) => {
+    await kit.take();
+    const started = performance.now();
+    kit.expect(await kit.ask({ wait: 150 })).toBe(null);
+    const took = performance.now() - started;
+    kit.expect(took).toBeGreaterThan(140);
+    kit.expect(took).toBeLessThanOrEqual(150 + SLACK);
+  },
+
+  'a waiter gets the key when it is released': async (kit) => {
+    const first = await kit.take();
+    const { granted } = await kit.queue();
+    await kit.expectPending(granted);
+    await kit.driver.release(first);
+    const second = await granted;
+    kit.expect(await kit.ask()).toBe(null);
+    kit.expect(await kit.driver.release(second)).toBe(true);
+  },
+
+  'a waiter without a limit gets the key too': async (kit) => {
+    const first = await kit.take();
+    const { granted } = await kit.queue({ wait: Infinity });
+    await kit.driver.release(first);
+    kit.expect(await kit.driver.release(await granted)).toBe(true);
+  },
+
+  'an abort rejects a waiter with the signal’s reason': async (kit) => {
+    await kit.take();
+    const stop = new AbortController();
+    const rejected = reasonOf(kit.ask({ wait: 4_000, signal: stop.signal }));
+    await kit.expectPending(rejected);
+    const reason = new Error('enough');
+    stop.abort(reason);
+    kit.expect(await rejected).toBe(reason);
+  },
+
+  'a signal that aborted before rejects at once, and nothing is held': async (kit) => {
+    const reason = new Error('too late');
+    const signal = AbortSignal.abort(reason);
+    kit.expect(await reasonOf(kit.ask({ signal }))).toBe(reason);
+    kit.expect(await reasonOf(kit.ask({ wait: 1_000, signal }))).toBe(reason);
+    await kit.expectFree();
+  },
+
+  'an abort after the grant changes nothing': async (kit) => {
+    const stop = new AbortController();
+    const grant = await kit.take({ wait: 1_000, signal: stop.signal });
+    stop.abort(new Error('enough'));
+    await sleep(30);
+    kit.expect(await kit.ask()).toBe(null);
+    kit.expect(await kit.driver.release(grant)).toBe(true);
+  },
+
+  'who timed out is not given the key later': (kit) =>
+    leavesNothing(kit, async () => kit.expect(await kit.ask({ wait: 100 })).toBe(null)),
+
+  'who aborted is not given the key later': (kit) =>
+    leavesNothing(kit, async () => {
+      const stop = new AbortController();
+      const rejected = reasonOf(kit.ask({ wait: 4_000, signal: stop.signal }));
+      await sleep(30);
+      stop.abort(new Error('enough'));
+      await rejected;
+    }),
+
+  'many who share one signal all leave, and none of them is let in': async (kit) => {
+    const holder = await kit.take({ mode: 'read' });
+    const stop = new AbortController();
+    const modes = ['write', 'read', 'read', 'write', 'read'] as const;
+    const asked = modes.map((mode) => reasonOf(kit.ask({ mode, wait: 4_000, signal: stop.signal })));
+    await sleep(60);
+    const reason = new LockClosedError();
+    stop.abort(reason);
+    for (const rejected of await Promise.all(asked)) kit.expect(rejected).toBe(reason);
+    await kit.driver.release(holder);
+    await kit.expectFree();
+  },
+};
+
+async function leavesNothing(kit: Kit, askAndLeave: () => Promise<void>): Promise<void> {
+  const holder = await kit.take();
+  await askAndLeave();
+  await kit.expectWaiters(0);
+  await kit.driver.release(holder);
+  await sleep(60);
+  await kit.expectFree();
+}

@@ -1,0 +1,20 @@
+import type { Clock } from '../lock/clock.js';
+import type { LockerOptions } from '../lock/options.js';
+import { LockRegistry } from '../registry.js';
+
+export interface MemoryLocksOptions {
+  /** Where the locks take their time from. Default: the system. */
+  clock?: Clock | undefined;
+  /** Lockers beside `default`, by name; whatever driver they name, they get memory. */
+  lockers?: Record<string, LockerOptions> | undefined;
+}
+
+/** Locks for a service under test, in this process and without any app. */
+export function memoryLocks(options: MemoryLocksOptions = {}): LockRegistry {
+  const { clock, lockers = {} } = options;
+  const registry = new LockRegistry(clock ? { clock } : {});
+  for (const [name, defaults] of Object.entries(lockers)) {
+    registry.registerLocker(name, { ...defaults, driver: 'memory' });
+  }
+  return registry;
+}
