@@ -64,10 +64,11 @@ export class LockRegistry {
    * @throws LockConfigError when the name is taken, LockUsageError, LockClosedError.
    */
   registerDriver(name: string, driver: LockDriver | DriverFactory): this {
-    this.#checkNew('driver', name, this.#drivers);
     if (typeof driver !== 'function' && typeof driver?.acquire !== 'function') {
       throw new LockUsageError('driver', driver, 'a LockDriver, or a function that makes one');
     }
+    if (this.#backends.has(name)) throw new LockConfigError(`driver "${name}" is in use already`);
+    this.#checkNew('driver', name, this.#drivers);
     this.#drivers.set(name, typeof driver === 'function' ? driver : () => driver);
     return this;
   }
@@ -77,8 +78,9 @@ export class LockRegistry {
    * @throws LockConfigError when the name is taken, LockUsageError naming the wrong option, LockClosedError.
    */
   registerLocker(name: string, defaults?: LockerOptions): this {
+    const settings = resolveOptions(DEFAULTS, defaults);
     this.#checkNew('locker', name, this.#lockers);
-    this.#lockers.set(name, new LeaseLocker(name, resolveOptions(DEFAULTS, defaults), this.#host));
+    this.#lockers.set(name, new LeaseLocker(name, settings, this.#host));
     return this;
   }
 
@@ -162,7 +164,9 @@ export class LockRegistry {
       throw new LockConfigError(`driver "${name}" is not registered; there are: ${list(this.#drivers)}`);
     if (this.#closing.signal.aborted) throw new LockClosedError();
     try {
-      return new Renewer(this.#host.clock, await factory());
+      const driver = await factory();
+      if (typeof driver?.acquire === 'function') return new Renewer(this.#host.clock, driver);
+      throw new LockConfigError(`the function registered as driver "${name}" made no driver`);
     } catch (error) {
       if (error instanceof LockError) throw error;
       throw new LockBackendError(`driver "${name}" could not be made`, { cause: error });

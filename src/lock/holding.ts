@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { LockDeadlockError } from './errors.js';
-import type { HeldLease, Lease } from './lease.js';
+import type { HeldLease } from './held-lease.js';
+import type { Lease } from './lease.js';
 
 /** One `with` that is running, and those it runs inside. */
 interface Holding {

@@ -4,9 +4,10 @@ import { type Clock, sleep } from './clock.js';
 import type { AcquireRequest, Grant, LockInfo } from './driver.js';
 import { type Duration, parseDuration } from './duration.js';
 import { LockClosedError, LockNotObtainedError, LockTimeoutError } from './errors.js';
+import { HeldLease } from './held-lease.js';
 import { callSite, checkDeadlock, runHolding } from './holding.js';
 import { checkKeys, lockName } from './key.js';
-import { HeldLease, type Lease } from './lease.js';
+import type { Lease } from './lease.js';
 import { Lock } from './lock.js';
 import { type Keys, Locker, type TryWithResult } from './locker.js';
 import { type AcquireOptions, checkFn, resolveOptions, type Settings } from './options.js';
@@ -141,16 +142,16 @@ export class LeaseLocker extends Locker {
           return this.#takeAll(renewer, keys, settings, deadline);
         }
       }
+      // The first keys have aged while the last one was awaited.
+      if (keys.length > 1 && lease!.ttl() < settings.ttl * 0.9) await lease!.refresh();
+      if (lease!.held) return lease!;
+      // It ran out on its way here.
+      await lease!.release();
+      return this.#host.clock.now() < deadline ? this.#takeAll(renewer, keys, settings, deadline) : null;
     } catch (error) {
       void lease?.release().catch(() => {});
       throw error;
     }
-    // The first keys have aged while the last one was awaited.
-    if (keys.length > 1 && lease!.ttl() < settings.ttl * 0.9) await lease!.refresh();
-    if (lease!.held) return lease!;
-    // It ran out on its way here.
-    await lease!.release();
-    return this.#host.clock.now() < deadline ? this.#takeAll(renewer, keys, settings, deadline) : null;
   }
 
   async #take(

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.js';
-import type { HeldLease } from './lease.js';
+import type { HeldLease } from './held-lease.js';
 
 /** The leases that have not ended. */
 export class LeaseSet extends Set<HeldLease> {

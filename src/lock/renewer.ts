@@ -1,7 +1,7 @@
 import type { Clock } from './clock.js';
 import { Deadlines } from './deadlines.js';
 import type { Extension, Grant, LockDriver } from './driver.js';
-import type { HeldLease } from './lease.js';
+import type { HeldLease } from './held-lease.js';
 
 /** One timer that keeps many leases alive, in batches, and tells those whose time is up. */
 export class Renewer {

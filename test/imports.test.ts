@@ -1,0 +1,92 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from '@jest/globals';
+
+const root = join(process.cwd(), 'src');
+const files = readdirSync(root, { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith('.ts'));
+const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
+
+const IMPORT =
+  /^\s*(import|export)\s+(type\s)?[^;'"]*?from\s+['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)|^import\s+['"]([^'"]+)['"]/gm;
+
+/** What a file imports: files of `src`, by their path in it, and packages. */
+function imports(file: string): { target: string; typeOnly: boolean }[] {
+  return [...sources.get(file)!.matchAll(IMPORT)].map(([, , type, from, dynamic, bare]) => {
+    const specifier = (from ?? dynamic ?? bare)!;
+    const target = specifier.startsWith('.')
+      ? relative(root, join(root, dirname(file), specifier)).replace(/\.js$/, '.ts')
+      : specifier;
+    return { target, typeOnly: type !== undefined };
+  });
+}
+
+const partOf = (file: string) => (file.includes('/') ? file.slice(0, file.indexOf('/')) : file);
+
+/** What each part of `src` may know, beside itself. */
+const MAY_KNOW: Record<string, string[]> = {
+  app: [],
+  lock: [],
+  drivers: ['lock'],
+  'registry.ts': ['lock', 'drivers'],
+  ioc: ['app', 'lock', 'drivers', 'registry.ts'],
+  testing: ['lock', 'registry.ts', 'drivers'],
+  'index.ts': ['app', 'lock', 'drivers', 'registry.ts', 'ioc'],
+};
+
+/** Which packages may be imported where; `node:` everywhere. */
+const PACKAGES: Record<string, (file: string) => boolean> = {
+  inversify: (file) => /^(app|ioc)\//.test(file),
+  'reflect-metadata': (file) => /^(app|ioc)\//.test(file),
+  ioredis: (file) => file.startsWith('drivers/redis/'),
+  convict: (file) => file.startsWith('app/') || file.startsWith('ioc/'),
+  'smol-toml': (file) => file.startsWith('app/'),
+};
+
+test('the check sees the files and their imports', () => {
+  expect(files.length).toBeGreaterThan(20);
+  expect(imports('lock/keyed-mutex.ts')).toContainEqual({ target: 'lock/wait-queue.ts', typeOnly: false });
+  expect(imports('registry.ts')).toContainEqual({ target: 'lock/locker.ts', typeOnly: true });
+});
+
+test.each(files)('src/%s imports what it may', (file) => {
+  for (const { target } of imports(file)) {
+    if (target.startsWith('node:')) continue;
+    if (sources.has(target)) {
+      const allowed = [partOf(file), ...(MAY_KNOW[partOf(file)] ?? [])];
+      expect(allowed).toContain(partOf(target));
+    } else {
+      expect(PACKAGES[target]?.(file)).toBe(true);
+    }
+  }
+});
+
+test('ioredis is loaded only when it is needed', () => {
+  const eager = files.flatMap((file) =>
+    [...sources.get(file)!.matchAll(/^import\s+(?!type\b).*from\s+['"]ioredis['"]/gm)].map(() => file),
+  );
+  expect(eager).toEqual([]);
+});
+
+test('process.env is read in the app only', () => {
+  const readers = files.filter((file) =>
+    /\bprocess\.env\b|\benv\b.*from 'node:process'/.test(sources.get(file)!),
+  );
+  expect(readers.filter((file) => !file.startsWith('app/'))).toEqual([]);
+});
+
+test('nothing that runs imports itself in a circle', () => {
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, path: string[]) => {
+    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' -> '));
+    if (done.has(file) || path.includes(file)) return;
+    for (const { target, typeOnly } of imports(file)) {
+      if (!typeOnly && sources.has(target)) visit(target, [...path, file]);
+    }
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  expect(circles).toEqual([]);
+});

@@ -1,0 +1,288 @@
+import { describe, expect, test } from '@jest/globals';
+import { memoryDriver } from '../src/drivers/memory.js';
+import type { LockDriver } from '../src/lock/driver.js';
+import { LockBackendError, LockClosedError, LockConfigError, LockUsageError } from '../src/lock/errors.js';
+import { Locker } from '../src/lock/locker.js';
+import { LockRegistry } from '../src/registry.js';
+import { Bed, down, watch } from './lock/bed.js';
+import { sleep } from './support/wait.js';
+
+describe('a new registry', () => {
+  test('has the driver memory and the locker default', async () => {
+    const registry = new LockRegistry();
+    const locker = registry.mustOf();
+    expect(locker).toBeInstanceOf(Locker);
+    expect(locker.name).toBe('default');
+    expect(registry.of('default')).toBe(locker);
+    expect(registry.of('')).toBe(locker);
+    expect(await locker.with('a', () => 1)).toBe(1);
+    await registry.close();
+  });
+
+  test('knows no other locker: of is undefined, mustOf names what there is', () => {
+    const registry = new LockRegistry().registerLocker('jobs');
+    expect(registry.of('x')).toBeUndefined();
+    expect(() => registry.mustOf('x')).toThrow(LockConfigError);
+    expect(() => registry.mustOf('x')).toThrow('locker "x" is not registered; there are: default, jobs');
+  });
+});
+
+describe('lockers', () => {
+  test('have defaults of their own, under those of the call', async () => {
+    const { registry, clock } = new Bed();
+    const jobs = registry
+      .registerLocker('jobs', { ttl: '5s', prefix: 'jobs:', meta: { team: 'a' } })
+      .mustOf('jobs');
+    const lease = await jobs.acquire('k');
+    expect([lease.ttl(), lease.meta.team]).toEqual([5_000, 'a']);
+    expect((await jobs.acquire('l', { ttl: '9s' })).ttl()).toBe(9_000);
+    expect(await registry.mustOf().tryAcquire('k')).not.toBeNull();
+    await clock.advance(5_000);
+    expect(lease.held).toBe(false);
+  });
+
+  test('with one driver and one prefix exclude each other', async () => {
+    const registry = new LockRegistry().registerLocker('a').registerLocker('b');
+    await registry.mustOf('a').acquire('k');
+    expect(await registry.mustOf('b').tryAcquire('k')).toBeNull();
+  });
+
+  test('are shown by info, sorted, with all settings', () => {
+    const registry = new LockRegistry().registerLocker('z', { ttl: '1m', autoRenew: true, meta: { x: 'y' } });
+    registry.registerLocker('a', { driver: 'redis', prefix: 'a:', wait: 'forever', retry: [0] });
+    const info = registry.info();
+    expect(info.map(({ name }) => name)).toEqual(['a', 'default', 'z']);
+    expect(info[0]).toEqual({
+      name: 'a',
+      driver: 'redis',
+      prefix: 'a:',
+      ttl: 30_000,
+      wait: Infinity,
+      mode: 'write',
+      autoRenew: undefined,
+      maxHold: Infinity,
+      retryInterval: 100,
+      meta: { host: expect.any(String), pid: String(process.pid) },
+    });
+    expect(info[2]).toMatchObject({ ttl: 60_000, autoRenew: true, meta: { x: 'y' } });
+  });
+
+  test('whose driver is missing fail when used, and work once it is registered', async () => {
+    const registry = new LockRegistry().registerLocker('jobs', { driver: 'mine' });
+    await expect(registry.mustOf('jobs').acquire('k')).rejects.toThrow(
+      'lock: config: driver "mine" is not registered; there are: memory',
+    );
+    await expect(registry.connect()).rejects.toBeInstanceOf(LockConfigError);
+    registry.registerDriver('mine', memoryDriver());
+    expect(await registry.mustOf('jobs').tryAcquire('k')).not.toBeNull();
+    await registry.connect();
+  });
+});
+
+describe('names', () => {
+  test('are given once', () => {
+    const registry = new LockRegistry().registerLocker('jobs').registerDriver('mine', memoryDriver);
+    expect(() => registry.registerLocker('jobs')).toThrow('locker "jobs" is registered already');
+    expect(() => registry.registerDriver('mine', memoryDriver)).toThrow(
+      'driver "mine" is registered already',
+    );
+  });
+
+  test('that are built in may be given anew once', () => {
+    const registry = new LockRegistry().registerLocker('default', { ttl: '1s' });
+    expect(registry.info()).toMatchObject([{ name: 'default', ttl: 1_000 }]);
+    expect(() => registry.registerLocker('default')).toThrow(LockConfigError);
+    expect(() => registry.registerDriver('memory', 5 as never)).toThrow(LockUsageError);
+    registry.registerDriver('memory', memoryDriver);
+    expect(() => registry.registerDriver('memory', memoryDriver)).toThrow(LockConfigError);
+  });
+
+  test('of the other kind are nothing special', () => {
+    const registry = new LockRegistry().registerLocker('memory').registerDriver('default', memoryDriver);
+    expect(() => registry.registerLocker('memory')).toThrow(LockConfigError);
+    expect(() => registry.registerDriver('default', memoryDriver)).toThrow(LockConfigError);
+    registry.registerDriver('memory', memoryDriver).registerLocker('default');
+  });
+});
+
+describe('drivers', () => {
+  test('that are built in cannot be replaced once in use, for its holders would be forgotten', async () => {
+    const registry = new LockRegistry();
+    await registry.mustOf().with('k', () => {});
+    expect(() => registry.registerDriver('memory', memoryDriver())).toThrow(LockConfigError);
+  });
+
+  test('that a function fails to make are named', async () => {
+    const registry = new LockRegistry().registerDriver('odd', (() => ({})) as never);
+    registry.registerLocker('jobs', { driver: 'odd' });
+    await expect(registry.mustOf('jobs').acquire('k')).rejects.toThrow(
+      'the function registered as driver "odd" made no driver',
+    );
+  });
+
+  test('are made once, when first needed', async () => {
+    let made = 0;
+    const registry = new LockRegistry().registerDriver('mine', async () => {
+      made++;
+      await sleep(10);
+      return memoryDriver();
+    });
+    registry.registerLocker('a', { driver: 'mine' }).registerLocker('b', { driver: 'mine' });
+    expect(made).toBe(0);
+    const leases = await Promise.all(['a', 'b'].map((name) => registry.mustOf(name).tryAcquire('k')));
+    expect(leases.filter(Boolean)).toHaveLength(1);
+    expect(made).toBe(1);
+  });
+
+  test('that could not be made are an outage with a cause, and are made anew at the next need', async () => {
+    const cause = new Error('no socket');
+    let fail = true;
+    const registry = new LockRegistry().registerDriver('memory', () => {
+      if (fail) throw cause;
+      return memoryDriver();
+    });
+    await expect(registry.mustOf().acquire('k')).rejects.toMatchObject({ code: 'LOCK_BACKEND', cause });
+    fail = false;
+    expect(await registry.mustOf().tryAcquire('k')).not.toBeNull();
+  });
+
+  test('are asked by connect and ping', async () => {
+    const { registry, instead } = new Bed();
+    registry.registerLocker('lost', { driver: 'nowhere' });
+    const answers = await registry.ping();
+    expect(answers.get('memory')).toEqual({ status: 'up', latencyMs: 0 });
+    expect(answers.get('nowhere')).toMatchObject({
+      status: 'down',
+      error: expect.stringContaining('nowhere'),
+    });
+    instead.ping = down;
+    expect((await registry.ping()).get('memory')).toMatchObject({ status: 'down' });
+    await expect(registry.connect()).rejects.toBeInstanceOf(LockBackendError);
+  });
+});
+
+describe('close', () => {
+  test('refuses what is new and rejects 1,000 waiters at once, gives 100 holders their grace', async () => {
+    const { registry, locker, clock } = new Bed();
+    const keys = Array.from({ length: 100 }, (_, n) => `k${n}`);
+    const leases = await Promise.all(keys.map((key) => locker.acquire(key, { ttl: '1h', mode: 'read' })));
+    const waiters = Array.from({ length: 1_000 }, (_, n) =>
+      watch(locker.acquire(`k${n % 100}`, { wait: 'forever', mode: n % 3 ? 'write' : 'read' })),
+    );
+    await clock.advance(0);
+    const readers = waiters.filter(({ state }) => state === 'fulfilled').length;
+    const closing = watch(registry.close({ grace: '10s' }));
+    await clock.advance(0);
+    const rejected = waiters.filter(({ state }) => state === 'rejected');
+    expect(rejected).toHaveLength(1_000 - readers);
+    for (const { error } of rejected) expect(error).toBeInstanceOf(LockClosedError);
+    await expect(locker.acquire('new')).rejects.toMatchObject({ code: 'LOCK_CLOSED', key: 'new' });
+    expect(() => registry.registerLocker('new')).toThrow(LockClosedError);
+    expect(() => registry.registerDriver('new', memoryDriver)).toThrow(LockClosedError);
+
+    for (const lease of leases.slice(0, 60)) expect(await lease.release()).toBe(true);
+    await clock.advance(9_999);
+    expect(closing.state).toBe('pending');
+    expect(leases[99]!.held).toBe(true);
+    expect(await leases[99]!.refresh()).toBe(true);
+    await clock.advance(1);
+    expect(closing.state).toBe('fulfilled');
+    for (const lease of leases.slice(60)) expect(lease.signal.reason).toMatchObject({ reason: 'closed' });
+    expect(clock.pending).toBe(0);
+  });
+
+  test('ends when the last holder does, and frees its keys', async () => {
+    const { registry, locker, clock, calls } = new Bed();
+    const lease = await locker.acquire('a', { ttl: '1h' });
+    const closing = watch(registry.close({ grace: '1h' }));
+    await clock.advance(1_000);
+    expect(closing.state).toBe('pending');
+    await lease.release();
+    await clock.advance(0);
+    expect(closing.state).toBe('fulfilled');
+    expect(calls.map(({ what }) => what)).toEqual(['acquire', 'release']);
+  });
+
+  test('with a grace of 0 takes all leases away and gives their keys back', async () => {
+    const { registry, locker, calls } = new Bed();
+    const lease = await locker.acquire(['a', 'b']);
+    await registry.close({ grace: 0 });
+    expect(lease.held).toBe(false);
+    expect(calls.filter(({ what }) => what === 'release')).toHaveLength(2);
+    expect(await lease.release()).toBe(false);
+  });
+
+  test('lets a with finish in its grace, and rejects one that does not', async () => {
+    const { registry, locker, clock } = new Bed();
+    const work = (ms: number) => () =>
+      new Promise<string>((resolve) => void clock.after(ms, () => resolve('done')));
+    const [brief, long] = [watch(locker.with('a', work(100))), watch(locker.with('b', work(10_000)))];
+    await clock.advance(0);
+    void registry.close({ grace: '1s' });
+    await clock.advance(10_000);
+    expect(brief.value).toBe('done');
+    expect(long.error).toMatchObject({ code: 'LOCK_LOST', reason: 'closed' });
+  });
+
+  test('rejects those that wait for a second key, and frees their first', async () => {
+    const bed = new Bed();
+    await bed.hold('b');
+    const waiting = watch(bed.locker.acquire(['a', 'b']));
+    await bed.clock.advance(0);
+    bed.instead.close = async () => {};
+    await bed.registry.close();
+    await bed.clock.advance(0);
+    expect(waiting.error).toMatchObject({ code: 'LOCK_CLOSED' });
+    expect(await bed.memory.inspect('lock:{a}')).toBeNull();
+  });
+
+  test('twice is once', async () => {
+    let closed = 0;
+    const driver: LockDriver = Object.assign(memoryDriver(), { close: async () => void closed++ });
+    const registry = new LockRegistry().registerDriver('memory', driver);
+    await registry.connect();
+    await Promise.all([registry.close(), registry.close({ grace: 0 })]);
+    await registry.close();
+    expect(closed).toBe(1);
+  });
+
+  test('makes no driver, and tells of one that would not close, after closing the others', async () => {
+    const error = new LockBackendError('will not');
+    let closed = false;
+    const bad = Object.assign(memoryDriver(), { close: () => Promise.reject(error) });
+    const close = async () => {
+      closed = true;
+    };
+    const good = Object.assign(memoryDriver(), { close });
+    const registry = new LockRegistry().registerDriver('bad', bad).registerDriver('good', good);
+    registry.registerDriver('unused', () => Promise.reject(new Error('was made')));
+    registry.registerLocker('a', { driver: 'bad' }).registerLocker('b', { driver: 'good' });
+    await registry.connect();
+    await expect(registry.close()).rejects.toBe(error);
+    expect(closed).toBe(true);
+  });
+});
+
+test('1,000 lockers of one key all finish; 100 writers and 100 readers too', async () => {
+  const locker = new LockRegistry().mustOf();
+  let done = 0;
+  let writers = 0;
+  let readers = 0;
+  const job = (key: string, mode: 'write' | 'read') =>
+    locker.with(
+      key,
+      async () => {
+        if (mode === 'write') expect([writers++, readers]).toEqual([0, 0]);
+        else expect([readers++ >= 0, writers]).toEqual([true, 0]);
+        await new Promise(setImmediate);
+        if (mode === 'write') writers--;
+        else readers--;
+        done++;
+      },
+      { mode },
+    );
+  await Promise.all(Array.from({ length: 1_000 }, () => job('a', 'write')));
+  await Promise.all(Array.from({ length: 200 }, (_, n) => job('b', n % 2 ? 'write' : 'read')));
+  expect(done).toBe(1_200);
+  expect([await locker.inspect('a'), await locker.inspect('b')]).toEqual([null, null]);
+}, 30_000);
