@@ -1,6 +1,6 @@
 import { LockUsageError } from './errors.js';
 
-/** Milliseconds, or a string such as `'250ms'`, `'30s'`, `'5m'`, `'1h'`. */
+/** Milliseconds, or a string such as `'250ms'`, `'30s'`, `'5m'`, `'1h'`; `'0'` needs no unit. */
 export type Duration = number | string;
 
 /** A {@link Duration}, or `'forever'`. */
@@ -32,6 +32,7 @@ export function parseWait(option: string, value: unknown): number {
 }
 
 function parseText(text: string): number {
+  if (text.trim() === '0') return 0;
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text.trim());
   return match ? Number(match[1]) * UNITS[match[2]!]! : Number.NaN;
 }

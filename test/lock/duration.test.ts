@@ -15,6 +15,7 @@ test.each([
   ['1h', 3_600_000],
   [' 30s ', 30_000],
   ['0ms', 0],
+  ['0', 0],
 ])('%j is %d ms', (value, ms) => {
   expect(parseDuration('ttl', value)).toBe(ms);
 });
