@@ -1,0 +1,2 @@
+/** Latchkey as it is built beside this folder. */
+export { KeyedMutex, LockRegistry, redisDriver } from '../../dist/index.js';

@@ -1,0 +1,106 @@
+/** A child process of the Redis benchmarks: sessions of one contender, and what is done with them. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { serve } from '../lib/children.mjs';
+import { load } from './contenders.mjs';
+
+/** Of the machine, so that two processes can compare. */
+const now = () => Number(process.hrtime.bigint()) / 1e6;
+
+let sessions = [];
+let release;
+let held = [];
+
+serve({
+  async connect(id, url, count = 1) {
+    const contender = await load(id);
+    sessions = await Promise.all(Array.from({ length: count }, () => contender.connect(url)));
+    await Promise.all(sessions.map((session) => session.ping()));
+    // The scripts are loaded and the code has run.
+    const release = await sessions[0].acquire(`warm-up-${process.pid}`);
+    await release();
+  },
+
+  async close() {
+    await Promise.all(sessions.map((session) => session.close()));
+    sessions = [];
+  },
+
+  /** Every session takes the key and works, again and again until `end`. What began before then is finished. */
+  async contend(key, workMs, start, end) {
+    const waits = [];
+    let holds = 0;
+    let heldMs = 0;
+    await sleep(Math.max(0, start - now()));
+    const work = async (session) => {
+      while (now() < end) {
+        const asked = now();
+        const release = await session.acquire(key);
+        const entered = now();
+        waits.push(entered - asked);
+        if (workMs > 0) await sleep(workMs);
+        const left = now();
+        if (left < end) holds++;
+        heldMs += Math.max(0, Math.min(left, end) - Math.min(entered, end));
+        await release();
+      }
+    };
+    await Promise.all(sessions.map(work));
+    return { waits, holds, heldMs };
+  },
+
+  /** As contend, without an end: says how many holds there were after half of `ms`, and after all. */
+  async count(key, workMs, ms) {
+    let holds = 0;
+    const work = async (session) => {
+      for (;;) {
+        const release = await session.acquire(key);
+        await sleep(workMs);
+        await release();
+        holds++;
+      }
+    };
+    // The process is killed afterwards.
+    for (const session of sessions) work(session).catch(() => {});
+    await sleep(ms / 2);
+    const before = holds;
+    await sleep(ms / 2);
+    return [before, holds];
+  },
+
+  async hold(key) {
+    release = await sessions[0].acquire(key);
+  },
+
+  /** When the release was asked for. */
+  async release() {
+    const at = now();
+    await release();
+    return at;
+  },
+
+  /** When the key was held. */
+  async take(key) {
+    const release = await sessions[0].acquire(key);
+    const at = now();
+    await release();
+    return at;
+  },
+
+  async ping() {
+    const from = now();
+    await sessions[0].ping();
+    return now() - from;
+  },
+
+  async keep(count, ttl) {
+    held = await Promise.all(Array.from({ length: count }, (_, i) => sessions[0].keep(`kept-${i}`, ttl)));
+  },
+
+  /** CPU ms of this process while it keeps what it holds for `ms`, and how much of that is still held. */
+  async keepFor(ms) {
+    const before = process.cpuUsage();
+    await sleep(ms);
+    const { user, system } = process.cpuUsage(before);
+    return { cpu: (user + system) / 1e3, held: held.filter((stillHeld) => stillHeld()).length };
+  },
+});
