@@ -4,7 +4,7 @@ import { parseDuration, parseWait, type Wait } from './duration.js';
 import { LockNotHeldError, LockTimeoutError } from './errors.js';
 import { checkFn, checkObject } from './options.js';
 import { checkRetry, type RetryStrategy } from './retry.js';
-import { Waiter, WaitQueue } from './wait-queue.js';
+import { WaitQueue } from './wait-queue.js';
 
 export interface WaitOptions {
   /** How long to wait: ms, text such as `'5s'`, or `'forever'` (the default). 0 tries once. */
@@ -140,7 +140,7 @@ export class KeyedMutex<K = unknown> {
 
   #lock(key: K, write: boolean, options: WaitOptions | undefined): Promise<void> {
     if (options === undefined) {
-      return this.#tryLock(key, write) ? ENTERED : this.#wait(key, write, Infinity, undefined);
+      return this.#tryLock(key, write) ? ENTERED : this.#line(key).wait(write);
     }
     try {
       checkObject('options', options);
@@ -150,24 +150,20 @@ export class KeyedMutex<K = unknown> {
       signal?.throwIfAborted();
       if (this.#tryLock(key, write)) return ENTERED;
       if (ms === 0) throw new LockTimeoutError(key, 0);
-      return this.#wait(key, write, ms, signal);
+      return this.#line(key).waitWithin(write, { wait: ms, signal, clock: this.#clock, key });
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #wait(key: K, write: boolean, wait: number, signal: AbortSignal | undefined): Promise<void> {
+  /** The line of a key that is held. */
+  #line(key: K): WaitQueue {
     let queue = this.#queues.get(key)!;
     if (queue === ALONE) {
       queue = new WaitQueue(true, 0);
       this.#queues.set(key, queue);
     }
-    const line = queue;
-    return new Promise((resolve, reject) => {
-      const waiter = new Waiter(write, resolve, reject);
-      line.push(waiter);
-      if (wait < Infinity || signal) line.limit(waiter, key, wait, signal, this.#clock);
-    });
+    return queue;
   }
 
   #leave(key: K, queue: WaitQueue): void {

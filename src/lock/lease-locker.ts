@@ -14,6 +14,9 @@ import { type AcquireOptions, checkFn, resolveOptions, type Settings } from './o
 import type { Renewer } from './renewer.js';
 import { trace } from './traces.js';
 
+// How long several keys are refreshed together, where the wait is over by then.
+const LEAST_REFRESH_WAIT = 100;
+
 /** What a locker needs of the registry that made it. */
 export interface LockerHost {
   readonly clock: Clock;
@@ -102,7 +105,7 @@ export class LeaseLocker extends Locker {
         const lease = await this.#takeAll(renewer, sorted, { ...settings, signal }, deadline);
         if (!lease) return null;
         if (signal.aborted) {
-          await lease[Symbol.asyncDispose]();
+          void lease[Symbol.asyncDispose]();
           throw signal.reason;
         }
         lease.autoRenew = settings.autoRenew ?? renew;
@@ -130,7 +133,8 @@ export class LeaseLocker extends Locker {
       for (const key of keys) {
         const grant = await this.#take(renewer, key, token, settings, deadline);
         if (!grant) {
-          await lease?.release();
+          // A backend that is away must not keep us beyond the deadline.
+          void lease?.release().catch(() => {});
           return null;
         }
         if (!lease) {
@@ -138,12 +142,15 @@ export class LeaseLocker extends Locker {
         } else if (lease.held) {
           lease.include(key, grant);
         } else {
-          await renewer.driver.release(grant);
+          void renewer.driver.release(grant).catch(() => {});
           return this.#takeAll(renewer, keys, settings, deadline);
         }
       }
       // The first keys have aged while the last one was awaited.
-      if (keys.length > 1 && lease!.ttl() < settings.ttl * 0.9) await lease!.refresh();
+      if (keys.length > 1 && lease!.ttl() < settings.ttl * 0.9) {
+        const left = Math.max(LEAST_REFRESH_WAIT, deadline - this.#host.clock.now());
+        await within(lease!.refresh(), left, this.#host.clock);
+      }
       if (lease!.held) return lease!;
       // It ran out on its way here.
       await lease!.release();
@@ -167,7 +174,8 @@ export class LeaseLocker extends Locker {
       token,
       mode,
       ttl,
-      wait: Math.max(0, deadline - clock.now()),
+      // To try once may take a backend longer than to wait for a moment.
+      wait: Math.max(wait > 0 ? 1 : 0, deadline - clock.now()),
       retryInterval,
       meta,
       signal,
@@ -204,4 +212,11 @@ function onceUnlessAsked(options: AcquireOptions = {}): AcquireOptions {
   const known = typeof options === 'object' && options !== null;
   const asked = !known || options.wait !== undefined || options.retry !== undefined;
   return asked ? options : { ...options, wait: 0 };
+}
+
+/** Waits for `promise`, but no longer than `ms`. @throws what it rejects with by then. */
+async function within(promise: Promise<unknown>, ms: number, clock: Clock): Promise<void> {
+  const over = new AbortController();
+  const late = sleep(ms, clock, over.signal).catch(() => {});
+  await Promise.race([promise, late]).finally(() => over.abort());
 }

@@ -2,26 +2,40 @@ import { onAbort } from './abort.js';
 import type { Clock, Timer } from './clock.js';
 import { LockTimeoutError } from './errors.js';
 
-/** One who stands in a {@link WaitQueue}. */
-export class Waiter {
-  previous: Waiter | undefined;
-  next: Waiter | undefined;
-  timer: Timer | undefined;
-  signal: AbortSignal | undefined;
-  stopListening: (() => void) | undefined;
+/** What may end the waiting of one who does not wait for ever. */
+interface Limit {
+  readonly reject: (reason: unknown) => void;
+  readonly signal: AbortSignal | undefined;
+  timer?: Timer;
+  stopListening?: () => void;
+}
+
+/** One who stands in a {@link WaitQueue}. Small, for there may be many. */
+class Waiter {
+  next: Waiter | undefined = undefined;
+  limit: Limit | undefined = undefined;
 
   constructor(
+    public previous: Waiter | undefined,
     readonly write: boolean,
     readonly resolve: () => void,
-    readonly reject: (reason: unknown) => void,
   ) {}
+}
+
+export interface WaitLimits {
+  /** ms; may be `Infinity`. */
+  readonly wait: number;
+  readonly signal: AbortSignal | undefined;
+  readonly clock: Clock;
+  /** Named in the error. */
+  readonly key: unknown;
 }
 
 /** Who is inside one key, and who waits for it in order. Entering the line and leaving it anywhere are O(1). */
 export class WaitQueue {
   length = 0;
-  #head: Waiter | undefined;
-  #tail: Waiter | undefined;
+  #head: Waiter | undefined = undefined;
+  #tail: Waiter | undefined = undefined;
 
   constructor(
     public writer: boolean,
@@ -39,35 +53,36 @@ export class WaitQueue {
     return true;
   }
 
-  push(waiter: Waiter): void {
-    waiter.previous = this.#tail;
-    if (this.#tail) this.#tail.next = waiter;
-    else this.#head = waiter;
-    this.#tail = waiter;
-    this.length++;
+  /** Resolves inside. */
+  wait(write: boolean): Promise<void> {
+    return new Promise((resolve) => this.#push(write, resolve));
   }
 
-  /** Rejects the waiter when `wait` ms pass or the signal aborts, and lets those in whom it was blocking. */
-  limit(waiter: Waiter, key: unknown, wait: number, signal: AbortSignal | undefined, clock: Clock): void {
-    const leave = (reason: unknown) => {
-      this.#unlink(waiter);
-      waiter.reject(reason);
-      this.admit();
-    };
-    if (wait < Infinity) waiter.timer = clock.after(wait, () => leave(new LockTimeoutError(key, wait)));
-    if (!signal) return;
-    waiter.signal = signal;
-    waiter.stopListening = onAbort(signal, () => leave(signal.reason));
+  /** As {@link wait}; rejects, out of the line, when the wait passes or the signal aborts. */
+  waitWithin(write: boolean, { wait, signal, clock, key }: WaitLimits): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiter = this.#push(write, resolve);
+      const limit: Limit = { reject, signal };
+      waiter.limit = limit;
+      const leave = (reason: unknown) => {
+        this.#unlink(waiter);
+        reject(reason);
+        this.admit();
+      };
+      if (wait < Infinity) limit.timer = clock.after(wait, () => leave(new LockTimeoutError(key, wait)));
+      if (signal) limit.stopListening = onAbort(signal, () => leave(signal.reason));
+    });
   }
 
   /** Lets in from the head: one writer, or all the readers that stand together. */
   admit(): void {
-    while (this.#head && !this.writer && !(this.#head.write && this.readers > 0)) {
-      const waiter = this.#head;
+    for (let waiter = this.#head; waiter && !this.writer; waiter = this.#head) {
+      if (waiter.write && this.readers > 0) return;
       this.#unlink(waiter);
+      const { limit } = waiter;
       // One signal may end many waits: those it has yet to tell must not get in meanwhile.
-      if (waiter.signal?.aborted) {
-        waiter.reject(waiter.signal.reason);
+      if (limit?.signal?.aborted) {
+        limit.reject(limit.signal.reason);
         continue;
       }
       this.#enter(waiter.write);
@@ -80,13 +95,22 @@ export class WaitQueue {
     else this.readers++;
   }
 
-  #unlink(waiter: Waiter): void {
-    if (waiter.previous) waiter.previous.next = waiter.next;
-    else this.#head = waiter.next;
-    if (waiter.next) waiter.next.previous = waiter.previous;
-    else this.#tail = waiter.previous;
+  #push(write: boolean, resolve: () => void): Waiter {
+    const waiter = new Waiter(this.#tail, write, resolve);
+    if (this.#tail) this.#tail.next = waiter;
+    else this.#head = waiter;
+    this.#tail = waiter;
+    this.length++;
+    return waiter;
+  }
+
+  #unlink({ previous, next, limit }: Waiter): void {
+    if (previous) previous.next = next;
+    else this.#head = next;
+    if (next) next.previous = previous;
+    else this.#tail = previous;
     this.length--;
-    waiter.timer?.cancel();
-    waiter.stopListening?.();
+    limit?.timer?.cancel();
+    limit?.stopListening?.();
   }
 }
