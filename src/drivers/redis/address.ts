@@ -8,6 +8,7 @@ interface Host {
 /** Where Redis is, in the words of ioredis. */
 export type Address =
   | { kind: 'url'; url: string }
+  | { kind: 'unix'; path: string }
   | {
       kind: 'sentinel';
       options: { sentinels: Host[]; name: string; username?: string; password?: string; db?: number };
@@ -24,10 +25,11 @@ const EXPECTED =
  */
 export function parseAddress(url: string): Address {
   const match =
-    /^(redis|rediss|unix|redis\+sentinel|redis\+cluster):\/\/(?:([^@]*)@)?([^/?]*)(?:\/([^?]*))?/.exec(url);
+    /^(redis|rediss|unix|redis\+sentinel|redis\+cluster):\/\/(?:([^/?]*)@)?([^/?]*)(?:\/([^?]*))?/.exec(url);
   if (!match) throw new LockConfigError(`expected the Redis URL to be ${EXPECTED}`);
   const [, scheme, userinfo, authority = '', path = ''] = match;
-  if (scheme === 'redis' || scheme === 'rediss' || scheme === 'unix') return { kind: 'url', url };
+  if (scheme === 'redis' || scheme === 'rediss') return { kind: 'url', url };
+  if (scheme === 'unix') return { kind: 'unix', path: `${authority}/${path}` };
   const login = parseLogin(userinfo);
   if (scheme === 'redis+cluster')
     return { kind: 'cluster', nodes: parseHosts(authority, 6379), options: login };
@@ -40,8 +42,16 @@ export function parseAddress(url: string): Address {
 function parseLogin(userinfo: string | undefined): { username?: string; password?: string } {
   if (!userinfo) return {};
   const [username, ...rest] = userinfo.split(':');
-  const password = decodeURIComponent(rest.join(':'));
-  return { ...(username && { username: decodeURIComponent(username) }), ...(password && { password }) };
+  const password = decode(rest.join(':'));
+  return { ...(username && { username: decode(username) }), ...(password && { password }) };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new LockConfigError('expected the login in the Redis URL to be percent-encoded');
+  }
 }
 
 function parseHosts(authority: string, defaultPort: number): Host[] {

@@ -23,12 +23,14 @@ const CONNECTION = {
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   connectTimeout: 2_000,
-  socketTimeout: 2_000,
-  maxRetriesPerRequest: null,
+  socketTimeout: 1_000,
+  // With more, or null, ioredis never settles what was on its way when the connection was lost.
+  maxRetriesPerRequest: 0,
+  stringNumbers: false,
   // ioredis arms a timer of this length even for a socket that is gone, and the process would live that long.
   disconnectTimeout: 0,
   retryStrategy: (times: number) => Math.min(25 * 2 ** Math.min(times, 6), 1_000) * (0.5 + Math.random() / 2),
-  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  reconnectOnError: (error: Error) => /\bREADONLY\b/.test(error.message),
 };
 
 export const DEFAULT_URL = 'redis://127.0.0.1:6379';
@@ -43,7 +45,9 @@ export async function dial(redis: LentClient | RedisOptions): Promise<Dialled> {
     return { client: (redis as Cluster).duplicate([], clusterOptions(redisOptions)), cluster: true };
   }
   if (typeof redis !== 'object' || redis === null) {
-    throw new LockUsageError('redis', redis, 'an ioredis client, or its options, or { url }');
+    // A URL may hold a password.
+    const got = typeof redis === 'string' ? 'text' : redis;
+    throw new LockUsageError('redis', got, 'an ioredis client, or its options, or { url }');
   }
   const { url, ...options } = redis;
   if (url !== undefined && typeof url !== 'string') throw new LockUsageError('redis.url', url, 'a URL');
@@ -54,7 +58,16 @@ export async function dial(redis: LentClient | RedisOptions): Promise<Dialled> {
     return { client, cluster: true };
   }
   if (address?.kind === 'sentinel') return withSubscriber(new Redis({ ...address.options, ...all }));
-  return withSubscriber(address ? new Redis(address.url, all) : new Redis(all));
+  if (address?.kind === 'unix') return withSubscriber(new Redis({ ...all, path: address.path }));
+  if (!address) return withSubscriber(new Redis(all));
+  try {
+    // The first to name an option wins.
+    const layers = [CONNECTION, address.url, options] as unknown as [object];
+    return withSubscriber(new Redis(...layers));
+  } catch {
+    // The cause holds the URL.
+    throw new LockConfigError('the Redis URL cannot be read');
+  }
 }
 
 /** Where a client connects to, without its password. */
@@ -71,7 +84,8 @@ function withSubscriber(client: Redis): Dialled {
 
 function clusterOptions(redisOptions: object) {
   const { lazyConnect, enableOfflineQueue } = CONNECTION;
-  return { lazyConnect, enableOfflineQueue, redisOptions, clusterRetryStrategy: CONNECTION.retryStrategy };
+  const clusterRetryStrategy = CONNECTION.retryStrategy;
+  return { lazyConnect, enableOfflineQueue, keyPrefix: '', redisOptions, clusterRetryStrategy };
 }
 
 function isClient(redis: LentClient | RedisOptions): redis is LentClient {

@@ -1,5 +1,5 @@
-import type { Clock } from '../../lock/clock.js';
-import { LockBackendError } from '../../lock/errors.js';
+import type { Clock, Timer } from '../../lock/clock.js';
+import { LockBackendError, LockClosedError } from '../../lock/errors.js';
 import { type Client, type Dialled, describe } from './client.js';
 import type { Script } from './scripts.js';
 import { checkServer } from './server-check.js';
@@ -18,6 +18,8 @@ export interface ConnectionEvents {
 
 // How long a server may be silent while it owes an answer, or be away before a newcomer is told.
 export const PATIENCE = 2_000;
+// After how long to connect anew to a server that is there but will not do: a replica about to be promoted, say.
+const UNFIT_MS = 500;
 
 /**
  * Our connection to Redis: scripts out, messages of one inbox in. It reconnects by itself for as long as it is open;
@@ -33,12 +35,15 @@ export class Connection {
   readonly #events: ConnectionEvents;
   readonly #becomingReady = new Set<() => void>();
   #ready = false;
+  #lostAt: number;
+  #unfit: Timer | undefined;
   #closed = false;
   #fault: Error | undefined;
   #answeredAt = -Infinity;
 
   constructor(clock: Clock, dialled: Dialled, inbox: string, events: ConnectionEvents) {
     this.#clock = clock;
+    this.#lostAt = clock.now();
     this.#dialled = dialled;
     this.#client = dialled.client;
     this.#subscriber = dialled.subscriber ?? dialled.client;
@@ -51,16 +56,18 @@ export class Connection {
         this.#fault = error;
       });
       client.on('ready', () => void this.#prepare());
-      client.on('close', () => {
-        this.#ready = false;
-        this.#answeredAt = -Infinity;
-      });
+      client.on('close', () => this.#lost());
       client.connect().catch(() => {});
     }
   }
 
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** `clock.now()` of when it was ready last, or was made. */
+  get lostAt(): number {
+    return this.#ready ? this.#clock.now() : this.#lostAt;
   }
 
   /** Whether messages reach no further than the server that counts who received them. */
@@ -92,13 +99,16 @@ export class Connection {
       if (this.#ready) this.#answeredAt = Math.max(this.#answeredAt, sentAt);
       return { reply, sentAt };
     } catch (error) {
-      throw this.error(error as Error);
+      // What ioredis says of commands that were on their way when the connection was lost.
+      const lost = (error as Error).name === 'MaxRetriesPerRequestError';
+      throw this.error(lost ? (this.#fault ?? new Error('connection closed')) : (error as Error));
     }
   }
 
-  /** Resolves when connected; rejects when it is not after `ms`. @throws LockBackendError */
-  whenReady(ms = PATIENCE): Promise<void> {
-    if (this.#ready) return Promise.resolve();
+  /** Resolves when connected; rejects when it is not after `ms`. @throws LockBackendError, LockClosedError */
+  async whenReady(ms = PATIENCE): Promise<void> {
+    if (this.#closed) throw new LockClosedError();
+    if (this.#ready) return;
     return new Promise((resolve, reject) => {
       const ready = () => {
         timer.cancel();
@@ -120,7 +130,7 @@ export class Connection {
 
   /** What went wrong, without the command: its arguments hold a token. */
   error(cause: Error | undefined = this.#fault): LockBackendError {
-    const why = cause ? plain(cause) : new Error('not connected yet');
+    const why = cause ? plain(cause) : new Error('not connected');
     return new LockBackendError(`Redis at ${this.#address}: ${why.message}`, { cause: why });
   }
 
@@ -128,10 +138,17 @@ export class Connection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#ready = false;
+    this.#lost();
     this.#fault = new Error('closed');
     for (const client of new Set([this.#client, this.#subscriber])) client.disconnect();
     for (const ready of this.#becomingReady) ready();
+  }
+
+  #lost(): void {
+    if (this.#ready) this.#lostAt = this.#clock.now();
+    this.#ready = false;
+    this.#answeredAt = -Infinity;
+    this.#unfit?.cancel();
   }
 
   async #prepare(): Promise<void> {
@@ -143,9 +160,13 @@ export class Connection {
       ]);
       checkServer(String(info), this.#address);
     } catch (error) {
+      if (this.#closed || this.#client.status !== 'ready') return;
       this.#fault = error as Error;
+      this.#unfit?.cancel();
+      this.#unfit = this.#clock.after(UNFIT_MS, () => this.#client.disconnect(true));
       return;
     }
+    this.#unfit?.cancel();
     if (this.#closed || this.#client.status !== 'ready') return;
     this.#ready = true;
     this.#fault = undefined;

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { type Clock, systemClock } from '../../lock/clock.js';
+import { type Clock, sleep, systemClock } from '../../lock/clock.js';
 import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../../lock/driver.js';
 import { LockClosedError } from '../../lock/errors.js';
 import { type Dialled, dial } from './client.js';
 import { Connection } from './connection.js';
 import { grantOf, type Hold, surelyUntil } from './hold.js';
 import { readInfo } from './info.js';
-import { redisKeys } from './keys.js';
+import { askerOf, redisKeys } from './keys.js';
 import { Line } from './line.js';
 import type { LentClient, RedisOptions } from './options.js';
 import { Returns } from './returns.js';
 import { EXTEND, INSPECT } from './scripts.js';
-import { Waiter } from './waiter.js';
+import { Waiter, type WaiterHost } from './waiter.js';
 
 // How many holds one script extends: Lua is not to be interrupted.
 const EXTEND_BATCH = 256;
@@ -32,40 +32,41 @@ export async function redisDriver(
 
 class RedisDriver implements LockDriver {
   readonly #clock: Clock;
-  readonly #inbox = `latchkey:inbox:${randomUUID()}`;
   readonly #connection: Connection;
+  readonly #host: WaiterHost;
   readonly #line: Line;
   readonly #returns: Returns;
+  /** By asker. */
+  readonly #asked = new Map<string, Promise<Grant | null>>();
+  /** By asker: those who ask Redis. */
   readonly #waiters = new Map<string, Waiter>();
+  /** By key: of those, the one at the head of the line here. */
+  readonly #heads = new Map<string, Waiter>();
   #closed = false;
 
   constructor(dialled: Dialled, clock: Clock) {
     this.#clock = clock;
-    this.#connection = new Connection(clock, dialled, this.#inbox, {
+    const inbox = `latchkey:inbox:${randomUUID()}`;
+    this.#connection = new Connection(clock, dialled, inbox, {
       ready: () => {
         this.#returns.retry();
         for (const waiter of this.#waiters.values()) waiter.check();
       },
       message: (text) => this.#receive(text),
     });
+    this.#host = { clock, connection: this.#connection, inbox };
     this.#returns = new Returns(clock, this.#connection);
     this.#line = new Line(clock, (hold) => this.#returns.giveQuietly(toReturn(hold)));
   }
 
-  async acquire(request: AcquireRequest): Promise<Grant | null> {
-    if (this.#closed) throw new LockClosedError(request.key);
-    request.signal?.throwIfAborted();
-    const already = this.#line.find(request.token);
-    if (already) return grantOf(already);
-    // Who tries once stands in no line, and overtakes nobody: Redis sees to that, and the line for those here.
-    if (request.wait === 0)
-      return this.#line.waiting(request.key) > 0 && this.#connection.ready ? null : this.#ask(request);
-    const deadline = this.#clock.now() + request.wait;
-    const entered = await this.#line.enter(request);
-    // Those before us may have been kept waiting by Redis, and not by each other.
-    if (entered === false && !this.#connection.ready) throw this.#connection.error();
-    if (typeof entered === 'object') return grantOf(entered);
-    return entered ? this.#askAtHead(request, deadline) : null;
+  acquire(request: AcquireRequest): Promise<Grant | null> {
+    const asker = askerOf(request);
+    let asked = this.#asked.get(asker);
+    if (!asked) {
+      asked = this.#acquire(request).finally(() => this.#asked.delete(asker));
+      this.#asked.set(asker, asked);
+    }
+    return asked;
   }
 
   async extend(grant: Grant, ttl: number): Promise<Grant | null> {
@@ -86,10 +87,11 @@ class RedisDriver implements LockDriver {
   }
 
   async release(grant: Grant): Promise<boolean> {
-    const hold = this.#line.find(grant.token);
+    const hold = this.#line.find(grant);
     if (!hold) return this.#returns.give({ ...grant, until: grant.validUntil });
     if (this.#line.handOn(hold)) return true;
-    const released = this.#returns.release(toReturn(hold));
+    const surelyOurs = this.#clock.now() < hold.validUntil;
+    const released = this.#returns[surelyOurs ? 'release' : 'give'](toReturn(hold));
     // Now the next one here may ask Redis: behind the release, on the same connection.
     this.#line.drop(hold);
     return released;
@@ -98,7 +100,7 @@ class RedisDriver implements LockDriver {
   async inspect(key: string): Promise<LockInfo | null> {
     await this.#connection.whenReady();
     const { reply } = await this.#connection.run(INSPECT, redisKeys(key), []);
-    const info = readInfo(key, reply, (token) => this.#line.findRemote(token));
+    const info = readInfo(key, reply, (token) => this.#line.findRemote({ key, token }));
     return info && { ...info, waiters: info.waiters + this.#line.waiting(key) };
   }
 
@@ -110,43 +112,69 @@ class RedisDriver implements LockDriver {
     this.#closed = true;
     const waiters = [...this.#waiters.values()];
     for (const waiter of waiters) waiter.close();
-    await Promise.allSettled(waiters.map(({ outcome }) => outcome));
-    await this.#returns.settled();
-    await this.#connection.close();
+    this.#line.close();
+    await Promise.allSettled([...this.#asked.values()]);
+    await this.#returns.close();
+    this.#connection.close();
   }
 
-  async #askAtHead(request: AcquireRequest, deadline: number): Promise<Grant | null> {
+  async #acquire(request: AcquireRequest): Promise<Grant | null> {
+    if (this.#closed) throw new LockClosedError(request.key);
+    request.signal?.throwIfAborted();
+    const already = this.#line.find(request);
+    if (already) return grantOf(already);
+    const askedAt = this.#clock.now();
+    // Who tries once stands in no line, and overtakes nobody: Redis sees to that, and the line for those here.
+    if (request.wait === 0)
+      return this.#line.waiting(request.key) > 0 && this.#connection.ready
+        ? null
+        : this.#ask(request, askedAt);
+    const entered = await this.#line.enter(request);
+    if (typeof entered === 'object') return grantOf(entered);
+    if (entered) return this.#askAtHead(request, askedAt);
+    // Whoever is before us may have been kept waiting by Redis, and not by a holder; an answer may be here unread.
+    await sleep(0, this.#clock);
+    const trouble = this.#heads.get(request.key)?.trouble;
+    if (trouble) throw trouble;
+    return null;
+  }
+
+  async #askAtHead(request: AcquireRequest, askedAt: number): Promise<Grant | null> {
     let grant: Grant | null = null;
     try {
-      grant = await this.#ask(request, deadline);
+      grant = await this.#ask(request, askedAt);
       return grant;
     } finally {
       if (!grant) this.#line.leave(request);
     }
   }
 
-  /** Asks Redis; whatever it gives too late goes back. Without a deadline it does so once, past the line. */
-  async #ask(request: AcquireRequest, deadline?: number): Promise<Grant | null> {
-    if (this.#closed) throw new LockClosedError(request.key);
+  /** Asks Redis; whatever it gives too late goes back. */
+  async #ask(request: AcquireRequest, askedAt: number): Promise<Grant | null> {
+    const { key } = request;
+    if (this.#closed) throw new LockClosedError(key);
     request.signal?.throwIfAborted();
-    const host = { clock: this.#clock, connection: this.#connection, inbox: this.#inbox };
-    const waiter = new Waiter(host, request, deadline);
-    this.#waiters.set(request.token, waiter);
+    const asker = askerOf(request);
+    const waiter = new Waiter(this.#host, request, askedAt);
+    this.#waiters.set(asker, waiter);
+    if (request.wait > 0) this.#heads.set(key, waiter);
     let hold: Hold | null = null;
     try {
       hold = await waiter.outcome;
-      if (hold) this.#line.keep(hold, deadline !== undefined);
+      if (this.#closed) throw new LockClosedError(key);
+      if (hold) this.#line.keep(hold, request.wait > 0);
       return hold && grantOf(hold);
     } finally {
-      this.#waiters.delete(request.token);
-      if (!hold && waiter.owing)
+      this.#waiters.delete(asker);
+      if (this.#heads.get(key) === waiter) this.#heads.delete(key);
+      if (this.#closed || (!hold && waiter.owing))
         this.#returns.giveQuietly({ ...request, until: this.#clock.now() + request.ttl });
     }
   }
 
   async #extend(extensions: readonly Extension[]): Promise<(Grant | null)[]> {
     await this.#connection.whenReady(RECONNECT_MS);
-    const holds = extensions.map(({ grant }) => this.#line.find(grant.token));
+    const holds = extensions.map(({ grant }) => this.#line.find(grant));
     const keys = extensions.flatMap(({ grant }) => redisKeys(grant.key).slice(0, 2));
     const args = extensions.flatMap(({ grant, ttl }, i) => [
       holds[i]?.token ?? grant.token,
@@ -154,9 +182,15 @@ class RedisDriver implements LockDriver {
       ttl,
     ]);
     const known = holds.filter((hold) => hold !== undefined);
-    const { reply, sentAt } = await this.#line.extending(known, () =>
-      this.#connection.run(EXTEND, keys, args),
-    );
+    const { reply, sentAt } = await this.#line.extending(known, () => {
+      // A shorter time may be in force although its answer is lost.
+      const now = this.#clock.now();
+      extensions.forEach(({ ttl }, i) => {
+        const hold = holds[i];
+        if (hold) this.#line.prolong(hold, Math.min(hold.validUntil, surelyUntil(now, ttl)));
+      });
+      return this.#connection.run(EXTEND, keys, args);
+    });
     return extensions.map(({ grant, ttl }, i) => {
       const hold = holds[i];
       if ((reply as number[])[i] !== 1) {
@@ -172,10 +206,11 @@ class RedisDriver implements LockDriver {
   #receive(message: string): void {
     const [, token, fence, key] = /^(\S+) (\d+) (.*)$/s.exec(message) ?? [];
     if (!token || !key) return;
-    const waiter = this.#waiters.get(token);
+    const asker = { key, token };
+    const waiter = this.#waiters.get(askerOf(asker));
     if (waiter) return waiter.granted(Number(fence));
     // Who asked is gone, and the lock must not stand idle until its time is up.
-    if (!this.#line.findRemote(token)) this.#returns.giveQuietly({ key, token, until: this.#clock.now() });
+    if (!this.#line.findRemote(asker)) this.#returns.giveQuietly({ ...asker, until: this.#clock.now() });
   }
 }
 

@@ -4,9 +4,13 @@ import type { AcquireRequest } from '../../lock/driver.js';
 import { LockTimeoutError } from '../../lock/errors.js';
 import { KeyedMutex } from '../../lock/keyed-mutex.js';
 import type { Hold } from './hold.js';
+import { askerOf } from './keys.js';
 
 // A hold is handed on inside the process for so long, then other processes have their turn.
 const TURN_MS = 20;
+
+/** A request, or a grant. */
+type Asker = Parameters<typeof askerOf>[0];
 
 /** A hold, and what this process does with it. */
 interface Place {
@@ -27,11 +31,12 @@ export class Line {
   readonly #giveBack: (hold: Hold) => void;
   readonly #mutex: KeyedMutex<string>;
   readonly #expiries: Deadlines;
+  /** By asker: whom the hold serves, and whom Redis knows. */
   readonly #places = new Map<string, Place>();
   /** By key: holds on their way from one holder to the next. */
   readonly #handed = new Map<string, Place>();
 
-  /** `giveBack` is called for a hold that was handed on to somebody whom it does not suit. */
+  /** `giveBack` is called for a hold whose time is up, or that was handed on to somebody whom it does not suit. */
   constructor(clock: Clock, giveBack: (hold: Hold) => void) {
     this.#clock = clock;
     this.#giveBack = giveBack;
@@ -40,8 +45,8 @@ export class Line {
   }
 
   /** Waits for the head of the line: true there, false when the wait is over. Or a hold comes from who was there. */
-  async enter({ key, mode, wait, signal, ttl, ...rest }: AcquireRequest): Promise<Hold | boolean> {
-    const request = { key, mode, wait, signal, ttl, ...rest };
+  async enter(request: AcquireRequest): Promise<Hold | boolean> {
+    const { key, mode, wait, signal, ttl } = request;
     try {
       const options = { wait: wait === Infinity ? 'forever' : wait, signal };
       await (mode === 'write' ? this.#mutex.lock(key, options) : this.#mutex.rLock(key, options));
@@ -52,9 +57,10 @@ export class Line {
     const place = this.#handed.get(key);
     if (!place) return true;
     this.#handed.delete(key);
-    if (mode === 'write' && place.hold.validUntil - this.#clock.now() >= ttl * 0.9) {
+    const left = place.hold.validUntil - this.#clock.now();
+    if (mode === 'write' && left >= ttl * 0.9 && left <= ttl) {
       place.hold.request = request;
-      this.#places.set(request.token, place);
+      this.#places.set(askerOf(request), place);
       return place.hold;
     }
     this.#forget(place);
@@ -70,42 +76,51 @@ export class Line {
 
   /** Keeps a hold that Redis gave until it is dropped or its time is up. */
   keep(hold: Hold, inLine: boolean): void {
-    const expiry = new Deadline(() => this.drop(hold));
-    this.#places.set(hold.token, { hold, inLine, since: this.#clock.now(), expiry, extending: 0 });
+    const expiry = new Deadline(() => {
+      // The next one is handed the lock now, and need not find out that it is free.
+      this.#giveBack(hold);
+      this.drop(hold);
+    });
+    this.#places.set(remoteAsker(hold), { hold, inLine, since: this.#clock.now(), expiry, extending: 0 });
     this.#expiries.set(expiry, hold.validUntil);
   }
 
-  /** The hold that now serves the request with this token. */
-  find(token: string): Hold | undefined {
-    const hold = this.#places.get(token)?.hold;
-    return hold?.request.token === token ? hold : undefined;
+  /** The hold that now serves who asked so. */
+  find(asker: Asker): Hold | undefined {
+    const hold = this.#places.get(askerOf(asker))?.hold;
+    return hold?.request.token === asker.token ? hold : undefined;
   }
 
-  /** The hold that Redis knows by this token. */
-  findRemote(token: string): Hold | undefined {
-    const hold = this.#places.get(token)?.hold;
-    return hold?.token === token ? hold : undefined;
+  /** The hold that Redis gave to who asked so. */
+  findRemote(asker: Asker): Hold | undefined {
+    const hold = this.#places.get(askerOf(asker))?.hold;
+    return hold?.token === asker.token ? hold : undefined;
   }
 
   /** Hands the hold on to the next in line here, if there is one and it is not the turn of other processes. */
   handOn(hold: Hold): boolean {
-    const place = this.#places.get(hold.token)!;
+    const place = this.#places.get(remoteAsker(hold))!;
     const { key, mode, token } = hold.request;
     const now = this.#clock.now();
     const may = place.inLine && mode === 'write' && place.extending === 0 && hold.fence < hold.lastFence;
     if (!may || now - place.since >= TURN_MS || now >= hold.validUntil || this.#mutex.waiting(key) === 0)
       return false;
-    if (token !== hold.token) this.#places.delete(token);
+    if (token !== hold.token) this.#places.delete(askerOf(hold.request));
     hold.fence++;
     hold.request = { ...hold.request, token: '' };
     this.#handed.set(key, place);
     this.#mutex.unlock(key);
+    // Those who waited may all have left in this very moment.
+    if (!this.#mutex.isLocked(key)) {
+      this.drop(hold);
+      this.#giveBack(hold);
+    }
     return true;
   }
 
   /** Ends a hold here, and lets the next in line go to Redis. */
   drop(hold: Hold): void {
-    const place = this.#places.get(hold.token);
+    const place = this.#places.get(remoteAsker(hold));
     if (place?.hold !== hold) return;
     this.#forget(place);
     if (this.#handed.get(hold.request.key) === place) this.#handed.delete(hold.request.key);
@@ -113,7 +128,7 @@ export class Line {
   }
 
   prolong(hold: Hold, validUntil: number): void {
-    const place = this.#places.get(hold.token);
+    const place = this.#places.get(remoteAsker(hold));
     if (place?.hold !== hold) return;
     hold.validUntil = validUntil;
     this.#expiries.set(place.expiry, validUntil);
@@ -121,7 +136,7 @@ export class Line {
 
   /** While its time is being changed, a hold is not handed on: how much the next one gets would be unknown. */
   async extending<T>(holds: readonly Hold[], fn: () => Promise<T>): Promise<T> {
-    const places = holds.map((hold) => this.#places.get(hold.token)!);
+    const places = holds.map((hold) => this.#places.get(remoteAsker(hold))!);
     for (const place of places) place.extending++;
     try {
       return await fn();
@@ -135,9 +150,16 @@ export class Line {
     return this.#mutex.waiting(key);
   }
 
+  /** Ends all holds here; those in line get to its head, one after the other. */
+  close(): void {
+    for (const { hold } of [...this.#places.values()]) this.drop(hold);
+  }
+
   #forget({ hold, expiry }: Place): void {
     this.#expiries.clear(expiry);
-    this.#places.delete(hold.token);
-    this.#places.delete(hold.request.token);
+    this.#places.delete(remoteAsker(hold));
+    this.#places.delete(askerOf(hold.request));
   }
 }
+
+const remoteAsker = ({ token, request: { key } }: Hold) => askerOf({ token, key });

@@ -1,6 +1,6 @@
-import type { Clock } from '../../lock/clock.js';
+import type { Clock, Timer } from '../../lock/clock.js';
 import type { Connection } from './connection.js';
-import { redisKeys } from './keys.js';
+import { askerOf, redisKeys } from './keys.js';
 import { RELEASE } from './scripts.js';
 
 /** What is to be given back: a hold, a place in line, or what a late answer may bring. */
@@ -13,6 +13,8 @@ export interface Return {
 
 // How long a release waits for a lost connection to come back.
 const RECONNECT_MS = 500;
+// How soon to try again where Redis is there, and fails.
+const RETRY_MS = 250;
 
 /** Gives back to Redis, and keeps trying while Redis is away, until what is owed is gone by itself. */
 export class Returns {
@@ -20,6 +22,8 @@ export class Returns {
   readonly #connection: Connection;
   readonly #owed = new Map<string, Return>();
   readonly #sending = new Set<Promise<unknown>>();
+  #retrying: Timer | undefined;
+  #closed = false;
 
   constructor(clock: Clock, connection: Connection) {
     this.#clock = clock;
@@ -33,7 +37,7 @@ export class Returns {
     try {
       return await sending;
     } catch (error) {
-      this.#owed.set(what.token, what);
+      this.#owe(what);
       throw error;
     } finally {
       this.#sending.delete(sending);
@@ -66,9 +70,20 @@ export class Returns {
     for (const what of owed) if (this.#clock.now() < what.until) this.giveQuietly(what);
   }
 
-  /** Resolves when nothing is on its way. */
-  async settled(): Promise<void> {
+  /** Resolves when nothing is on its way; what is owed then stays so. */
+  async close(): Promise<void> {
     await Promise.allSettled(this.#sending);
+    this.#closed = true;
+    this.#retrying?.cancel();
+  }
+
+  #owe(what: Return): void {
+    if (this.#closed) return;
+    this.#owed.set(askerOf(what), what);
+    this.#retrying ??= this.#clock.after(RETRY_MS, () => {
+      this.#retrying = undefined;
+      if (this.#connection.ready) this.retry();
+    });
   }
 
   async #give({ key, token }: Return): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { FENCE_BLOCK } from './hold.js';
 
 /** A Lua script, and the name Redis keeps it by. */
 export interface Script {
@@ -17,41 +18,28 @@ const FENCE_MS = 86_400_000;
  *   KEYS[1] hash  its holders: token -> mode, fence, metadata. It expires with the last of them.
  *   KEYS[2] zset  token -> expiry in server ms, of readers only: each has its own. Absent while a writer holds.
  *   KEYS[3] zset  who waits: token -> place in line
- *   KEYS[4] hash  who waits: token -> mode, ttl, size of the fence block, when its stamp is stale, inbox, metadata
+ *   KEYS[4] hash  who waits: token -> mode, ttl, when its stamp is stale, inbox, metadata
  *   KEYS[5] text  the largest fence given out
  */
-const LIBRARY = `
+const HOLDS = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function number(n) return string.format('%.0f', n) end
 
--- Nil, 'r' or 'w': who is inside. Readers whose time is up are put out first.
-local function inside()
-  if redis.call('EXISTS', KEYS[1]) == 0 then
-    redis.call('DEL', KEYS[2])
-    return nil
-  end
-  local late = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ${BATCH})
-  if #late > 0 then
-    redis.call('ZREM', KEYS[2], unpack(late))
-    redis.call('HDEL', KEYS[1], unpack(late))
-  end
-  if redis.call('EXISTS', KEYS[2]) == 1 then return 'r' end
-  return redis.call('EXISTS', KEYS[1]) == 1 and 'w' or nil
-end
-
 local function next_fence()
-  local last = tonumber(redis.call('GET', KEYS[5]) or 0)
-  return math.max(last + 1, time[1] * 1000000 + time[2])
+  local last = redis.call('GET', KEYS[5])
+  local fence = time[1] * 1000000 + time[2]
+  return last and math.max(last + 1, fence) or fence
 end
 
--- The hold begins; the fences up to fence + block - 1 are its process's.
-local function enter(token, mode, ttl, fence, block, meta)
-  redis.call('SET', KEYS[5], number(fence + block - 1), 'PX', ${FENCE_MS})
+-- The hold begins. A writer's process may give the next fences of a block to others in it.
+local function enter(token, mode, ttl, fence, meta)
+  local last = mode == 'w' and fence + ${FENCE_BLOCK - 1} or fence
+  redis.call('SET', KEYS[5], number(last), 'PX', ${FENCE_MS})
   redis.call('HSET', KEYS[1], token, mode .. number(fence) .. ' ' .. meta)
   if mode == 'w' then
-    redis.call('PEXPIRE', KEYS[1], number(ttl))
+    redis.call('PEXPIRE', KEYS[1], ttl)
   else
     redis.call('ZADD', KEYS[2], number(now + ttl), token)
     local longest = number(math.max(ttl, redis.call('PTTL', KEYS[1])))
@@ -59,16 +47,41 @@ local function enter(token, mode, ttl, fence, block, meta)
     redis.call('PEXPIRE', KEYS[2], longest)
   end
 end
+`;
+
+const QUEUE = `
+-- When the last of the readers is to go; nil without any.
+local function last_reader()
+  return tonumber(redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2])
+end
+
+-- Nil, 'r' or 'w': who is inside. Readers whose time is up are put out first.
+local function inside()
+  local last = last_reader()
+  if last and last <= now then redis.call('DEL', KEYS[1]) end
+  if redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('DEL', KEYS[2])
+    return nil
+  end
+  if not last then return 'w' end
+  local late = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ${BATCH})
+  if #late > 0 then
+    redis.call('ZREM', KEYS[2], unpack(late))
+    redis.call('HDEL', KEYS[1], unpack(late))
+  end
+  return 'r'
+end
 
 -- Hands the lock to the first live waiters: one writer, or the readers at the head. True: there may be more to do.
 -- "counted": a message that reached nobody means that its process is gone.
 local function hand_over(who, own, counted)
   for _ = 1, ${BATCH} do
+    if who == 'w' then return false end
     local token = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
     if not token then return false end
     local waiter = redis.call('HGET', KEYS[4], token)
-    local mode, ttl, block, stale, inbox, meta = string.match(waiter or '', '^(%a) (%d+) (%d+) (%d+) (%S+) (.*)$')
-    if mode and (who == 'w' or (who == 'r' and mode == 'w')) then return false end
+    local mode, ttl, stale, inbox, meta = string.match(waiter or '', '^(%a) (%d+) (%d+) (%S+) (.*)$')
+    if mode == 'w' and who == 'r' then return false end
     redis.call('ZREM', KEYS[3], token)
     redis.call('HDEL', KEYS[4], token)
     if mode and tonumber(stale) >= now then
@@ -77,51 +90,60 @@ local function hand_over(who, own, counted)
         or redis.call('PUBLISH', inbox, token .. ' ' .. number(fence) .. ' ' .. KEYS[1]) > 0
         or counted == '0'
       if told then
-        enter(token, mode, tonumber(ttl), fence, tonumber(block), meta)
+        enter(token, mode, tonumber(ttl), fence, meta)
         who = mode
       end
     end
   end
-  return redis.call('EXISTS', KEYS[3]) == 1
+  return who ~= 'w' and redis.call('EXISTS', KEYS[3]) == 1
 end
 `;
 
 /*
  * Acquires, or takes a place in line, or stamps the place it has. Sent twice it does the same.
- *   ARGV  token, mode, ttl ms, '1' to wait in line or '0' to try once, size of the fence block, inbox,
- *         ms after which the stamp is stale, whether receivers count, metadata
+ *   ARGV  token, mode, ttl ms, how to wait, metadata
+ *         How to wait: '1' in line or '0' not at all, ms after which the stamp is stale, whether receivers count, inbox
  *   answers {1, fence, ms left}, or {0, ms until the holder's time is up, how many are before it}
  */
-export const ACQUIRE = script(`${LIBRARY}
-local token, mode, ttl, wait, block, inbox, stale, counted, meta = unpack(ARGV)
+export const ACQUIRE = script(`${HOLDS}
+local token, mode, ttl, waiting, meta = unpack(ARGV)
 if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3]) > 0 then
-  local who = inside()
+  ${QUEUE}
+  local wait, stale, counted, inbox = string.match(waiting, '^(%d) (%d+) (%d) (.*)$')
   local function mine()
     local hold = redis.call('HGET', KEYS[1], token)
     if not hold then return nil end
     local expiry = redis.call('ZSCORE', KEYS[2], token)
     return {1, tonumber(string.match(hold, '^%a(%d+)')), expiry and expiry - now or redis.call('PTTL', KEYS[1])}
   end
-  local held = mine()
+  local function refused(before)
+    local last = last_reader()
+    return {0, last and last - now or redis.call('PTTL', KEYS[1]), before or 0}
+  end
+  local who = inside()
+  local held = who and mine()
   if held then return held end
   if wait == '1' then
     local last = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2] or 0
     redis.call('ZADD', KEYS[3], 'NX', number(last + 1), token)
-    redis.call('HSET', KEYS[4], token, mode .. ' ' .. ttl .. ' ' .. block .. ' ' .. number(now + stale) .. ' ' .. inbox .. ' ' .. meta)
+    redis.call('HSET', KEYS[4], token, mode .. ' ' .. ttl .. ' ' .. number(now + stale) .. ' ' .. inbox .. ' ' .. meta)
     redis.call('PEXPIRE', KEYS[3], ${QUEUE_MS})
     redis.call('PEXPIRE', KEYS[4], ${QUEUE_MS})
+    if who ~= 'w' then
+      hand_over(who, token, counted)
+      held = mine()
+      if held then return held end
+    end
+    return refused(redis.call('ZRANK', KEYS[3], token))
   end
-  hand_over(who, token, counted)
-  if wait == '1' then
-    return mine() or {0, redis.call('PTTL', KEYS[1]), redis.call('ZRANK', KEYS[3], token) or 0}
-  end
+  hand_over(who, nil, counted)
   who = inside()
   if redis.call('EXISTS', KEYS[3]) == 1 or who == 'w' or (who == 'r' and mode == 'w') then
-    return {0, redis.call('PTTL', KEYS[1]), redis.call('ZCARD', KEYS[3])}
+    return refused(redis.call('ZCARD', KEYS[3]))
   end
 end
 local fence = next_fence()
-enter(token, mode, tonumber(ttl), fence, tonumber(block), meta)
+enter(token, mode, tonumber(ttl), fence, meta)
 return {1, fence, tonumber(ttl)}
 `);
 
@@ -133,7 +155,11 @@ return {1, fence, tonumber(ttl)}
 export const RELEASE = script(`
 local held = redis.call('HDEL', KEYS[1], ARGV[1])
 if held == 1 and redis.call('EXISTS', KEYS[2], KEYS[3]) == 0 then return {1, 0} end
-${LIBRARY}
+${HOLDS}
+${QUEUE}
+if held == 1 and redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
+  return {1, hand_over(nil, nil, ARGV[2]) and 1 or 0}
+end
 local expiry = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if expiry then
   redis.call('ZREM', KEYS[2], ARGV[1])

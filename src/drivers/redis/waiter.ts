@@ -30,6 +30,7 @@ export class Waiter {
   readonly outcome: Promise<Hold | null>;
   readonly #host: WaiterHost;
   readonly #request: AcquireRequest;
+  readonly #askedAt: number;
   readonly #startedAt: number;
   readonly #waits: boolean;
   readonly #deadline: number;
@@ -39,36 +40,27 @@ export class Waiter {
   #fail!: (reason: unknown) => void;
   #settled = false;
   #checking = false;
+  #checkedAt = 0;
   #checkAgain = false;
   #refused = false;
-  #fault: Error | undefined;
+  #fault: LockBackendError | undefined;
   #wall: Timer | undefined;
   #recheck: Timer | undefined;
   #stopListening: (() => void) | undefined;
 
-  /** Without a deadline it tries once. */
-  constructor(host: WaiterHost, request: AcquireRequest, deadline?: number) {
-    const { token, mode, ttl, meta, signal } = request;
+  /** `askedAt`: since when the request waits, in whatever line. */
+  constructor(host: WaiterHost, request: AcquireRequest, askedAt: number) {
+    const { token, mode, ttl, wait, meta, signal } = request;
     this.#host = host;
     this.#request = request;
+    this.#askedAt = askedAt;
     this.#startedAt = host.clock.now();
-    this.#waits = deadline !== undefined;
-    this.#deadline = deadline ?? this.#startedAt + TRY_WALL;
+    this.#waits = wait > 0;
+    this.#deadline = askedAt + (this.#waits ? wait : TRY_WALL);
     this.#longestRecheck = Math.min(LONGEST_RECHECK, Math.max(ttl, 200));
     const stale = 3 * this.#longestRecheck + 1_000;
-    const counted = host.connection.counted ? 1 : 0;
-    const block = mode === 'write' ? FENCE_BLOCK : 1;
-    this.#args = [
-      token,
-      mode[0]!,
-      ttl,
-      this.#waits ? 1 : 0,
-      block,
-      host.inbox,
-      stale,
-      counted,
-      JSON.stringify(meta),
-    ];
+    const waiting = `${this.#waits ? 1 : 0} ${stale} ${host.connection.counted ? 1 : 0} ${host.inbox}`;
+    this.#args = [token, mode[0]!, ttl, waiting, JSON.stringify(meta)];
     this.outcome = new Promise((resolve, reject) => {
       this.#settle = resolve;
       this.#fail = reject;
@@ -83,6 +75,14 @@ export class Waiter {
     return this.#waits || this.#checking || this.#fault !== undefined;
   }
 
+  /** What keeps Redis from giving an answer, if anything does. */
+  get trouble(): LockBackendError | undefined {
+    const { connection, clock } = this.#host;
+    if (!connection.ready) return connection.error();
+    const silent = this.#checking && clock.now() - this.#checkedAt >= LEAST_WALL;
+    return silent ? this.#silence() : this.#fault;
+  }
+
   /** Asks Redis anew: a new connection, or time for another look. */
   check(): void {
     if (this.#settled) return;
@@ -91,6 +91,7 @@ export class Waiter {
       return;
     }
     this.#checking = true;
+    this.#checkedAt = this.#host.clock.now();
     this.#checkAgain = false;
     this.#recheck?.cancel();
     this.#host.connection.run(ACQUIRE, redisKeys(this.#request.key), this.#args).then(
@@ -98,7 +99,7 @@ export class Waiter {
         this.#checking = false;
         if (!this.#settled) this.#answered(answer);
       },
-      (error: Error) => {
+      (error: LockBackendError) => {
         this.#checking = false;
         if (!this.#settled) this.#failed(error);
       },
@@ -137,9 +138,10 @@ export class Waiter {
     this.#recheck = this.#host.clock.after(delay, () => this.check());
   }
 
-  #failed(error: Error): void {
+  #failed(error: LockBackendError): void {
     const { connection, clock } = this.#host;
     this.#fault = error;
+    if (this.#checkAgain) return this.check();
     // When the connection is back, its driver calls check().
     if (!connection.ready) return;
     if (isPassing(error)) this.#recheck = clock.after(20 + Math.random() * 20, () => this.check());
@@ -148,28 +150,28 @@ export class Waiter {
 
   /** One who was never answered runs out of patience with Redis; the others have until their deadline. */
   #setWall(): void {
-    const { clock } = this.#host;
+    const { clock, connection } = this.#host;
     const least = this.#startedAt + LEAST_WALL;
-    const at = this.#refused
-      ? this.#deadline
-      : Math.min(Math.max(this.#deadline, least), this.#startedAt + PATIENCE);
+    const since = connection.ready ? this.#startedAt : Math.max(this.#askedAt, connection.lostAt);
+    const at = this.#refused ? this.#deadline : Math.min(Math.max(this.#deadline, least), since + PATIENCE);
     if (at === Infinity) return;
     this.#wall = clock.after(Math.max(0, at - clock.now()), () => {
       if (this.#refused && clock.now() < this.#deadline) this.#setWall();
-      else this.#giveUp();
+      // Where this process was busy, the answer may be here and unread.
+      else this.#wall = clock.after(0, () => this.#giveUp());
     });
   }
 
   /** The wait is over: contention if Redis said so and is well, else its fault. */
   #giveUp(): void {
-    const silent = this.#fault ?? (this.#refused && !this.#checking ? undefined : this.#silence());
-    if (silent) this.#end(() => this.#fail(silent));
+    const trouble = this.trouble ?? (this.#refused ? undefined : this.#silence());
+    if (trouble) this.#end(() => this.#fail(trouble));
     else this.#end(() => this.#settle(null));
   }
 
   #silence(): LockBackendError {
-    const waited = Math.round(this.#host.clock.now() - this.#startedAt);
-    return this.#host.connection.error(new Error(`no answer within ${waited} ms`));
+    const silentFor = Math.round(this.#host.clock.now() - this.#checkedAt);
+    return this.#host.connection.error(new Error(`no answer within ${silentFor} ms`));
   }
 
   #obtain(fence: number, validUntil: number): void {

@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { redisDriver } from '../../../../src/drivers/redis/driver.js';
+import type { AcquireRequest, Grant, LockDriver } from '../../../../src/lock/driver.js';
+import { lockName } from '../../../../src/lock/key.js';
+import type { LockerOptions } from '../../../../src/lock/options.js';
+import { LockRegistry } from '../../../../src/registry.js';
+import type { TcpProxy } from '../../../support/proxy.js';
+import { until } from '../../../support/wait.js';
+
+type Target = Parameters<typeof redisDriver>[0] | string;
+
+const opened: { close(): Promise<void> }[] = [];
+
+/** A driver, closed by `closeAll`; connected unless `cold`. */
+export async function open(target: Target, cold = false): Promise<LockDriver> {
+  const driver = await redisDriver(typeof target === 'string' ? { url: target } : target);
+  opened.push(driver);
+  if (!cold) await driver.ping();
+  return driver;
+}
+
+export function openMany(count: number, target: Target): Promise<LockDriver[]> {
+  return Promise.all(Array.from({ length: count }, () => open(target)));
+}
+
+/** A registry whose locker `default` uses Redis, closed by `closeAll`. */
+export function locks(target: Target, defaults: LockerOptions = {}): LockRegistry {
+  const registry = new LockRegistry();
+  registry.registerDriver('redis', () => redisDriver(typeof target === 'string' ? { url: target } : target));
+  registry.registerLocker('default', { ...defaults, driver: 'redis' });
+  opened.push({ close: () => registry.close({ grace: 0 }) });
+  return registry;
+}
+
+export async function closeAll(): Promise<void> {
+  await Promise.all(opened.splice(0).map((each) => each.close()));
+}
+
+/** A key that no other test uses, as a driver is given it. */
+export const freshKey = (name = 'key'): string => lockName(`${randomUUID()}:`, name);
+
+/** Asks to write, for 10 s, once, with a token of its own. */
+export function ask(
+  driver: LockDriver,
+  key: string,
+  request: Partial<AcquireRequest> = {},
+): Promise<Grant | null> {
+  return driver.acquire({
+    key,
+    token: randomUUID(),
+    mode: 'write',
+    ttl: 10_000,
+    wait: 0,
+    retryInterval: 100,
+    meta: {},
+    ...request,
+  });
+}
+
+/** As `ask`, where the answer must be a grant. */
+export async function take(
+  driver: LockDriver,
+  key: string,
+  request: Partial<AcquireRequest> = {},
+): Promise<Grant> {
+  const grant = await ask(driver, key, request);
+  if (!grant) throw new Error(`expected to be granted ${key}`);
+  return grant;
+}
+
+/** As `take`, of one who waits; resolves when Redis has it in line. */
+export async function queue(
+  redis: Redis,
+  driver: LockDriver,
+  key: string,
+  request: Partial<AcquireRequest> = {},
+): Promise<{ granted: Promise<Grant> }> {
+  const before = await redis.zcard(`${key}:queue`);
+  const granted = take(driver, key, { wait: 20_000, ...request });
+  granted.catch(() => {});
+  await until(async () => (await redis.zcard(`${key}:queue`)) > before, 5_000, 'the waiter to be in line');
+  return { granted };
+}
+
+/** What Redis has of a lock, its fence aside. */
+export function traces(redis: Redis, key: string): Promise<number> {
+  return redis.exists(key, `${key}:readers`, `${key}:queue`, `${key}:waiters`);
+}
+
+export async function expectFree(redis: Redis, key: string, withinMs = 3_000): Promise<void> {
+  await until(async () => (await traces(redis, key)) === 0, withinMs, `${key} to be free`);
+}
+
+/** What the promise rejects with. */
+export async function reasonOf(
+  promise: Promise<unknown>,
+): Promise<Error & { code?: string; reason?: string }> {
+  const value = await promise.then(
+    (answer) => ({ answer }),
+    (error: Error) => error,
+  );
+  if (value instanceof Error) return value;
+  throw new Error(`expected a rejection, got ${JSON.stringify(value)}`);
+}
+
+/** How long it took, in ms, and what came of it. */
+export async function timed<T>(promise: Promise<T>): Promise<{ ms: number; value?: T; error?: Error }> {
+  const started = performance.now();
+  try {
+    const value = await promise;
+    return { ms: performance.now() - started, value };
+  } catch (error) {
+    return { ms: performance.now() - started, error: error as Error };
+  }
+}
+
+/** Resolves when nobody is connected any more: Node leaks a socket that is reset while it is ending. */
+export async function settled(proxy: TcpProxy): Promise<void> {
+  await until(() => proxy.connections === 0, 1_000).catch(() => {});
+}
