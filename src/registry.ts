@@ -142,7 +142,7 @@ export class LockRegistry {
     await this.#leases.empty(grace, this.#host.clock);
     await Promise.all([...this.#leases].map((lease) => lease.close()));
     const backends = await Promise.allSettled(this.#backends.values());
-    const closings = backends.map(async (made) => made.status === 'fulfilled' && made.value.driver.close());
+    const closings = backends.map(async (made) => made.status === 'fulfilled' && made.value.close());
     const failed = (await Promise.allSettled(closings)).find((closing) => closing.status === 'rejected');
     if (failed) throw failed.reason;
   }

@@ -81,6 +81,7 @@ class MemoryDriver implements LockDriver {
   async close(): Promise<void> {
     this.#closed = true;
     for (const holds of this.#holds.values()) for (const { request } of holds.values()) this.#end(request);
+    this.#expiries.stop();
   }
 
   async #enter({ key, mode, wait, signal }: AcquireRequest): Promise<boolean> {

@@ -41,7 +41,6 @@ export class Deadlines {
       this.#heap[index] = last;
       this.#down(last, this.#up(last));
     }
-    this.#arm();
   }
 
   /** Fires what is due now. Nothing it calls may throw. */
@@ -53,22 +52,26 @@ export class Deadlines {
     }
   }
 
+  /** Forgets the timer: nothing is told any more, unless it is set anew. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timerAt = Infinity;
+  }
+
   /** Whether the process must live on for these: as many `true` as `false` cancel out. */
   keepAlive(yes: boolean): void {
     this.#keepAlive += yes ? 1 : -1;
     this.#timer?.keepAlive(this.#keepAlive > 0);
   }
 
-  // A timer that fires too early looks again; moving it at every change would cost more.
+  // The timer is moved only to an earlier time; one that finds nothing due looks again. Most deadlines are cleared
+  // before they come, and so cost no timer of their own.
   #arm(): void {
     const at = this.#heap[0]?.at ?? Infinity;
-    if (at >= this.#timerAt && at !== Infinity) return;
+    if (at >= this.#timerAt) return;
     this.#timer?.cancel();
-    this.#timer = undefined;
     this.#timerAt = at;
-    if (at === Infinity) return;
     this.#timer = this.#clock.after(Math.max(0, at - this.#clock.now()), () => {
-      this.#timer = undefined;
       this.#timerAt = Infinity;
       this.run();
       this.#arm();

@@ -28,6 +28,12 @@ export class Renewer {
     this.#deadlines.clear(lease.alarm);
   }
 
+  /** Closes the driver; no lease is renewed any more. */
+  async close(): Promise<void> {
+    this.#deadlines.stop();
+    await this.driver.close();
+  }
+
   /** The lease's alarm went off: it is to be renewed, or over. */
   due(lease: HeldLease): void {
     if (!lease.held) lease.expire();

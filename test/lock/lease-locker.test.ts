@@ -9,7 +9,7 @@ import {
 import type { Lease } from '../../src/lock/lease.js';
 import { retry } from '../../src/lock/retry.js';
 import { deferred } from '../support/wait.js';
-import { Bed, down, watch } from './bed.js';
+import { Bed, down, silent, watch } from './bed.js';
 
 describe('acquire', () => {
   test('waits for the release; a waiter is pending until then', async () => {
@@ -478,6 +478,24 @@ describe('several keys', () => {
     const closing = watch(bed.registry.close({ grace: '1h' }));
     await bed.clock.advance(0);
     expect(closing.state).toBe('fulfilled');
+  });
+
+  test('a backend that falls silent does not keep them beyond the deadline', async () => {
+    const { locker, clock, instead } = new Bed();
+    const held = await locker.acquire('c', { ttl: '1h' });
+    const refused = watch(locker.acquire(['a', 'c'], { wait: 100 }));
+    await clock.advance(50);
+    instead.release = silent;
+    await clock.advance(50);
+    expect(refused.error).toMatchObject({ code: 'LOCK_TIMEOUT' });
+    delete instead.release;
+
+    const obtained = watch(locker.acquire(['b', 'c'], { wait: 600, ttl: 1_000 }));
+    await clock.advance(300);
+    instead.extend = silent;
+    await held.release();
+    await clock.advance(300);
+    expect(obtained.value!.ttl()).toBe(400);
   });
 
   test('an outage at the second frees the first', async () => {

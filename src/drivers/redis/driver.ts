@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, sleep, systemClock } from '../../lock/clock.js';
+import { Deadlines } from '../../lock/deadlines.js';
 import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../../lock/driver.js';
 import { LockClosedError } from '../../lock/errors.js';
 import { type Dialled, dial } from './client.js';
@@ -54,7 +55,7 @@ class RedisDriver implements LockDriver {
       },
       message: (text) => this.#receive(text),
     });
-    this.#host = { clock, connection: this.#connection, inbox };
+    this.#host = { clock, connection: this.#connection, inbox, walls: new Deadlines(clock) };
     this.#returns = new Returns(clock, this.#connection);
     this.#line = new Line(clock, (hold) => this.#returns.giveQuietly(toReturn(hold)));
   }
@@ -63,7 +64,7 @@ class RedisDriver implements LockDriver {
     const asker = askerOf(request);
     let asked = this.#asked.get(asker);
     if (!asked) {
-      asked = this.#acquire(request).finally(() => this.#asked.delete(asker));
+      asked = this.#acquire(request, asker).finally(() => this.#asked.delete(asker));
       this.#asked.set(asker, asked);
     }
     return asked;
@@ -87,8 +88,10 @@ class RedisDriver implements LockDriver {
   }
 
   async release(grant: Grant): Promise<boolean> {
-    const hold = this.#line.find(grant);
-    if (!hold) return this.#returns.give({ ...grant, until: grant.validUntil });
+    const asker = askerOf(grant);
+    const hold = this.#line.find(asker);
+    if (!hold)
+      return !this.#line.findRemote(asker) && this.#returns.give({ ...grant, until: grant.validUntil });
     if (this.#line.handOn(hold)) return true;
     const surelyOurs = this.#clock.now() < hold.validUntil;
     const released = this.#returns[surelyOurs ? 'release' : 'give'](toReturn(hold));
@@ -100,7 +103,7 @@ class RedisDriver implements LockDriver {
   async inspect(key: string): Promise<LockInfo | null> {
     await this.#connection.whenReady();
     const { reply } = await this.#connection.run(INSPECT, redisKeys(key), []);
-    const info = readInfo(key, reply, (token) => this.#line.findRemote({ key, token }));
+    const info = readInfo(key, reply, (token) => this.#line.findRemote(askerOf({ key, token })));
     return info && { ...info, waiters: info.waiters + this.#line.waiting(key) };
   }
 
@@ -115,23 +118,24 @@ class RedisDriver implements LockDriver {
     this.#line.close();
     await Promise.allSettled([...this.#asked.values()]);
     await this.#returns.close();
+    this.#host.walls.stop();
     this.#connection.close();
   }
 
-  async #acquire(request: AcquireRequest): Promise<Grant | null> {
+  async #acquire(request: AcquireRequest, asker: string): Promise<Grant | null> {
     if (this.#closed) throw new LockClosedError(request.key);
     request.signal?.throwIfAborted();
-    const already = this.#line.find(request);
+    const already = this.#line.find(asker);
     if (already) return grantOf(already);
     const askedAt = this.#clock.now();
     // Who tries once stands in no line, and overtakes nobody: Redis sees to that, and the line for those here.
     if (request.wait === 0)
       return this.#line.waiting(request.key) > 0 && this.#connection.ready
         ? null
-        : this.#ask(request, askedAt);
+        : this.#ask(request, asker, askedAt);
     const entered = await this.#line.enter(request);
     if (typeof entered === 'object') return grantOf(entered);
-    if (entered) return this.#askAtHead(request, askedAt);
+    if (entered) return this.#askAtHead(request, asker, askedAt);
     // Whoever is before us may have been kept waiting by Redis, and not by a holder; an answer may be here unread.
     await sleep(0, this.#clock);
     const trouble = this.#heads.get(request.key)?.trouble;
@@ -139,10 +143,10 @@ class RedisDriver implements LockDriver {
     return null;
   }
 
-  async #askAtHead(request: AcquireRequest, askedAt: number): Promise<Grant | null> {
+  async #askAtHead(request: AcquireRequest, asker: string, askedAt: number): Promise<Grant | null> {
     let grant: Grant | null = null;
     try {
-      grant = await this.#ask(request, askedAt);
+      grant = await this.#ask(request, asker, askedAt);
       return grant;
     } finally {
       if (!grant) this.#line.leave(request);
@@ -150,12 +154,11 @@ class RedisDriver implements LockDriver {
   }
 
   /** Asks Redis; whatever it gives too late goes back. */
-  async #ask(request: AcquireRequest, askedAt: number): Promise<Grant | null> {
+  async #ask(request: AcquireRequest, asker: string, askedAt: number): Promise<Grant | null> {
     const { key } = request;
     if (this.#closed) throw new LockClosedError(key);
     request.signal?.throwIfAborted();
-    const asker = askerOf(request);
-    const waiter = new Waiter(this.#host, request, askedAt);
+    const waiter = new Waiter(this.#host, request, asker, askedAt);
     this.#waiters.set(asker, waiter);
     if (request.wait > 0) this.#heads.set(key, waiter);
     let hold: Hold | null = null;
@@ -174,13 +177,13 @@ class RedisDriver implements LockDriver {
 
   async #extend(extensions: readonly Extension[]): Promise<(Grant | null)[]> {
     await this.#connection.whenReady(RECONNECT_MS);
-    const holds = extensions.map(({ grant }) => this.#line.find(grant));
+    const holds = extensions.map(({ grant }) => this.#line.find(askerOf(grant)));
     const keys = extensions.flatMap(({ grant }) => redisKeys(grant.key).slice(0, 2));
-    const args = extensions.flatMap(({ grant, ttl }, i) => [
-      holds[i]?.token ?? grant.token,
-      grant.mode[0]!,
-      ttl,
-    ]);
+    const args = extensions.flatMap(({ grant, ttl }, i) => {
+      // One that was handed on is somebody else's now, though Redis still knows it by this token.
+      const handedOn = !holds[i] && this.#line.findRemote(askerOf(grant));
+      return [handedOn ? '' : (holds[i]?.token ?? grant.token), grant.mode[0]!, ttl];
+    });
     const known = holds.filter((hold) => hold !== undefined);
     const { reply, sentAt } = await this.#line.extending(known, () => {
       // A shorter time may be in force although its answer is lost.
@@ -206,11 +209,11 @@ class RedisDriver implements LockDriver {
   #receive(message: string): void {
     const [, token, fence, key] = /^(\S+) (\d+) (.*)$/s.exec(message) ?? [];
     if (!token || !key) return;
-    const asker = { key, token };
-    const waiter = this.#waiters.get(askerOf(asker));
+    const asker = askerOf({ key, token });
+    const waiter = this.#waiters.get(asker);
     if (waiter) return waiter.granted(Number(fence));
     // Who asked is gone, and the lock must not stand idle until its time is up.
-    if (!this.#line.findRemote(asker)) this.#returns.giveQuietly({ ...asker, until: this.#clock.now() });
+    if (!this.#line.findRemote(asker)) this.#returns.giveQuietly({ key, token, until: this.#clock.now() });
   }
 }
 

@@ -2,6 +2,8 @@ import type { AcquireRequest, Grant } from '../../lock/driver.js';
 
 /** A hold on the server. Inside this process it may serve several requests, one after the other. */
 export interface Hold {
+  /** Who asked Redis for it: the first request. */
+  readonly asker: string;
   /** What Redis knows it by: the token of the first request. */
   readonly token: string;
   /** Whom it serves now. */

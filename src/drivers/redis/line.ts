@@ -9,9 +9,6 @@ import { askerOf } from './keys.js';
 // A hold is handed on inside the process for so long, then other processes have their turn.
 const TURN_MS = 20;
 
-/** A request, or a grant. */
-type Asker = Parameters<typeof askerOf>[0];
-
 /** A hold, and what this process does with it. */
 interface Place {
   readonly hold: Hold;
@@ -81,25 +78,27 @@ export class Line {
       this.#giveBack(hold);
       this.drop(hold);
     });
-    this.#places.set(remoteAsker(hold), { hold, inLine, since: this.#clock.now(), expiry, extending: 0 });
+    this.#places.set(hold.asker, { hold, inLine, since: this.#clock.now(), expiry, extending: 0 });
     this.#expiries.set(expiry, hold.validUntil);
   }
 
   /** The hold that now serves who asked so. */
-  find(asker: Asker): Hold | undefined {
-    const hold = this.#places.get(askerOf(asker))?.hold;
-    return hold?.request.token === asker.token ? hold : undefined;
+  find(asker: string): Hold | undefined {
+    const hold = this.#places.get(asker)?.hold;
+    // The one who asked Redis for it may have handed it on.
+    const handedOn = hold?.asker === asker && hold.request.token !== hold.token;
+    return handedOn ? undefined : hold;
   }
 
   /** The hold that Redis gave to who asked so. */
-  findRemote(asker: Asker): Hold | undefined {
-    const hold = this.#places.get(askerOf(asker))?.hold;
-    return hold?.token === asker.token ? hold : undefined;
+  findRemote(asker: string): Hold | undefined {
+    const hold = this.#places.get(asker)?.hold;
+    return hold?.asker === asker ? hold : undefined;
   }
 
   /** Hands the hold on to the next in line here, if there is one and it is not the turn of other processes. */
   handOn(hold: Hold): boolean {
-    const place = this.#places.get(remoteAsker(hold))!;
+    const place = this.#places.get(hold.asker)!;
     const { key, mode, token } = hold.request;
     const now = this.#clock.now();
     const may = place.inLine && mode === 'write' && place.extending === 0 && hold.fence < hold.lastFence;
@@ -120,7 +119,7 @@ export class Line {
 
   /** Ends a hold here, and lets the next in line go to Redis. */
   drop(hold: Hold): void {
-    const place = this.#places.get(remoteAsker(hold));
+    const place = this.#places.get(hold.asker);
     if (place?.hold !== hold) return;
     this.#forget(place);
     if (this.#handed.get(hold.request.key) === place) this.#handed.delete(hold.request.key);
@@ -128,7 +127,7 @@ export class Line {
   }
 
   prolong(hold: Hold, validUntil: number): void {
-    const place = this.#places.get(remoteAsker(hold));
+    const place = this.#places.get(hold.asker);
     if (place?.hold !== hold) return;
     hold.validUntil = validUntil;
     this.#expiries.set(place.expiry, validUntil);
@@ -136,7 +135,7 @@ export class Line {
 
   /** While its time is being changed, a hold is not handed on: how much the next one gets would be unknown. */
   async extending<T>(holds: readonly Hold[], fn: () => Promise<T>): Promise<T> {
-    const places = holds.map((hold) => this.#places.get(remoteAsker(hold))!);
+    const places = holds.map((hold) => this.#places.get(hold.asker)!);
     for (const place of places) place.extending++;
     try {
       return await fn();
@@ -153,13 +152,12 @@ export class Line {
   /** Ends all holds here; those in line get to its head, one after the other. */
   close(): void {
     for (const { hold } of [...this.#places.values()]) this.drop(hold);
+    this.#expiries.stop();
   }
 
   #forget({ hold, expiry }: Place): void {
     this.#expiries.clear(expiry);
-    this.#places.delete(remoteAsker(hold));
-    this.#places.delete(askerOf(hold.request));
+    this.#places.delete(hold.asker);
+    if (hold.request.token !== hold.token) this.#places.delete(askerOf(hold.request));
   }
 }
-
-const remoteAsker = ({ token, request: { key } }: Hold) => askerOf({ token, key });

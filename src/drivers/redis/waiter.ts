@@ -1,5 +1,6 @@
 import { onAbort } from '../../lock/abort.js';
 import type { Clock, Timer } from '../../lock/clock.js';
+import { Deadline, type Deadlines } from '../../lock/deadlines.js';
 import type { AcquireRequest } from '../../lock/driver.js';
 import { type LockBackendError, LockClosedError } from '../../lock/errors.js';
 import { type Answer, type Connection, PATIENCE } from './connection.js';
@@ -8,7 +9,9 @@ import { redisKeys } from './keys.js';
 import { ACQUIRE } from './scripts.js';
 
 // A message may be lost, and a dead holder sends none: who waits looks again at the latest after this.
+// The first in line are the first who must notice.
 const LONGEST_RECHECK = 5_000;
+const FIRST_RECHECK = 2_000;
 // How long the first answer may take where the wait is shorter than that.
 const LEAST_WALL = 100;
 // How long the answer to a single try may take.
@@ -19,6 +22,7 @@ export interface WaiterHost {
   readonly clock: Clock;
   readonly connection: Connection;
   readonly inbox: string;
+  readonly walls: Deadlines;
 }
 
 /**
@@ -30,6 +34,7 @@ export class Waiter {
   readonly outcome: Promise<Hold | null>;
   readonly #host: WaiterHost;
   readonly #request: AcquireRequest;
+  readonly #asker: string;
   readonly #askedAt: number;
   readonly #startedAt: number;
   readonly #waits: boolean;
@@ -44,15 +49,17 @@ export class Waiter {
   #checkAgain = false;
   #refused = false;
   #fault: LockBackendError | undefined;
-  #wall: Timer | undefined;
+  readonly #wall = new Deadline(() => this.#atWall());
   #recheck: Timer | undefined;
+  #lastLook: Timer | undefined;
   #stopListening: (() => void) | undefined;
 
   /** `askedAt`: since when the request waits, in whatever line. */
-  constructor(host: WaiterHost, request: AcquireRequest, askedAt: number) {
+  constructor(host: WaiterHost, request: AcquireRequest, asker: string, askedAt: number) {
     const { token, mode, ttl, wait, meta, signal } = request;
     this.#host = host;
     this.#request = request;
+    this.#asker = asker;
     this.#askedAt = askedAt;
     this.#startedAt = host.clock.now();
     this.#waits = wait > 0;
@@ -134,7 +141,8 @@ export class Waiter {
     const [left, before] = granted === 1 ? [rest[1], 0] : rest;
     // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
     const atExpiry = Math.max(0, left) + 1 + Math.min(before * 5, 100) + Math.random() * 5;
-    const delay = Math.min(atExpiry, this.#longestRecheck * (0.8 + Math.random() * 0.2));
+    const longest = Math.min(this.#longestRecheck, FIRST_RECHECK + before * 100);
+    const delay = Math.min(atExpiry, longest * (0.8 + Math.random() * 0.2));
     this.#recheck = this.#host.clock.after(delay, () => this.check());
   }
 
@@ -150,16 +158,18 @@ export class Waiter {
 
   /** One who was never answered runs out of patience with Redis; the others have until their deadline. */
   #setWall(): void {
-    const { clock, connection } = this.#host;
+    const { connection } = this.#host;
     const least = this.#startedAt + LEAST_WALL;
     const since = connection.ready ? this.#startedAt : Math.max(this.#askedAt, connection.lostAt);
     const at = this.#refused ? this.#deadline : Math.min(Math.max(this.#deadline, least), since + PATIENCE);
-    if (at === Infinity) return;
-    this.#wall = clock.after(Math.max(0, at - clock.now()), () => {
-      if (this.#refused && clock.now() < this.#deadline) this.#setWall();
-      // Where this process was busy, the answer may be here and unread.
-      else this.#wall = clock.after(0, () => this.#giveUp());
-    });
+    if (at < Infinity) this.#host.walls.set(this.#wall, at);
+  }
+
+  #atWall(): void {
+    const { clock } = this.#host;
+    if (this.#refused && clock.now() < this.#deadline) this.#setWall();
+    // Where this process was busy, the answer may be here and unread.
+    else this.#lastLook = clock.after(0, () => this.#giveUp());
   }
 
   /** The wait is over: contention if Redis said so and is well, else its fault. */
@@ -175,17 +185,19 @@ export class Waiter {
   }
 
   #obtain(fence: number, validUntil: number): void {
-    const lastFence = fence + (this.#request.mode === 'write' ? FENCE_BLOCK - 1 : 0);
+    const { token, mode } = this.#request;
+    const lastFence = fence + (mode === 'write' ? FENCE_BLOCK - 1 : 0);
     this.#end(() =>
-      this.#settle({ token: this.#request.token, request: this.#request, fence, lastFence, validUntil }),
+      this.#settle({ asker: this.#asker, token, request: this.#request, fence, lastFence, validUntil }),
     );
   }
 
   #end(settle: () => void): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#wall?.cancel();
+    this.#host.walls.clear(this.#wall);
     this.#recheck?.cancel();
+    this.#lastLook?.cancel();
     this.#stopListening?.();
     settle();
   }
