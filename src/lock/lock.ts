@@ -32,8 +32,9 @@ export class Lock implements AsyncDisposable {
     await this.#take(() => this.#locker.acquire(this.key, { ...this.#options, wait, signal }));
   }
 
-  /** Takes the lock now, or answers false. @throws LockBackendError, LockUsageError as {@link lock}. */
+  /** Takes the lock now. False: it is held, be it by this handle itself. @throws LockBackendError */
   async tryLock(): Promise<boolean> {
+    if (this.#busy || this.held) return false;
     await this.#take(() => this.#locker.tryAcquire(this.key, { ...this.#options, wait: 0 }));
     return this.#lease !== undefined;
   }
