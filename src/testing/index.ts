@@ -1,0 +1,5 @@
+export { type ConformanceOptions, driverConformance, type Expect } from './conformance.js';
+export { FakeClock } from './fake-clock.js';
+export { type HistoryEvent, historyNow } from './history.js';
+export { checkHistory, shrinkHistory, type Violation, type ViolationKind } from './history-check.js';
+export { type MemoryLocksOptions, memoryLocks } from './memory-locks.js';
