@@ -54,8 +54,10 @@ class MemoryDriver implements LockDriver {
 
   async release(grant: Grant): Promise<boolean> {
     const hold = this.#find(grant);
-    if (hold) this.#end(hold.request);
-    return hold !== undefined;
+    if (!hold) return false;
+    this.#lastFence = Math.max(this.#lastFence, grant.fence);
+    this.#end(hold.request);
+    return true;
   }
 
   async inspect(key: string): Promise<LockInfo | null> {

@@ -51,7 +51,10 @@ export interface LockDriver {
   extend(grant: Grant, ttl: number): Promise<Grant | null>;
   /** Extends many at once; the answers stand in the order of the asking. An `Error` is that of one hold only. */
   extendMany?(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]>;
-  /** Frees the hold and wakes who is next. `false`: it was no longer ours. */
+  /**
+   * Frees the hold and wakes who is next, whose fence is larger than `grant.fence`: of a key that was held together with
+   * others, that is the largest of theirs. `false`: it was no longer ours.
+   */
   release(grant: Grant): Promise<boolean>;
   /** `null`: nobody holds it. */
   inspect(key: string): Promise<LockInfo | null>;

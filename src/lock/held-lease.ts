@@ -253,7 +253,9 @@ export class HeldLease implements Lease {
   /** Releases every key, the last one first, also when one fails. */
   async #giveBack(): Promise<boolean> {
     const results = await Promise.allSettled(
-      [...this.#grants].reverse().map((grant) => this.#renewer.driver.release(grant)),
+      [...this.#grants]
+        .reverse()
+        .map((grant) => this.#renewer.driver.release({ ...grant, fence: this.fence })),
     );
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;

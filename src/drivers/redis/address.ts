@@ -8,7 +8,7 @@ interface Host {
 /** Where Redis is, in the words of ioredis. */
 export type Address =
   | { kind: 'url'; url: string }
-  | { kind: 'unix'; path: string }
+  | { kind: 'unix'; options: { path: string; username?: string; password?: string } }
   | {
       kind: 'sentinel';
       options: { sentinels: Host[]; name: string; username?: string; password?: string; db?: number };
@@ -28,12 +28,16 @@ export function parseAddress(url: string): Address {
     /^(redis|rediss|unix|redis\+sentinel|redis\+cluster):\/\/(?:([^/?]*)@)?([^/?]*)(?:\/([^?]*))?/.exec(url);
   if (!match) throw new LockConfigError(`expected the Redis URL to be ${EXPECTED}`);
   const [, scheme, userinfo, authority = '', path = ''] = match;
-  if (scheme === 'redis' || scheme === 'rediss') return { kind: 'url', url };
-  if (scheme === 'unix') return { kind: 'unix', path: `${authority}/${path}` };
   const login = parseLogin(userinfo);
+  if (scheme === 'unix') return { kind: 'unix', options: { path: `${authority}/${path}`, ...login } };
+  const [name, ...rest] = scheme === 'redis+sentinel' ? path.split('/') : ['', path];
+  const db = rest.join('/');
+  // ioredis would take what it cannot read for database 0.
+  if (!/^\d*$/.test(db) || (db && scheme === 'redis+cluster'))
+    throw new LockConfigError('expected the database in the Redis URL to be a number; a Cluster has none');
+  if (scheme === 'redis' || scheme === 'rediss') return { kind: 'url', url };
   if (scheme === 'redis+cluster')
     return { kind: 'cluster', nodes: parseHosts(authority, 6379), options: login };
-  const [name, db] = path.split('/');
   if (!name) throw new LockConfigError(`expected the Redis URL to name the primary: ${EXPECTED}`);
   const sentinels = parseHosts(authority, 26379);
   return { kind: 'sentinel', options: { sentinels, name, ...login, ...(db && { db: Number(db) }) } };

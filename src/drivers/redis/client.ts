@@ -14,6 +14,9 @@ export interface Dialled {
   readonly subscriber?: Client;
 }
 
+const retryStrategy = (times: number) =>
+  Math.min(25 * 2 ** Math.min(times, 6), 1_000) * (0.5 + Math.random() / 2);
+
 // Ours are never shared with anyone, fail at once when the server is away, and are told when it is silent.
 const CONNECTION = {
   lazyConnect: true,
@@ -24,12 +27,15 @@ const CONNECTION = {
   autoResubscribe: false,
   connectTimeout: 2_000,
   socketTimeout: 1_000,
+  // A sentinel that is silent is passed over for the next; without, it would be waited for even after the end.
+  sentinelCommandTimeout: 1_000,
   // With more, or null, ioredis never settles what was on its way when the connection was lost.
   maxRetriesPerRequest: 0,
   stringNumbers: false,
   // ioredis arms a timer of this length even for a socket that is gone, and the process would live that long.
   disconnectTimeout: 0,
-  retryStrategy: (times: number) => Math.min(25 * 2 ** Math.min(times, 6), 1_000) * (0.5 + Math.random() / 2),
+  retryStrategy,
+  sentinelRetryStrategy: retryStrategy,
   reconnectOnError: (error: Error) => /\bREADONLY\b/.test(error.message),
 };
 
@@ -54,12 +60,10 @@ export async function dial(redis: LentClient | RedisOptions): Promise<Dialled> {
   const address = url === undefined && hasAddress(options) ? undefined : parseAddress(url ?? DEFAULT_URL);
   const all = { ...options, ...CONNECTION };
   if (address?.kind === 'cluster') {
-    const client = new Cluster(address.nodes, clusterOptions({ ...address.options, ...all }));
+    const client = new Cluster(address.nodes, clusterOptions({ ...all, ...address.options }));
     return { client, cluster: true };
   }
-  if (address?.kind === 'sentinel') return withSubscriber(new Redis({ ...address.options, ...all }));
-  if (address?.kind === 'unix') return withSubscriber(new Redis({ ...all, path: address.path }));
-  if (!address) return withSubscriber(new Redis(all));
+  if (address?.kind !== 'url') return withSubscriber(new Redis({ ...all, ...address?.options }));
   try {
     // The first to name an option wins.
     const layers = [CONNECTION, address.url, options] as unknown as [object];
@@ -84,8 +88,13 @@ function withSubscriber(client: Redis): Dialled {
 
 function clusterOptions(redisOptions: object) {
   const { lazyConnect, enableOfflineQueue } = CONNECTION;
-  const clusterRetryStrategy = CONNECTION.retryStrategy;
-  return { lazyConnect, enableOfflineQueue, keyPrefix: '', redisOptions, clusterRetryStrategy };
+  return {
+    lazyConnect,
+    enableOfflineQueue,
+    keyPrefix: '',
+    redisOptions,
+    clusterRetryStrategy: retryStrategy,
+  };
 }
 
 function isClient(redis: LentClient | RedisOptions): redis is LentClient {

@@ -114,7 +114,7 @@ export class Connection {
         timer.cancel();
         this.#becomingReady.delete(ready);
         if (this.#ready) resolve();
-        else reject(this.error());
+        else reject(this.#closed ? new LockClosedError() : this.error());
       };
       const timer = this.#clock.after(ms, ready);
       this.#becomingReady.add(ready);

@@ -92,9 +92,9 @@ class RedisDriver implements LockDriver {
     const hold = this.#line.find(asker);
     if (!hold)
       return !this.#line.findRemote(asker) && this.#returns.give({ ...grant, until: grant.validUntil });
-    if (this.#line.handOn(hold)) return true;
+    if (this.#line.handOn(hold, grant.fence)) return true;
     const surelyOurs = this.#clock.now() < hold.validUntil;
-    const released = this.#returns[surelyOurs ? 'release' : 'give'](toReturn(hold));
+    const released = this.#returns[surelyOurs ? 'release' : 'give'](toReturn(hold, grant.fence));
     // Now the next one here may ask Redis: behind the release, on the same connection.
     this.#line.drop(hold);
     return released;
@@ -217,6 +217,6 @@ class RedisDriver implements LockDriver {
   }
 }
 
-function toReturn({ token, request: { key }, validUntil }: Hold) {
-  return { key, token, until: validUntil };
+function toReturn({ token, request: { key }, fence, validUntil }: Hold, usedUnder = fence) {
+  return { key, token, until: validUntil, fence: usedUnder === fence ? undefined : usedUnder };
 }

@@ -96,16 +96,19 @@ export class Line {
     return hold?.asker === asker ? hold : undefined;
   }
 
-  /** Hands the hold on to the next in line here, if there is one and it is not the turn of other processes. */
-  handOn(hold: Hold): boolean {
+  /**
+   * Hands the hold on to the next in line here, if there is one and it is not the turn of other processes. `fence` is
+   * that under which it was used: of several keys together, another key's may be larger than any the hold has left.
+   */
+  handOn(hold: Hold, fence: number): boolean {
     const place = this.#places.get(hold.asker)!;
     const { key, mode, token } = hold.request;
     const now = this.#clock.now();
-    const may = place.inLine && mode === 'write' && place.extending === 0 && hold.fence < hold.lastFence;
+    const may = place.inLine && mode === 'write' && place.extending === 0 && fence < hold.lastFence;
     if (!may || now - place.since >= TURN_MS || now >= hold.validUntil || this.#mutex.waiting(key) === 0)
       return false;
     if (token !== hold.token) this.#places.delete(askerOf(hold.request));
-    hold.fence++;
+    hold.fence = Math.max(hold.fence, fence) + 1;
     hold.request = { ...hold.request, token: '' };
     this.#handed.set(key, place);
     this.#mutex.unlock(key);

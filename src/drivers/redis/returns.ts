@@ -7,6 +7,8 @@ import { RELEASE } from './scripts.js';
 export interface Return {
   readonly key: string;
   readonly token: string;
+  /** The one it was used under, where the hold has another: see `LockDriver.release`. */
+  readonly fence?: number | undefined;
   /** `clock.now()` from which on it is gone by itself. */
   readonly until: number;
 }
@@ -86,13 +88,11 @@ export class Returns {
     });
   }
 
-  async #give({ key, token }: Return): Promise<boolean> {
+  async #give({ key, token, fence }: Return): Promise<boolean> {
+    const args = [token, this.#connection.counted ? 1 : 0, ...(fence === undefined ? [] : [fence])];
     let held = false;
     for (let more = true; more; ) {
-      const { reply } = await this.#connection.run(RELEASE, redisKeys(key), [
-        token,
-        this.#connection.counted ? 1 : 0,
-      ]);
+      const { reply } = await this.#connection.run(RELEASE, redisKeys(key), args);
       held ||= (reply as number[])[0] === 1;
       more = (reply as number[])[1] === 1;
     }

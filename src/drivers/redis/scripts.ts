@@ -149,11 +149,14 @@ return {1, fence, tonumber(ttl)}
 
 /*
  * Gives back whatever the token has, a hold or a place in line, and hands the lock over. Sent twice it does no harm.
- *   ARGV  token, whether receivers count
+ *   ARGV  token, whether receivers count, and, where it is not that of the hold, the fence it was used under
  *   answers {1 if it held the lock else 0, 1 if it is to be sent again to hand over further else 0}
  */
 export const RELEASE = script(`
 local held = redis.call('HDEL', KEYS[1], ARGV[1])
+if held == 1 and ARGV[3] and tonumber(redis.call('GET', KEYS[5]) or 0) < tonumber(ARGV[3]) then
+  redis.call('SET', KEYS[5], ARGV[3], 'PX', ${FENCE_MS})
+end
 if held == 1 and redis.call('EXISTS', KEYS[2], KEYS[3]) == 0 then return {1, 0} end
 ${HOLDS}
 ${QUEUE}

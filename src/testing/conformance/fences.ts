@@ -27,6 +27,17 @@ export const fences: Cases = {
     kit.expect(third.fence).toBeGreaterThan(second.fence);
   },
 
+  'a fence grows beyond that of other keys which the hold was used under': async (kit) => {
+    const first = await kit.take();
+    const { granted } = await kit.queue();
+    const used = first.fence + 60_000_000;
+    await kit.driver.release({ ...first, fence: used });
+    const second = await granted;
+    kit.expect(second.fence).toBeGreaterThan(used);
+    await kit.driver.release(second);
+    kit.expect((await kit.take()).fence).toBeGreaterThan(second.fence);
+  },
+
   'an extension keeps the fence': async (kit) => {
     const grant = await kit.take();
     kit.expect((await kit.driver.extend(grant, 20_000))?.fence).toBe(grant.fence);

@@ -1,0 +1,172 @@
+import { historyNow } from 'latchkey/testing';
+import { sleep } from '../support/wait.js';
+import type { Crew } from './crew.js';
+import type { Random } from './random.js';
+import { ALL_KEYS, LONGEST_TTL } from './setting.js';
+import type { Topology } from './topology.js';
+
+/** What a fault may touch. */
+export interface Scene {
+  readonly random: Random;
+  readonly crew: Crew;
+  readonly topology: Topology;
+}
+
+export interface Fault {
+  readonly kind: string;
+  /** Why locks may be held twice through it: the efficiency grade does not hold then. */
+  readonly explains?: 'lost data' | 'fail-over' | 'clock step';
+  /** Whether no lock can be had while it lasts. */
+  readonly down?: boolean;
+  /** Resolves when the fault is over. */
+  strike(scene: Scene): Promise<void>;
+}
+
+/** A fault that was injected; times of `historyNow`. */
+export interface Injected {
+  readonly fault: Fault;
+  readonly from: number;
+  to: number;
+  /** Why it, or the mending of it, could not be carried out. */
+  trouble?: string;
+}
+
+export const workerFaults: readonly Fault[] = [
+  { kind: 'worker killed', strike: ({ random, crew }) => crew.kill(random.between(0, crew.size - 1)) },
+  {
+    kind: 'worker stopped past its ttl',
+    strike: ({ random, crew }) =>
+      crew.pause(random.between(0, crew.size - 1), LONGEST_TTL + random.between(100, 1_500)),
+  },
+  {
+    kind: 'worker stopped for a moment',
+    strike: ({ random, crew }) => crew.pause(random.between(0, crew.size - 1), random.between(20, 400)),
+  },
+  {
+    kind: 'event loop blocked past the ttl',
+    strike: async ({ random, crew }) => {
+      const ms = LONGEST_TTL + random.between(50, 500);
+      crew.block(random.between(0, crew.size - 1), ms);
+      await sleep(ms);
+    },
+  },
+];
+
+/** Faults of the network and of a server that every topology has. */
+export function commonFaults({ whole }: Topology): Fault[] {
+  return [
+    {
+      kind: 'network delays',
+      strike: async (scene) => {
+        const ms = scene.random.between(5, 150);
+        await proxied(scene, 2_000, (proxy) => proxy.delay(ms));
+      },
+    },
+    {
+      kind: 'network drops answers',
+      strike: (scene) => proxied(scene, 1_500, (proxy) => proxy.dropReplies()),
+    },
+    {
+      kind: 'network is a black hole',
+      down: true,
+      strike: (scene) => proxied(scene, 3_500, (proxy) => proxy.blackhole(), true),
+    },
+    { kind: 'network half-closes', strike: (scene) => proxied(scene, 0, (proxy) => proxy.halfClose()) },
+    { kind: 'network resets', strike: (scene) => proxied(scene, 0, (proxy) => proxy.reset()) },
+    {
+      kind: 'network refuses',
+      down: true,
+      strike: async ({ topology, random }) => {
+        for (const proxy of topology.proxies) {
+          proxy.refuse();
+          proxy.reset();
+        }
+        await sleep(random.between(200, 2_000));
+        await Promise.all(topology.proxies.map((proxy) => proxy.accept()));
+      },
+    },
+    {
+      kind: 'Redis stopped (SIGSTOP)',
+      down: whole,
+      strike: async ({ topology, random }) => {
+        const server = random.pick(topology.primaries());
+        server.pause();
+        // Sentinels that take it for dead have a fault of their own.
+        await sleep(random.between(100, topology.dial.kind === 'sentinel' ? 1_000 : 3_500));
+        server.resume();
+      },
+    },
+    {
+      kind: 'CLIENT KILL of all',
+      strike: async ({ topology, random }) => {
+        const server = random.pick(topology.primaries());
+        const sort = random.pick(['normal', 'pubsub']);
+        await server.ask((client) => client.call('CLIENT', 'KILL', 'TYPE', sort, 'SKIPME', 'yes'));
+      },
+    },
+    {
+      kind: 'SCRIPT FLUSH',
+      strike: async ({ topology }) => {
+        for (const server of topology.primaries()) await server.ask((client) => client.script('FLUSH'));
+      },
+    },
+    {
+      kind: 'fences as if the clock had been ahead',
+      strike: async ({ topology, random }) => {
+        const name = random.pick(ALL_KEYS);
+        const server = await topology.ownerOf(name);
+        const ms = random.between(500, 2_000);
+        await server.ask((client) => client.eval(AHEAD, 1, `${name}:fence`, ms * 1_000));
+        // Were the data lost before the clock gets there, fences would go back: that is said in the guarantees.
+        await sleep(ms + 200);
+      },
+    },
+  ];
+}
+
+const AHEAD = `
+local time = redis.call('TIME')
+local ahead = time[1] * 1000000 + time[2] + ARGV[1]
+if tonumber(redis.call('GET', KEYS[1]) or 0) < ahead then
+  redis.call('SET', KEYS[1], string.format('%.0f', ahead), 'PX', 86400000)
+end
+`;
+
+/** Does something to all proxies, or to one, for up to `longest` ms, then lets all pass again. */
+async function proxied(
+  { topology, random }: Scene,
+  longest: number,
+  act: (proxy: Topology['proxies'][number]) => void,
+  all = topology.whole || random.chance(0.5),
+): Promise<void> {
+  const { proxies } = topology;
+  for (const proxy of all ? proxies : [random.pick(proxies)]) act(proxy);
+  if (longest > 0) await sleep(random.between(Math.ceil(longest / 10), longest));
+  for (const proxy of proxies) proxy.passThrough();
+}
+
+/** Strikes with one fault after the other, each kind once before any comes again, until `end`. */
+export async function strikeUntil(
+  end: number,
+  faults: readonly Fault[],
+  gap: readonly [number, number],
+  scene: Scene,
+  injected: Injected[],
+): Promise<void> {
+  const { random } = scene;
+  let bag: Fault[] = [];
+  for (;;) {
+    await sleep(random.between(...gap));
+    if (historyNow() >= end) return;
+    if (bag.length === 0) bag = random.shuffled(faults);
+    const fault = bag.pop()!;
+    const entry: Injected = { fault, from: historyNow(), to: Infinity };
+    injected.push(entry);
+    try {
+      await fault.strike(scene);
+    } catch (error) {
+      entry.trouble = String(error);
+    }
+    entry.to = historyNow();
+  }
+}

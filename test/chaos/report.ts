@@ -1,0 +1,97 @@
+import type { HistoryEvent } from 'latchkey/testing';
+import type { Injected } from './faults.js';
+import { countHandOffs, type Finding } from './findings.js';
+import type { Note } from './journal.js';
+import type { FencedResource } from './resource.js';
+import { countBy, table } from './table.js';
+
+/** All that is known after a run. */
+export interface Outcome {
+  readonly events: readonly HistoryEvent[];
+  readonly notes: readonly Note[];
+  readonly injected: readonly Injected[];
+  readonly missing: readonly string[];
+  readonly findings: readonly Finding[];
+  readonly resource: FencedResource;
+  /** Workers that crashed, or did not end. */
+  readonly crew: readonly string[];
+  readonly leftovers: { left: string[]; fences: number; waited: number };
+}
+
+/** Prints the tables; what it found that should not be, by the names of the rows. */
+export function report(outcome: Outcome): string[] {
+  const { events, notes, injected, missing, resource, leftovers, crew } = outcome;
+  const faults = countBy(injected, ({ fault }) => fault.kind).sort(([a], [b]) => (a < b ? -1 : 1));
+  console.log(
+    table(['faults injected', 'times'], [...faults, ...missing.map((what) => [`not: ${what}`, 0] as const)]),
+  );
+
+  for (const { fault, trouble } of injected)
+    if (trouble) console.log(`fault went wrong: ${fault.kind}: ${trouble}`);
+
+  const { holds, handOffs } = countHandOffs(events);
+  const of = (note: Note['note']) => notes.filter((each) => each.note === note);
+  const bad = outcome.findings.filter(({ explanation }) => !explanation);
+  const lingering = [...crew, ...of('lingering').map(({ what }) => `still open: ${what}`)];
+  const verdicts: [string, string[]][] = [
+    ['violations of the correctness grade', whats(bad.filter(({ grade }) => grade === 'correctness'))],
+    [
+      'violations of the efficiency grade, unexplained',
+      whats(bad.filter(({ grade }) => grade === 'efficiency')),
+    ],
+    ['waits that overran their wall', whats(of('overrun'))],
+    ['leaks: keys and inboxes left in Redis', leftovers.left],
+    ['leaks: workers that did not end by themselves', lingering],
+    ['locks out of reach after all faults', whats(of('stuck'))],
+    ['unhandled rejections', whats(of('unhandled'))],
+    ['process warnings', whats(of('warning').filter(({ what }) => !isOfIoredis(what)))],
+    ['errors of an unexpected class', whats(of('error'))],
+  ];
+  console.log(
+    table(
+      ['what happened', 'times'],
+      [
+        ['events recorded', events.length],
+        ['holds', holds],
+        ['hand-offs to somebody who waited', handOffs],
+        ['accesses the resource accepted', resource.accepted],
+        ['stale accesses it refused', resource.refused],
+        ['holds it saw overlapping', resource.overlapping.size],
+        ['backend errors', of('count').length],
+        ['timeouts', of('timeout').length],
+        ['timeouts although Redis was away all the time', outages(of('timeout'), injected)],
+        [
+          'process warnings of ioredis about itself',
+          of('warning').filter(({ what }) => isOfIoredis(what)).length,
+        ],
+        ['fences left in Redis', leftovers.fences],
+        [`ms until all else was gone from Redis`, Math.round(leftovers.waited)],
+      ],
+    ),
+  );
+  const rows = [
+    ...countBy(
+      outcome.findings,
+      ({ kind, explanation }) => `${kind}: ${explanation ? `explained by ${explanation}` : 'not explained'}`,
+    ),
+    ...verdicts.map(([what, found]) => [what, found.length] as const),
+  ];
+  console.log(table(['what should not happen', 'times'], rows));
+  for (const [what, found] of verdicts) {
+    for (const text of found.slice(0, 5)) console.log(`${what}: ${text}\n`);
+  }
+  return verdicts.filter(([, found]) => found.length > 0).map(([what]) => what);
+}
+
+const whats = (found: readonly { kind?: string; what?: string }[]) =>
+  found.map(({ kind, what }) => (kind ? `${kind}: ${what}` : `${what}`));
+
+// Its subscriber in a Cluster adds a listener to one and the same socket at every attempt to connect.
+const isOfIoredis = (what = '') => what.includes('MaxListeners') && what.includes('ioredis/built/cluster/');
+
+/** Those that waited, in vain, no longer than Redis was away: contention, or an outage told as such. */
+function outages(timeouts: readonly Note[], injected: readonly Injected[]): number {
+  const down = injected.filter(({ fault }) => fault.down);
+  return timeouts.filter(({ from, at }) => down.some((fault) => fault.from <= from! && at <= fault.to))
+    .length;
+}

@@ -1,0 +1,91 @@
+import { Cluster } from 'ioredis';
+import { type LentClient, LockRegistry, redisDriver } from 'latchkey';
+import { historyNow } from 'latchkey/testing';
+import { sleep } from '../support/wait.js';
+import { type Desk, Holder } from './holder.js';
+import { Journal } from './journal.js';
+import { LagMeter } from './lag.js';
+import { Link } from './link.js';
+import { Random } from './random.js';
+import { type Dial, LOCKERS, type WorkerSetting } from './setting.js';
+
+// A worker of the chaos run, in a process of its own: takes locks until it is told to stop, then sees whether all of
+// them can still be had, closes, and must end by itself.
+
+const HOLDERS = 6;
+// How long a lock may be out of reach once all faults are over.
+const RECOVERY_MS = 15_000;
+
+const { name, seed, dial, journal: path }: WorkerSetting = JSON.parse(process.argv[2]!);
+const journal = new Journal(path);
+process.on('unhandledRejection', (reason) =>
+  journal.write({ note: 'unhandled', at: historyNow(), what: String((reason as Error)?.stack ?? reason) }),
+);
+process.on('uncaughtException', (error) => {
+  journal.write({ note: 'unhandled', at: historyNow(), what: String(error?.stack ?? error) });
+  process.exit(4);
+});
+process.on('warning', (warning) =>
+  journal.write({ note: 'warning', at: historyNow(), what: String(warning.stack) }),
+);
+
+let stopped = false;
+const link = new Link({
+  block: (ms) => {
+    desk.block = ms;
+  },
+  stop: () => {
+    stopped = true;
+  },
+});
+const registry = new LockRegistry().registerDriver('redis', () => redisDriver(target(dial)));
+for (const locker of Object.keys(LOCKERS))
+  registry.registerLocker(locker, { driver: 'redis', prefix: `${locker}:` });
+const lag = new LagMeter();
+const lockers = new Map(Object.keys(LOCKERS).map((locker) => [locker, registry.mustOf(locker)]));
+const desk: Desk = { name, journal, random: new Random(seed), lag, link, lockers, block: 0 };
+
+// The loading of modules is no wait of anybody.
+await registry.connect().catch(() => {});
+link.tell({ ready: true });
+await Promise.all(Array.from({ length: HOLDERS }, () => hold(new Holder(desk))));
+await Promise.all([...lockers].flatMap(([locker, one]) => LOCKERS[locker]!.map((key) => recover(one, key))));
+await registry.close({ grace: 0 });
+lag.stop();
+link.tell({ done: true });
+process.exitCode = 0;
+// Does not keep the process: it runs only if something else does.
+setTimeout(() => {
+  journal.write({ note: 'lingering', at: historyNow(), what: process.getActiveResourcesInfo().join(', ') });
+}, 3_000).unref();
+process.disconnect();
+
+async function hold(holder: Holder): Promise<void> {
+  while (!stopped) await holder.turn();
+}
+
+/** The lock must be there to be had: nothing is held any longer. */
+async function recover(locker: ReturnType<LockRegistry['mustOf']>, key: string): Promise<void> {
+  const began = performance.now();
+  for (;;) {
+    const left = RECOVERY_MS - (performance.now() - began);
+    try {
+      const lease = await locker.acquire(key, { wait: Math.max(1, left), ttl: 1_000 });
+      await lease.release();
+      return;
+    } catch (error) {
+      if (left > 0) await sleep(200);
+      else return journal.write({ note: 'stuck', at: historyNow(), what: `${locker.name} ${key}: ${error}` });
+    }
+  }
+}
+
+function target(dial: Dial): LentClient | { [option: string]: unknown } {
+  if (dial.kind === 'single') return { url: dial.url };
+  if (dial.kind === 'sentinel') {
+    const { sentinels, name, natMap } = dial;
+    return { sentinels, name, natMap };
+  }
+  // Only a lent client can be told where the nodes really are.
+  return new Cluster(dial.nodes, { lazyConnect: true, natMap: dial.natMap });
+}
