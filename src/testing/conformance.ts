@@ -48,6 +48,8 @@ export function driverConformance({ createDriver, test, expect, describe }: Conf
         test(sentence, async () => {
           const driver = await createDriver();
           try {
+            // Connected before any wait is measured.
+            await driver.ping();
             await run(new Kit(driver, expect));
           } finally {
             await driver.close();
