@@ -1,0 +1,234 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Redis } from 'ioredis';
+import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
+import { runSource, type Worker } from '../../support/process.js';
+import { startProxy, type TcpProxy } from '../../support/proxy.js';
+import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { sleep, until } from '../../support/wait.js';
+import { closeAll, expectFree, freshKey, open, queue, take, timed } from './support/rig.js';
+
+let server: RedisServer;
+let redis: Redis;
+let watch: LeakWatch;
+let proxy: TcpProxy | undefined;
+const workers: Worker[] = [];
+
+beforeAll(async () => {
+  server = await startRedis();
+  redis = server.client();
+  await redis.ping();
+});
+
+afterAll(() => server.stop());
+
+beforeEach(() => {
+  watch = watchForLeaks();
+});
+
+afterEach(async () => {
+  for (const worker of workers) worker.kill('SIGKILL');
+  await Promise.all(workers.splice(0).map(({ exited }) => exited));
+  await closeAll();
+  await proxy?.close();
+  await watch.assertNone();
+});
+
+/** A process with `count` drivers, each of which asks for the key; it says what it was granted, and keeps it. */
+function askers(count: number, key: string, ttl: number): Worker {
+  const worker = runSource(`
+    import { randomUUID } from 'node:crypto';
+    import { redisDriver } from 'latchkey';
+    const base = { key: '${key}', ttl: ${ttl}, wait: 30000, retryInterval: 100, meta: {}, mode: 'write' };
+    for (let i = 0; i < ${count}; i++) {
+      const driver = await redisDriver({ url: '${server.url}' });
+      driver.acquire({ ...base, token: randomUUID() }).then((grant) => {
+        send({ fence: grant.fence, held: performance.now() < grant.validUntil });
+      });
+    }
+  `);
+  workers.push(worker);
+  return worker;
+}
+
+const inLine = (key: string, count: number) =>
+  until(async () => (await redis.zcard(`${key}:queue`)) === count, 10_000, `${count} in line`);
+
+/** Kills the workers; resolves when Redis has only `left` drivers connected. */
+async function kill(left: number): Promise<void> {
+  for (const worker of workers) worker.kill('SIGKILL');
+  await Promise.all(workers.map(({ exited }) => exited));
+  const inboxes = () => redis.pubsub('CHANNELS', 'latchkey:inbox:*') as Promise<string[]>;
+  await until(async () => (await inboxes()).length === left, 10_000, 'Redis to miss them');
+}
+
+test.each([
+  [100, 50],
+  // More than one run of the script skips.
+  [150, 75],
+])('%i waiters that were killed are skipped at the release', async (dead, each) => {
+  const key = freshKey();
+  const [holder, live] = [await open(server.url), await open(server.url)];
+  const held = await take(holder, key, { ttl: 60_000 });
+  for (let count = 0; count < dead; count += each) askers(each, key, 60_000);
+  await inLine(key, dead);
+  const { granted } = await queue(redis, live, key, { ttl: 60_000 });
+  await kill(2);
+  expect(await redis.zcard(`${key}:queue`)).toBe(dead + 1);
+
+  const waited = timed(granted);
+  await holder.release(held);
+  const { ms, value } = await waited;
+  expect(ms).toBeLessThan(1_000);
+  expect(value!.fence).toBeGreaterThan(held.fence);
+  await live.release(value!);
+  await expectFree(redis, key);
+});
+
+test('a waiter killed in the moment of the release costs its ttl, or the time to the next one’s look', async () => {
+  const key = freshKey();
+  const [holder, live] = [await open(server.url), await open(server.url)];
+  const held = await take(holder, key, { ttl: 60_000 });
+  const doomed = askers(10, key, 300);
+  await inLine(key, 10);
+  const { granted } = await queue(redis, live, key, { ttl: 1_000 });
+  doomed.kill('SIGKILL');
+  // Redis may not know yet that nobody is at the other end of those connections.
+  const waited = timed(granted);
+  await holder.release(held);
+  expect((await waited).ms).toBeLessThan(1_000 + 700);
+});
+
+test('a killed holder keeps others waiting for its ttl and no longer, with killed waiters between', async () => {
+  const key = freshKey();
+  const [first, live] = [await open(server.url), await open(server.url)];
+  const held = await take(first, key, { ttl: 60_000 });
+  askers(1, key, 1_000);
+  await inLine(key, 1);
+  askers(10, key, 1_000);
+  await inLine(key, 11);
+  const { granted } = await queue(redis, live, key, { ttl: 1_000 });
+  const waited = timed(granted);
+  await first.release(held);
+  const { fence } = await workers[0]!.waitFor((message) => 'fence' in message);
+  await kill(2);
+  const { ms, value } = await waited;
+  expect(ms).toBeGreaterThan(900);
+  expect(ms).toBeLessThan(1_000 + 700);
+  expect(value!.fence).toBeGreaterThan(fence as number);
+});
+
+test('a stopped waiter is handed the lock, costs its ttl, and wakes to find that it does not hold', async () => {
+  const key = freshKey();
+  const [holder, live] = [await open(server.url), await open(server.url)];
+  const held = await take(holder, key, { ttl: 60_000 });
+  const stopped = askers(1, key, 1_000);
+  await inLine(key, 1);
+  stopped.kill('SIGSTOP');
+  const { granted } = await queue(redis, live, key, { ttl: 1_000 });
+  await holder.release(held);
+  const waited = timed(granted);
+  expect((await live.inspect(key))?.holders.length).toBe(1);
+  const { ms, value } = await waited;
+  expect(ms).toBeGreaterThan(800);
+  expect(ms).toBeLessThan(2_000);
+  const lasting = (await live.extend(value!, 20_000))!;
+
+  stopped.kill('SIGCONT');
+  await inLine(key, 1);
+  await sleep(200);
+  expect(stopped.messages).toEqual([]);
+  expect((await live.inspect(key))?.holders).toMatchObject([{ fence: lasting.fence }]);
+  expect(await live.release(lasting)).toBe(true);
+  const { fence, held: surely } = await stopped.waitFor((message) => 'fence' in message);
+  expect(surely).toBe(true);
+  expect(fence).toBeGreaterThan(lasting.fence);
+});
+
+test('a waiter that has been stopped until its stamp is stale is skipped', async () => {
+  const key = freshKey();
+  const [holder, live] = [await open(server.url), await open(server.url)];
+  const held = await take(holder, key, { ttl: 60_000 });
+  // Its looks are 200 ms apart: its stamp is stale after 1.6 s.
+  const stopped = askers(1, key, 200);
+  await inLine(key, 1);
+  stopped.kill('SIGSTOP');
+  const { granted } = await queue(redis, live, key, { ttl: 60_000 });
+  await sleep(1_650);
+  expect(await redis.zcard(`${key}:queue`)).toBe(2);
+  await server.resetStats();
+  const waited = timed(granted);
+  await holder.release(held);
+  const { ms, value } = await waited;
+  expect(ms).toBeLessThan(1_000);
+  expect((await server.commandStats()).publish).toBe(1);
+
+  stopped.kill('SIGCONT');
+  await inLine(key, 1);
+  expect(stopped.messages).toEqual([]);
+  await live.release(value!);
+  const { fence } = await stopped.waitFor((message) => 'fence' in message);
+  expect(fence).toBeGreaterThan(value!.fence);
+});
+
+test('a holder that was stopped beyond its ttl finds that it does not hold, and harms nobody', async () => {
+  const live = await open(server.url);
+  const stopped = runSource(`
+    import { LockRegistry, redisDriver } from 'latchkey';
+    const locks = new LockRegistry();
+    locks.registerDriver('redis', () => redisDriver({ url: '${server.url}' }));
+    locks.registerLocker('default', { driver: 'redis' });
+    const job = (lease) => new Promise((done) => {
+      send({ fence: lease.fence });
+      const timer = setInterval(() => {
+        send({ held: lease.held });
+        if (lease.held) return;
+        clearInterval(timer);
+        done(lease.release());
+      }, 20);
+    });
+    await locks.mustOf().with('stopped', job, { ttl: 700 }).catch(({ code }) => send({ code }));
+    await locks.close({ grace: 0 });
+    process.exit();
+  `);
+  workers.push(stopped);
+  const { fence } = await stopped.waitFor((message) => 'fence' in message);
+  await stopped.waitFor(({ held }) => held === true);
+  stopped.kill('SIGSTOP');
+  const before = stopped.messages.length;
+  const grant = await take(live, 'lock:{stopped}', { wait: 10_000, ttl: 60_000 });
+  expect(grant.fence).toBeGreaterThan(fence as number);
+  stopped.kill('SIGCONT');
+  const { code } = await stopped.waitFor((message) => 'code' in message);
+  expect(code).toBe('LOCK_LOST');
+  // What it wrote before it was stopped may have been on its way.
+  const later = stopped.messages.slice(before).filter((message) => 'held' in message);
+  expect(later.filter(({ held }) => held).length).toBeLessThanOrEqual(1);
+  expect(later.at(-1)).toEqual({ held: false });
+  expect((await live.inspect('lock:{stopped}'))?.holders).toMatchObject([{ fence: grant.fence }]);
+  expect(await live.release(grant)).toBe(true);
+});
+
+test('a waiter that hears nothing looks by itself, within 5 s or its ttl', async () => {
+  proxy = await startProxy(server.port);
+  const [free, lost, short] = [freshKey(), freshKey(), freshKey()];
+  const [holder, waiter, cut] = [await open(server.url), await open(server.url), await open(proxy.url)];
+  const held = await take(holder, lost, { ttl: 60_000 });
+  for (const key of [free, short]) await take(holder, key, { ttl: 60_000 });
+  const late = await queue(redis, waiter, free, { ttl: 60_000 });
+  const soon = await queue(redis, waiter, short, { ttl: 400 });
+  const deaf = await queue(redis, cut, lost, { ttl: 60_000 });
+
+  // The message to one is swallowed on its way; nobody tells the others that the lock is gone.
+  proxy.dropReplies(1);
+  await holder.release(held);
+  await redis.del(free, short);
+  const [one, two, three] = [timed(late.granted), timed(soon.granted), timed(deaf.granted)];
+  expect((await two).ms).toBeLessThan(400 + 600);
+  expect((await waiter.inspect(lost))?.holders.length).toBe(1);
+  expect((await one).ms).toBeLessThan(5_000 + 600);
+  // Its look has no answer either: the connection is given up after 1 s, and made anew.
+  const { ms, value } = await three;
+  expect(ms).toBeGreaterThan(1_000);
+  expect(ms).toBeLessThan(5_000 + 2_500);
+  expect((await waiter.inspect(lost))?.holders).toMatchObject([{ fence: value!.fence }]);
+});
