@@ -1,7 +1,6 @@
 import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
 import type { DriverFactory, LockDriver } from '../lock/driver.js';
 import type { Duration } from '../lock/duration.js';
-import { LockUsageError } from '../lock/errors.js';
 import type { LockerOptions } from '../lock/options.js';
 import { DEFAULT_LOCKER } from '../registry.js';
 import type { LockConfig, LockerConfig } from './schema.js';
@@ -52,11 +51,9 @@ export function redisOptions(
   { redis = {} }: LockProviderOptions,
   config: LockConfig,
 ): LentClient | RedisOptions {
-  if (typeof redis !== 'object' || redis === null) {
-    throw new LockUsageError('redis', redis, 'an ioredis client, or its options, or { url }');
-  }
   const url = config.redis?.url;
-  if (url === undefined || typeof redis.duplicate === 'function') return redis;
+  // What is no object is refused by the driver, which does not show it: a password may stand in it.
+  if (url === undefined || typeof redis !== 'object' || typeof redis?.duplicate === 'function') return redis;
   const { host: _, port: __, path: ___, sentinels: ____, name: _____, ...rest } = redis as RedisOptions;
   return { ...rest, url };
 }

@@ -174,6 +174,12 @@ describe('settings', () => {
   });
 });
 
+test('a URL where options were expected is refused without being shown, for it may hold a password', async () => {
+  const start = startWith({ provider: 'redis', redis: 'redis://:hunter2@127.0.0.1' as never });
+  await expect(start).rejects.toThrow(LockUsageError);
+  await expect(start).rejects.not.toThrow('hunter2');
+});
+
 describe('injecting', () => {
   test('Locker gives the default locker, and by name the named one', async () => {
     const made = await startWith({ lockers: { jobs: { prefix: 'jobs:' } } });

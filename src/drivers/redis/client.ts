@@ -50,7 +50,7 @@ export async function dial(redis: LentClient | RedisOptions): Promise<Dialled> {
     const redisOptions = { ...(redis as Cluster).options.redisOptions, ...CONNECTION };
     return { client: (redis as Cluster).duplicate([], clusterOptions(redisOptions)), cluster: true };
   }
-  if (typeof redis !== 'object' || redis === null) {
+  if (typeof redis !== 'object' || redis === null || Array.isArray(redis)) {
     // A URL may hold a password.
     const got = typeof redis === 'string' ? 'text' : redis;
     throw new LockUsageError('redis', got, 'an ioredis client, or its options, or { url }');
@@ -94,6 +94,8 @@ function clusterOptions(redisOptions: object) {
     keyPrefix: '',
     redisOptions,
     clusterRetryStrategy: retryStrategy,
+    // Nothing is sent again behind our back: the second answer to a release says that the lock was not ours.
+    retryDelayOnFailover: 0,
   };
 }
 

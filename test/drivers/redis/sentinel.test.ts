@@ -1,0 +1,116 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import type { RedisOptions } from '../../../src/drivers/redis/options.js';
+import { type SentinelGroup, startSentinel } from '../../support/redis-sentinel.js';
+import { sleep, until } from '../../support/wait.js';
+import { closeAll, freshKey, locks, open, queue, reasonOf, take } from './support/rig.js';
+
+let group: SentinelGroup;
+let url: string;
+let options: RedisOptions;
+
+beforeAll(async () => {
+  group = await startSentinel({ password: 'p@ss', downAfter: 1_000 });
+  const hosts = group.addresses.map(({ host, port }) => `${host}:${port}`).join(',');
+  url = `redis+sentinel://:${encodeURIComponent('p@ss')}@${hosts}/${group.name}`;
+  options = { sentinels: group.addresses, name: group.name, password: 'p@ss' };
+}, 60_000);
+afterEach(closeAll);
+afterAll(() => group.stop());
+
+test('a lock is taken, awaited and handed over through sentinels', async () => {
+  const [one, two] = [await open(url), await open(options)];
+  const key = freshKey();
+  const held = await take(one, key);
+  const { granted } = await queue(group.primary.client(), two, key);
+  const started = performance.now();
+  expect(await one.release(held)).toBe(true);
+  expect(await two.release(await granted)).toBe(true);
+  expect(performance.now() - started).toBeLessThan(1_000);
+});
+
+test('a client of sentinels that is lent is followed, and left alone', async () => {
+  const lent = new Redis({
+    sentinels: group.addresses,
+    name: group.name,
+    password: 'p@ss',
+    disconnectTimeout: 0,
+  });
+  const driver = await open(lent);
+  const key = freshKey();
+  expect(await driver.release(await take(driver, key))).toBe(true);
+  await closeAll();
+  expect(await lent.ping()).toBe('PONG');
+  lent.disconnect();
+});
+
+test('a sentinel that is stopped is passed over', async () => {
+  group.sentinels[0]!.pause();
+  const driver = await open(url, true);
+  await until(() => driver.ping().then(() => true), 15_000, 'the primary to be found');
+  const key = freshKey();
+  expect(await driver.release(await take(driver, key))).toBe(true);
+  await closeAll();
+  group.sentinels[0]!.resume();
+});
+
+test('a primary of another name, or a wrong password, is a backend error that says so', async () => {
+  const cases: [RedisOptions, string][] = [
+    [{ ...options, name: 'another' }, 'sentinels'],
+    [{ ...options, password: 'secret' }, 'WRONGPASS'],
+  ];
+  const checks = cases.map(async ([target, words]) => {
+    const error = await reasonOf((await open(target, true)).ping());
+    expect(error.code).toBe('LOCK_BACKEND');
+    expect(error.message).toContain(words);
+    expect(error.message).not.toContain('secret');
+  });
+  await Promise.all(checks);
+});
+
+test('a holder renews, a waiter waits and gets the lock, with a larger fence, through a fail-over', async () => {
+  const [holder, waiter] = [locks(url).mustOf(), locks(options).mustOf()];
+  const old = group.primary;
+  let waiting: ReturnType<typeof waiter.acquire> | undefined;
+  let fence = 0;
+  await holder.with(
+    'a',
+    async (lease) => {
+      fence = lease.fence;
+      waiting = waiter.acquire('a', { wait: '30s' });
+      await until(
+        async () => (await old.client().zcard('lock:{a}:queue')) === 1,
+        5_000,
+        'the waiter in line',
+      );
+      await group.inSync();
+      await group.failover();
+      // The old primary is a replica now, whoever was connected to it.
+      await sleep(3_000);
+      lease.ensureHeld();
+      expect(await lease.refresh()).toBe(true);
+      expect(group.primary).not.toBe(old);
+      expect(await group.primary.client().exists('lock:{a}')).toBe(1);
+    },
+    { ttl: 6_000 },
+  );
+  const next = await waiting!;
+  expect(next.fence).toBeGreaterThan(fence);
+  expect(await next.release()).toBe(true);
+}, 60_000);
+
+test('a primary that is killed with writes its replica never saw: fences grow, and the lost holder is told', async () => {
+  const [holder, rival] = [locks(url).mustOf(), locks(url).mustOf()];
+  await group.inSync();
+  await group.blockReplication();
+  const lease = await holder.acquire('lost', { ttl: '8s', autoRenew: true });
+  const lost = new Promise<void>((resolve) => lease.signal.addEventListener('abort', () => resolve()));
+  const old = group.primary;
+  await old.kill();
+  await group.moved(old);
+  const next = await rival.acquire('lost', { wait: '20s' });
+  expect(next.fence).toBeGreaterThan(lease.fence);
+  await lost;
+  expect(lease.held).toBe(false);
+  expect(await next.release()).toBe(true);
+}, 90_000);
