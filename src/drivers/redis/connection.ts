@@ -101,6 +101,8 @@ export class Connection {
     } catch (error) {
       // What ioredis says of commands that were on their way when the connection was lost.
       const lost = (error as Error).name === 'MaxRetriesPerRequestError';
+      // A socket may be gone before its close is told. Of a Cluster that says nothing about the other nodes.
+      if (isUnwritable(error as Error) && !this.#dialled.cluster) this.#lost();
       throw this.error(lost ? (this.#fault ?? new Error('connection closed')) : (error as Error));
     }
   }
@@ -180,4 +182,9 @@ function plain(error: Error): Error {
   const { message, code } = error as NodeJS.ErrnoException;
   const inner = (error as AggregateError).errors?.[0] as Error | undefined;
   return Object.assign(new Error(message || inner?.message || code || String(error)), code && { code });
+}
+
+/** Whether ioredis refused to send, for want of a connection. */
+export function isUnwritable(error: Error): boolean {
+  return error.message.includes("isn't writeable");
 }

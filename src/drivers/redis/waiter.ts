@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../../lock/clock.js';
 import { Deadline, type Deadlines } from '../../lock/deadlines.js';
 import type { AcquireRequest } from '../../lock/driver.js';
 import { type LockBackendError, LockClosedError } from '../../lock/errors.js';
-import { type Answer, type Connection, PATIENCE } from './connection.js';
+import { type Answer, type Connection, isUnwritable, PATIENCE } from './connection.js';
 import { FENCE_BLOCK, type Hold, surelyUntil } from './hold.js';
 import { redisKeys } from './keys.js';
 import { ACQUIRE } from './scripts.js';
@@ -152,7 +152,8 @@ export class Waiter {
     if (this.#checkAgain) return this.check();
     // When the connection is back, its driver calls check().
     if (!connection.ready) return;
-    if (isPassing(error)) this.#recheck = clock.after(20 + Math.random() * 20, () => this.check());
+    if (isPassing(error) || isUnwritable(error))
+      this.#recheck = clock.after(20 + Math.random() * 20, () => this.check());
     else this.#end(() => this.#fail(error));
   }
 

@@ -10,17 +10,28 @@ import { watchForLeaks } from '../../support/leaks.js';
 import { runSource } from '../../support/process.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { blockEventLoop, until } from '../../support/wait.js';
-import { ask, closeAll, expectFree, freshKey, locks, open, queue, reasonOf, take } from './support/rig.js';
+import {
+  ask,
+  closeAll,
+  expectFree,
+  freshKey,
+  inLine,
+  locks,
+  open,
+  queue,
+  reasonOf,
+  take,
+} from './support/rig.js';
+import { server, serverForAll } from './support/stage.js';
 
-let server: RedisServer;
 let guarded: RedisServer;
 
+serverForAll();
 beforeAll(async () => {
-  server = await startRedis();
   guarded = await startRedis({ password: 'p@ss:w/rd%' });
 });
 afterEach(closeAll);
-afterAll(() => Promise.all([server.stop(), guarded.stop()]));
+afterAll(() => guarded.stop());
 
 /** That a driver locks, waits, and hands over. */
 async function works(target: Parameters<typeof open>[0]): Promise<void> {
@@ -285,11 +296,7 @@ describe('closing', () => {
     for (const error of await Promise.all([...here, ...there, ...flying]))
       expect(error.code).toBe('LOCK_CLOSED');
     expect(performance.now() - started).toBeLessThan(1_000);
-    await until(
-      async () => (await other.client().zcard(`${remote}:queue`)) === 0,
-      3_000,
-      'the place in line to be given back',
-    );
+    await inLine(other.client(), remote, 0, 3_000);
     for (const asked of [driver.inspect(key), driver.ping(), ask(driver, key)]) {
       expect((await reasonOf(asked)).code).toBe('LOCK_CLOSED');
     }

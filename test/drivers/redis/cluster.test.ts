@@ -4,7 +4,7 @@ import { Cluster, type Redis } from 'ioredis';
 import type { LockDriver } from '../../../src/lock/driver.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
 import { blockEventLoop, sleep, until } from '../../support/wait.js';
-import { ask, closeAll, freshKey, locks, open, reasonOf, take } from './support/rig.js';
+import { ask, closeAll, freshKey, inLine, locks, open, reasonOf, take } from './support/rig.js';
 
 let cluster: RedisCluster;
 let redis: Redis;
@@ -17,9 +17,6 @@ beforeAll(async () => {
 }, 60_000);
 afterEach(closeAll);
 afterAll(() => cluster.stop());
-
-const inLine = (key: string, count: number) =>
-  until(async () => (await redis.zcard(`${key}:queue`)) === count, 10_000, `${count} in line`);
 
 const slotOf = (key: string) => cluster.slotOf(`${key}:queue`);
 
@@ -35,7 +32,7 @@ test('waiters that are connected through different nodes are each woken promptly
     const line: { driver: LockDriver; granted: Promise<typeof grant> }[] = [];
     for (const [n, driver] of drivers.slice(1).entries()) {
       line.push({ driver, granted: take(driver, key, { wait: 20_000, ttl: 30_000 }) });
-      await inLine(key, n + 1);
+      await inLine(redis, key, n + 1);
     }
     for (const { driver, granted } of line) {
       const started = performance.now();
@@ -77,7 +74,7 @@ test('a client of a cluster that is lent is followed, left alone, and lends no k
   const lease = await locker.acquire('lent');
   expect(await redis.exists('lock:{lent}')).toBe(1);
   const waiting = locks(lent).mustOf().acquire('lent', { wait: '10s' });
-  await inLine('lock:{lent}', 1);
+  await inLine(redis, 'lock:{lent}', 1);
   const started = performance.now();
   expect(await lease.release()).toBe(true);
   expect(await (await waiting).release()).toBe(true);
@@ -92,7 +89,7 @@ test('a lease that was handed over counts from its confirmation, and not from th
   const key = freshKey();
   const held = await take(holder, key, { ttl: 60_000 });
   const granted = take(waiter, key, { wait: 20_000, ttl: 20_000 });
-  await inLine(key, 1);
+  await inLine(redis, key, 1);
   const released = holder.release(held);
   // Redis grants it now, and we read of it a second later.
   blockEventLoop(1_000);
@@ -123,7 +120,7 @@ test('an inspection tells who holds and who waits, through whichever node it com
   const key = freshKey();
   const held = await take(holder, key, { ttl: 30_000, meta: { who: 'me' } });
   const granted = take(waiter, key, { wait: 20_000 });
-  await inLine(key, 1);
+  await inLine(redis, key, 1);
   for (const { port } of cluster.addresses) {
     const info = await (await open(`redis+cluster://127.0.0.1:${port}`)).inspect(key);
     expect(info).toMatchObject({
@@ -146,7 +143,7 @@ test('a slot that moves while some wait loses nobody, nor the holder', async () 
   const to = cluster.nodes.find((node) => node !== from)!;
   const held = await take(holder, key, { ttl: 60_000 });
   const first = take(one, key, { wait: 30_000 });
-  await inLine(key, 1);
+  await inLine(redis, key, 1);
   let second: ReturnType<typeof take> | undefined;
   await cluster.migrateSlot(slot, to, async () => {
     second = take(two, key, { wait: 30_000 });
@@ -156,7 +153,7 @@ test('a slot that moves while some wait loses nobody, nor the holder', async () 
     if (typeof extended === 'string') expect(extended).toBe('LOCK_BACKEND');
   });
   expect(await holder.extend(held, 60_000)).not.toBeNull();
-  await inLine(key, 2);
+  await inLine(redis, key, 2);
   expect(await holder.release(held)).toBe(true);
   const grant = await first;
   expect(await one.release(grant)).toBe(true);
@@ -200,7 +197,7 @@ test('a node that is killed: its locks are a backend error in time, and the othe
   for (const key of kept) {
     const grant = await take(holder, key, { wait: 3_000 });
     const granted = take(rival, key, { wait: 15_000 });
-    await inLine(key, 1);
+    await inLine(redis, key, 1);
     expect(await holder.extend(grant, 20_000)).not.toBeNull();
     expect(await holder.release(grant)).toBe(true);
     expect(await rival.release(await granted)).toBe(true);

@@ -1,35 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Redis } from 'ioredis';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { beforeEach, expect, test } from '@jest/globals';
 import { sleep } from '../../support/wait.js';
-import { closeAll, expectFree, freshKey, locks, open, openMany, queue, take, timed } from './support/rig.js';
+import { expectFree, freshKey, locks, open, openMany, queue, take, timed } from './support/rig.js';
+import { redis, server, stageForAll } from './support/stage.js';
 
-let server: RedisServer;
-let redis: Redis;
-let watch: LeakWatch;
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-  await redis.ping();
-});
-
-afterAll(() => server.stop());
+stageForAll();
 
 beforeEach(async () => {
-  watch = watchForLeaks();
   // Every script is known to the server from now on.
   const driver = await open(server.url);
   const key = freshKey();
   const grant = await take(driver, key);
   await driver.extend(grant, 1_000);
   await driver.release(grant);
-});
-
-afterEach(async () => {
-  await closeAll();
-  await watch.assertNone();
 });
 
 /** How many scripts clients have run since `resetStats`. */

@@ -1,14 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { redisDriver } from '../../../src/drivers/redis/driver.js';
 import { driverConformance } from '../../../src/testing/index.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { server, serverForAll } from './support/stage.js';
 
-let server: RedisServer;
-
-beforeAll(async () => {
-  server = await startRedis();
-});
-
-afterAll(() => server.stop());
+serverForAll();
 
 driverConformance({ createDriver: () => redisDriver({ url: server.url }), test, expect, describe });

@@ -1,30 +1,24 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { redisDriver } from '../../../src/drivers/redis/driver.js';
 import type { RedisOptions } from '../../../src/drivers/redis/options.js';
 import { LockBackendError } from '../../../src/lock/errors.js';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
 import { freePort } from '../../support/port.js';
 import { runSource } from '../../support/process.js';
-import { startProxy, type TcpProxy } from '../../support/proxy.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { startRedis } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
 import { ask, closeAll, freshKey, open, queue, reasonOf, take, timed } from './support/rig.js';
+import { proxy, redis, server, stageForAll } from './support/stage.js';
 
-let server: RedisServer;
-let redis: Redis;
-let proxy: TcpProxy;
 let mute: Server;
 let mutePort: number;
 let closedPort: number;
-let watch: LeakWatch;
+
+stageForAll({ proxied: true });
 
 beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
   closedPort = await freePort();
   // Accepts, and never says a word.
   const sockets = new Set<Socket>();
@@ -37,25 +31,9 @@ beforeAll(async () => {
   });
   await once(mute.listen(0, '127.0.0.1'), 'listening');
   mutePort = (mute.address() as AddressInfo).port;
-  await redis.ping();
 });
 
-afterAll(async () => {
-  mute.close();
-  await server.stop();
-});
-
-beforeEach(async () => {
-  watch = watchForLeaks();
-  proxy = await startProxy(server.port);
-});
-
-afterEach(async () => {
-  proxy.passThrough();
-  await closeAll();
-  await proxy.close();
-  await watch.assertNone();
-});
+afterAll(() => void mute.close());
 
 // What ioredis asks sentinels with leaves a timer of 2 s behind.
 const sentinelTimers = async () => {

@@ -1,37 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Redis } from 'ioredis';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
+import { expect, test } from '@jest/globals';
 import { runSource, type Worker } from '../../support/process.js';
-import { startProxy, type TcpProxy } from '../../support/proxy.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
-import { closeAll, expectFree, freshKey, open, queue, take, timed } from './support/rig.js';
+import { expectFree, freshKey, inLine, open, queue, take, timed } from './support/rig.js';
+import { killWorkers, proxy, redis, server, stageForAll, workers } from './support/stage.js';
 
-let server: RedisServer;
-let redis: Redis;
-let watch: LeakWatch;
-let proxy: TcpProxy | undefined;
-const workers: Worker[] = [];
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-  await redis.ping();
-});
-
-afterAll(() => server.stop());
-
-beforeEach(() => {
-  watch = watchForLeaks();
-});
-
-afterEach(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
-  await Promise.all(workers.splice(0).map(({ exited }) => exited));
-  await closeAll();
-  await proxy?.close();
-  await watch.assertNone();
-});
+stageForAll({ proxied: true });
 
 /** A process with `count` drivers, each of which asks for the key; it says what it was granted, and keeps it. */
 function askers(count: number, key: string, ttl: number): Worker {
@@ -50,13 +23,9 @@ function askers(count: number, key: string, ttl: number): Worker {
   return worker;
 }
 
-const inLine = (key: string, count: number) =>
-  until(async () => (await redis.zcard(`${key}:queue`)) === count, 10_000, `${count} in line`);
-
 /** Kills the workers; resolves when Redis has only `left` drivers connected. */
 async function kill(left: number): Promise<void> {
-  for (const worker of workers) worker.kill('SIGKILL');
-  await Promise.all(workers.map(({ exited }) => exited));
+  await killWorkers();
   const inboxes = () => redis.pubsub('CHANNELS', 'latchkey:inbox:*') as Promise<string[]>;
   await until(async () => (await inboxes()).length === left, 10_000, 'Redis to miss them');
 }
@@ -70,7 +39,7 @@ test.each([
   const [holder, live] = [await open(server.url), await open(server.url)];
   const held = await take(holder, key, { ttl: 60_000 });
   for (let count = 0; count < dead; count += each) askers(each, key, 60_000);
-  await inLine(key, dead);
+  await inLine(redis, key, dead);
   const { granted } = await queue(redis, live, key, { ttl: 60_000 });
   await kill(2);
   expect(await redis.zcard(`${key}:queue`)).toBe(dead + 1);
@@ -89,7 +58,7 @@ test('a waiter killed in the moment of the release costs its ttl, or the time to
   const [holder, live] = [await open(server.url), await open(server.url)];
   const held = await take(holder, key, { ttl: 60_000 });
   const doomed = askers(10, key, 300);
-  await inLine(key, 10);
+  await inLine(redis, key, 10);
   const { granted } = await queue(redis, live, key, { ttl: 1_000 });
   doomed.kill('SIGKILL');
   // Redis may not know yet that nobody is at the other end of those connections.
@@ -103,9 +72,9 @@ test('a killed holder keeps others waiting for its ttl and no longer, with kille
   const [first, live] = [await open(server.url), await open(server.url)];
   const held = await take(first, key, { ttl: 60_000 });
   askers(1, key, 1_000);
-  await inLine(key, 1);
+  await inLine(redis, key, 1);
   askers(10, key, 1_000);
-  await inLine(key, 11);
+  await inLine(redis, key, 11);
   const { granted } = await queue(redis, live, key, { ttl: 1_000 });
   const waited = timed(granted);
   await first.release(held);
@@ -122,7 +91,7 @@ test('a stopped waiter is handed the lock, costs its ttl, and wakes to find that
   const [holder, live] = [await open(server.url), await open(server.url)];
   const held = await take(holder, key, { ttl: 60_000 });
   const stopped = askers(1, key, 1_000);
-  await inLine(key, 1);
+  await inLine(redis, key, 1);
   stopped.kill('SIGSTOP');
   const { granted } = await queue(redis, live, key, { ttl: 1_000 });
   await holder.release(held);
@@ -134,7 +103,7 @@ test('a stopped waiter is handed the lock, costs its ttl, and wakes to find that
   const lasting = (await live.extend(value!, 20_000))!;
 
   stopped.kill('SIGCONT');
-  await inLine(key, 1);
+  await inLine(redis, key, 1);
   await sleep(200);
   expect(stopped.messages).toEqual([]);
   expect((await live.inspect(key))?.holders).toMatchObject([{ fence: lasting.fence }]);
@@ -150,7 +119,7 @@ test('a waiter that has been stopped until its stamp is stale is skipped', async
   const held = await take(holder, key, { ttl: 60_000 });
   // Its looks are 200 ms apart: its stamp is stale after 1.6 s.
   const stopped = askers(1, key, 200);
-  await inLine(key, 1);
+  await inLine(redis, key, 1);
   stopped.kill('SIGSTOP');
   const { granted } = await queue(redis, live, key, { ttl: 60_000 });
   await sleep(1_650);
@@ -163,7 +132,7 @@ test('a waiter that has been stopped until its stamp is stale is skipped', async
   expect((await server.commandStats()).publish).toBe(1);
 
   stopped.kill('SIGCONT');
-  await inLine(key, 1);
+  await inLine(redis, key, 1);
   expect(stopped.messages).toEqual([]);
   await live.release(value!);
   const { fence } = await stopped.waitFor((message) => 'fence' in message);
@@ -209,7 +178,6 @@ test('a holder that was stopped beyond its ttl finds that it does not hold, and 
 });
 
 test('a waiter that hears nothing looks by itself, within 5 s or its ttl', async () => {
-  proxy = await startProxy(server.port);
   const [free, lost, short] = [freshKey(), freshKey(), freshKey()];
   const [holder, waiter, cut] = [await open(server.url), await open(server.url), await open(proxy.url)];
   const held = await take(holder, lost, { ttl: 60_000 });

@@ -1,14 +1,12 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import type { LockDriver } from '../../../src/lock/driver.js';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
 import { startProxy } from '../../support/proxy.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { sleep, until } from '../../support/wait.js';
+import { sleep } from '../../support/wait.js';
 import {
   ask,
-  closeAll,
   expectFree,
   freshKey,
+  inLine,
   locks,
   open,
   openMany,
@@ -16,20 +14,9 @@ import {
   reasonOf,
   take,
 } from './support/rig.js';
+import { server, stageForEach } from './support/stage.js';
 
-let watch: LeakWatch;
-let server: RedisServer;
-
-beforeEach(async () => {
-  watch = watchForLeaks();
-  server = await startRedis();
-});
-
-afterEach(async () => {
-  await closeAll();
-  await server.stop();
-  await watch.assertNone();
-});
+stageForEach();
 
 test('ten thousand cancels that race with grants leave nothing locked, and nobody forgotten', async () => {
   const drivers = await openMany(8, server.url);
@@ -126,11 +113,7 @@ test('an abort in the local line and at its head, and while the connection is aw
     expect((await reasons[n]!).message).toBe(`enough ${n}`);
   }
   await proxy.accept();
-  await until(
-    async () => (await redis.zcard(`${key}:queue`)) === 0,
-    5_000,
-    'the places in line to be given back',
-  );
+  await inLine(redis, key, 0, 5_000);
   expect(await holder.release(held)).toBe(true);
   await expectFree(redis, key);
   await proxy.close();

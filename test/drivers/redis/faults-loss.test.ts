@@ -1,40 +1,11 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { LockLostError } from '../../../src/lock/errors.js';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
 import { runSource } from '../../support/process.js';
-import { startProxy, type TcpProxy } from '../../support/proxy.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { blockEventLoop, sleep, until } from '../../support/wait.js';
-import {
-  closeAll,
-  expectFree,
-  freshKey,
-  locks,
-  open,
-  queue,
-  reasonOf,
-  settled,
-  take,
-} from './support/rig.js';
+import { expectFree, freshKey, inLine, locks, open, queue, reasonOf, take } from './support/rig.js';
+import { proxy, server, stageForEach } from './support/stage.js';
 
-let watch: LeakWatch;
-let server: RedisServer;
-let proxy: TcpProxy;
-
-beforeEach(async () => {
-  watch = watchForLeaks();
-  server = await startRedis();
-  proxy = await startProxy(server.port);
-});
-
-afterEach(async () => {
-  proxy.passThrough();
-  await closeAll();
-  await settled(proxy);
-  await proxy.close();
-  await server.stop();
-  await watch.assertNone();
-});
+stageForEach({ proxied: true });
 
 /** Runs a `with` of 900 ms under which `steal` happens; what it rejects with, and when its signal aborted. */
 async function robbed(steal: (key: string) => Promise<unknown>, jobFails = false) {
@@ -194,11 +165,7 @@ test('a holder whose event loop was blocked past its ttl knows it in the next st
       'a',
       async (lease) => {
         rival.send({});
-        await until(
-          async () => (await server.client().zcard('lock:{a}:queue')) === 1,
-          5_000,
-          'the rival in line',
-        );
+        await inLine(server.client(), 'lock:{a}', 1, 5_000);
         blockEventLoop(1_500);
         expect(lease.held).toBe(false);
         expect(() => lease.ensureHeld()).toThrow(LockLostError);
@@ -235,7 +202,7 @@ test('a waiter whose process was blocked past its ttl when it was granted does n
   await rival.waitFor(({ up }) => up === true);
   const held = await holder.acquire('a', { ttl: '60s' });
   const waiting = waiter.acquire('a', { ttl: 300, wait: '15s' });
-  await until(async () => (await server.client().zcard('lock:{a}:queue')) === 1, 5_000, 'the waiter in line');
+  await inLine(server.client(), 'lock:{a}', 1, 5_000);
   rival.send({ token: held.token });
   // Until its process can take the message, the waiter's hold has come and gone, and another has the lock.
   blockEventLoop(1_500);
@@ -307,7 +274,7 @@ test('a lease of several keys that waits for one of them gets them all', async (
   const [one, two] = [locks(server.url).mustOf(), locks(server.url).mustOf()];
   const first = await one.acquire('b');
   const waiting = two.acquire(['a', 'b', 'c'], { wait: '5s' });
-  await until(async () => (await server.client().zcard('lock:{b}:queue')) === 1, 5_000, 'the waiter in line');
+  await inLine(server.client(), 'lock:{b}', 1, 5_000);
   await first.release();
   const lease = await waiting;
   for (const name of ['a', 'b', 'c']) expect(await server.client().exists(`lock:{${name}}`)).toBe(1);

@@ -1,9 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { LockBackendError, LockTimeoutError } from '../../../src/lock/errors.js';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
 import { freePort } from '../../support/port.js';
-import { startProxy, type TcpProxy } from '../../support/proxy.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import { startRedis } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
 import {
   ask,
@@ -15,30 +13,12 @@ import {
   openMany,
   queue,
   reasonOf,
-  settled,
   take,
   timed,
 } from './support/rig.js';
+import { proxy, server, stageForEach } from './support/stage.js';
 
-let watch: LeakWatch;
-let server: RedisServer;
-let proxy: TcpProxy;
-
-beforeEach(async () => {
-  watch = watchForLeaks();
-  server = await startRedis();
-  proxy = await startProxy(server.port);
-});
-
-afterEach(async () => {
-  proxy.passThrough();
-  server.resume();
-  await closeAll();
-  await settled(proxy);
-  await proxy.close();
-  await server.stop();
-  await watch.assertNone();
-});
+stageForEach({ proxied: true });
 
 describe('Redis that is stopped', () => {
   test('a wait of 500 ms ends as a fault of Redis, on time, and a late grant goes back', async () => {

@@ -1,26 +1,18 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { LockLostError } from '../../../src/lock/errors.js';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
 import { blockReplication, inSync, promote, startReplica } from '../../support/redis-replica.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
+import type { RedisServer } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
-import { ask, closeAll, freshKey, locks, open, reasonOf, take } from './support/rig.js';
+import { ask, freshKey, locks, open, reasonOf, take } from './support/rig.js';
+import { server, stageForEach } from './support/stage.js';
 
-let server: RedisServer;
 let replica: RedisServer | undefined;
-let watch: LeakWatch;
 
-beforeEach(async () => {
-  watch = watchForLeaks();
-  server = await startRedis();
-});
+stageForEach();
 
 afterEach(async () => {
-  await closeAll();
   await replica?.stop();
   replica = undefined;
-  await server.stop();
-  await watch.assertNone();
 });
 
 const losses: Record<string, (key: string) => Promise<unknown>> = {

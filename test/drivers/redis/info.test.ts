@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Hold } from '../../../src/drivers/redis/hold.js';
 import { readInfo } from '../../../src/drivers/redis/info.js';
 import { startProxy } from '../../support/proxy.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { until } from '../../support/wait.js';
 import { closeAll, freshKey, open, queue, take } from './support/rig.js';
+import { redis, server, serverForAll } from './support/stage.js';
 
 const nobody = () => undefined;
 
@@ -51,13 +51,8 @@ describe('the answer of the inspecting script', () => {
 });
 
 describe('an inspection', () => {
-  let server: RedisServer;
-
-  beforeAll(async () => {
-    server = await startRedis();
-  });
+  serverForAll();
   afterEach(closeAll);
-  afterAll(() => server.stop());
 
   test('of two readers, one of them cut off and expired, shows the other one only', async () => {
     const proxy = await startProxy(server.port);
@@ -86,7 +81,6 @@ describe('an inspection', () => {
 
   test('changes nothing, and tells the time left and who waits', async () => {
     const [holder, waiter] = [await open(server.url), await open(server.url)];
-    const redis = server.client();
     const key = freshKey();
     expect(await waiter.inspect(key)).toBeNull();
     expect(await redis.keys(`${key}*`)).toEqual([]);

@@ -1,32 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Redis } from 'ioredis';
+import { beforeEach, expect, test } from '@jest/globals';
 import { LockUsageError } from '../../../src/lock/errors.js';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { until } from '../../support/wait.js';
-import { closeAll, expectFree, locks, reasonOf } from './support/rig.js';
+import { expectFree, locks, reasonOf } from './support/rig.js';
+import { redis, server, stageForAll } from './support/stage.js';
 
-let server: RedisServer;
-let redis: Redis;
-let watch: LeakWatch;
+stageForAll();
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-  await redis.ping();
-});
-
-afterAll(() => server.stop());
-
-beforeEach(async () => {
-  watch = watchForLeaks();
-  await redis.flushall();
-});
-
-afterEach(async () => {
-  await closeAll();
-  await watch.assertNone();
-});
+beforeEach(() => redis.flushall());
 
 const STRANGE = [
   ...['a', 'b', '{', '}', '{}', '}{', '{a}', 'a}', 'a}:fence', '{a', '%', '%7B', '%7Ba%7D', '%257Ba%257D'],

@@ -1,35 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Redis } from 'ioredis';
+import { expect, test } from '@jest/globals';
 import type { Grant, LockDriver, LockMode } from '../../../src/lock/driver.js';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
 import { runSource, type Worker } from '../../support/process.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
-import { ask, closeAll, expectFree, freshKey, open, openMany, queue, take } from './support/rig.js';
+import { ask, expectFree, freshKey, open, openMany, queue, take } from './support/rig.js';
+import { redis, server, stageForAll, workers } from './support/stage.js';
 
-let server: RedisServer;
-let redis: Redis;
-let watch: LeakWatch;
-const workers: Worker[] = [];
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-  await redis.ping();
-});
-
-afterAll(() => server.stop());
-
-beforeEach(() => {
-  watch = watchForLeaks();
-});
-
-afterEach(async () => {
-  for (const worker of workers) worker.kill('SIGKILL');
-  await Promise.all(workers.splice(0).map(({ exited }) => exited));
-  await closeAll();
-  await watch.assertNone();
-});
+stageForAll();
 
 /** A process with ten drivers; each waits when told to, says its fence when it is granted, and releases. */
 function crew(key: string): Worker {

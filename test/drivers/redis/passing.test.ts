@@ -1,32 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { Redis } from 'ioredis';
+import { expect, test } from '@jest/globals';
 import type { AcquireRequest, Grant, LockDriver } from '../../../src/lock/driver.js';
 import type { Lease } from '../../../src/lock/lease.js';
-import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
-import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
-import { ask, closeAll, expectFree, freshKey, locks, open, take } from './support/rig.js';
+import { ask, expectFree, freshKey, locks, open, take } from './support/rig.js';
+import { redis, server, stageForAll } from './support/stage.js';
 
-let server: RedisServer;
-let redis: Redis;
-let watch: LeakWatch;
-
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-  await redis.ping();
-});
-
-afterAll(() => server.stop());
-
-beforeEach(() => {
-  watch = watchForLeaks();
-});
-
-afterEach(async () => {
-  await closeAll();
-  await watch.assertNone();
-});
+stageForAll();
 
 /** What `count` workers do over and over until told to stop: `job` under the lock. */
 function crew(driver: LockDriver, key: string, count: number, job: (grant: Grant) => void | Promise<void>) {

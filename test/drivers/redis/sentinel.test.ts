@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import type { RedisOptions } from '../../../src/drivers/redis/options.js';
 import { type SentinelGroup, startSentinel } from '../../support/redis-sentinel.js';
 import { sleep, until } from '../../support/wait.js';
-import { closeAll, freshKey, locks, open, queue, reasonOf, take } from './support/rig.js';
+import { closeAll, freshKey, inLine, locks, open, queue, reasonOf, take } from './support/rig.js';
 
 let group: SentinelGroup;
 let url: string;
@@ -78,11 +78,7 @@ test('a holder renews, a waiter waits and gets the lock, with a larger fence, th
     async (lease) => {
       fence = lease.fence;
       waiting = waiter.acquire('a', { wait: '30s' });
-      await until(
-        async () => (await old.client().zcard('lock:{a}:queue')) === 1,
-        5_000,
-        'the waiter in line',
-      );
+      await inLine(old.client(), 'lock:{a}', 1, 5_000);
       await group.inSync();
       await group.failover();
       // The old primary is a replica now, whoever was connected to it.

@@ -5,7 +5,6 @@ import type { AcquireRequest, Grant, LockDriver } from '../../../../src/lock/dri
 import { lockName } from '../../../../src/lock/key.js';
 import type { LockerOptions } from '../../../../src/lock/options.js';
 import { LockRegistry } from '../../../../src/registry.js';
-import type { TcpProxy } from '../../../support/proxy.js';
 import { until } from '../../../support/wait.js';
 
 type Target = Parameters<typeof redisDriver>[0] | string;
@@ -83,6 +82,11 @@ export async function queue(
   return { granted };
 }
 
+/** Resolves when just so many are in line. */
+export async function inLine(redis: Redis, key: string, count: number, withinMs = 10_000): Promise<void> {
+  await until(async () => (await redis.zcard(`${key}:queue`)) === count, withinMs, `${count} in line`);
+}
+
 /** What Redis has of a lock, its fence aside. */
 export function traces(redis: Redis, key: string): Promise<number> {
   return redis.exists(key, `${key}:readers`, `${key}:queue`, `${key}:waiters`);
@@ -113,9 +117,4 @@ export async function timed<T>(promise: Promise<T>): Promise<{ ms: number; value
   } catch (error) {
     return { ms: performance.now() - started, error: error as Error };
   }
-}
-
-/** Resolves when nobody is connected any more: Node leaks a socket that is reset while it is ending. */
-export async function settled(proxy: TcpProxy): Promise<void> {
-  await until(() => proxy.connections === 0, 1_000).catch(() => {});
 }
