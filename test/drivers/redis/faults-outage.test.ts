@@ -342,5 +342,5 @@ test('no message holds the password', async () => {
   await closeAll();
   await guarded.stop();
   // ioredis leaves a timer of 2 s behind for each sentinel that it cannot reach.
-  await sleep(500);
+  await sleep(2_000);
 });
