@@ -50,7 +50,7 @@ export { currentLease } from './lock/holding.js';
 export { lockName, MAX_KEY_BYTES } from './lock/key.js';
 export { KeyedMutex, mutex, type WaitOptions } from './lock/keyed-mutex.js';
 export type { Lease } from './lock/lease.js';
-export type { Lock } from './lock/lock.js';
+export { Lock } from './lock/lock.js';
 export { type Keys, Locker, type TryWithResult } from './lock/locker.js';
 export type { AcquireOptions, LockerOptions } from './lock/options.js';
 export { type BackoffOptions, type RetryStrategy, retry } from './lock/retry.js';

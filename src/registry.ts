@@ -9,6 +9,7 @@ import {
   LockError,
   LockUsageError,
 } from './lock/errors.js';
+import { guardedDriver } from './lock/guarded-driver.js';
 import { LeaseLocker, type LockerHost } from './lock/lease-locker.js';
 import { LeaseSet } from './lock/lease-set.js';
 import type { Locker } from './lock/locker.js';
@@ -165,7 +166,7 @@ export class LockRegistry {
     if (this.#closing.signal.aborted) throw new LockClosedError();
     try {
       const driver = await factory();
-      if (typeof driver?.acquire === 'function') return new Renewer(this.#host.clock, driver);
+      if (typeof driver?.acquire === 'function') return new Renewer(this.#host.clock, guardedDriver(driver));
       throw new LockConfigError(`the function registered as driver "${name}" made no driver`);
     } catch (error) {
       if (error instanceof LockError) throw error;

@@ -153,6 +153,11 @@ export class HeldLease implements Lease {
     if (!released) throw new LockLostError(this.#shownKey, 'stolen');
   }
 
+  /** Whether the process must live on to tell of this lease's end; as many `true` as `false`. */
+  keepAlive(yes: boolean): void {
+    this.#renewer.keepAlive(yes);
+  }
+
   /** What is to be asked of the driver to renew this lease now. */
   startRenewal(): {
     grants: readonly Grant[];

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { firstOf } from './abort.js';
 import { type Clock, sleep } from './clock.js';
-import type { AcquireRequest, Grant, LockInfo } from './driver.js';
+import type { AcquireRequest, Grant, LockDriver, LockInfo } from './driver.js';
 import { type Duration, parseDuration } from './duration.js';
-import { LockClosedError, LockNotObtainedError, LockTimeoutError } from './errors.js';
+import { LockBackendError, LockClosedError, LockNotObtainedError, LockTimeoutError } from './errors.js';
 import { HeldLease } from './held-lease.js';
 import { callSite, checkDeadlock, runHolding } from './holding.js';
 import { checkKeys, lockName } from './key.js';
@@ -16,6 +16,8 @@ import { trace } from './traces.js';
 
 // How long several keys are refreshed together, where the wait is over by then.
 const LEAST_REFRESH_WAIT = 100;
+// How long a single try may take where less is left of the wait.
+const LEAST_TRY_WAIT = 100;
 
 /** What a locker needs of the registry that made it. */
 export interface LockerHost {
@@ -188,22 +190,41 @@ export class LeaseLocker extends Locker {
         return null;
       }
       if (ms > 0) await sleep(ms, clock, signal);
-      const grant = await driver.acquire({ ...request, wait: 0 });
+      const grant = await this.#tryBefore(deadline, driver, request);
       if (grant) return grant;
     }
     return null;
   }
 
-  async #run<T>(lease: HeldLease, fn: (lease: Lease) => T | Promise<T>, takenAt: object): Promise<T> {
-    let value: T;
+  /** One try, which a silent backend does not make longer than the wait. */
+  async #tryBefore(deadline: number, driver: LockDriver, request: AcquireRequest): Promise<Grant | null> {
+    const { clock } = this.#host;
+    const late = new AbortController();
+    const left = Math.max(LEAST_TRY_WAIT, deadline - clock.now());
+    const timer = clock.after(left, () =>
+      late.abort(new LockBackendError(`no answer within ${Math.round(left)} ms`)),
+    );
+    const { signal, done } = firstOf(late.signal, request.signal);
     try {
-      value = await runHolding(this, lease, takenAt, () => fn(lease));
+      return await driver.acquire({ ...request, wait: 0, signal });
+    } finally {
+      timer.cancel();
+      done();
+    }
+  }
+
+  async #run<T>(lease: HeldLease, fn: (lease: Lease) => T | Promise<T>, takenAt: object): Promise<T> {
+    lease.keepAlive(true);
+    try {
+      const value = await runHolding(this, lease, takenAt, () => fn(lease));
+      await lease.finish();
+      return value;
     } catch (error) {
       await lease[Symbol.asyncDispose]();
       throw error;
+    } finally {
+      lease.keepAlive(false);
     }
-    await lease.finish();
-    return value;
   }
 }
 

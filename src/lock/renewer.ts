@@ -28,6 +28,11 @@ export class Renewer {
     this.#deadlines.clear(lease.alarm);
   }
 
+  /** Whether the process must live on, for somebody works under a lease; as many `true` as `false`. */
+  keepAlive(yes: boolean): void {
+    this.#deadlines.keepAlive(yes);
+  }
+
   /** Closes the driver; no lease is renewed any more. */
   async close(): Promise<void> {
     this.#deadlines.stop();
