@@ -1,7 +1,7 @@
 /**
  * What `with` costs over a lease in the caller's own hands, on memory. It knows what the code around it holds, to find
- * self-deadlocks and for `currentLease()`: by AsyncLocalStorage, which on Node 20 and 22 makes every await of the
- * process dearer once it is in use. The last column measures that: an await before and after the first `with`.
+ * self-deadlocks and for `currentLease()`: by AsyncLocalStorage, which on Node 20 makes every await of the process
+ * dearer once it is in use. The last column measures that: an await before and after the first `with`.
  */
 import { LockRegistry } from '../lib/latchkey.mjs';
 import { median } from '../lib/stats.mjs';

@@ -66,6 +66,18 @@ test('with a retry strategy too, a silent backend is an outage when the wait is 
   await expect(locker.acquire('k', { wait: 150, retry: [0, 10] })).rejects.toBeInstanceOf(LockBackendError);
 });
 
+test('a key whose turn comes when the wait is over is still waited for, and not tried for as long as a try may take', async () => {
+  const memory = memoryDriver();
+  const waits: number[] = [];
+  const acquire: LockDriver['acquire'] = async (request) => {
+    waits.push(request.wait);
+    await sleep(60);
+    return memory.acquire(request);
+  };
+  await lockerOn({ acquire }).tryAcquire(['a', 'b'], { wait: 30 });
+  expect(waits[1]).toBe(1);
+});
+
 test('a with keeps the process alive until it is told of the loss', async () => {
   const child = runSource(`
     import { LockRegistry } from 'latchkey';

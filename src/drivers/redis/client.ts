@@ -39,7 +39,7 @@ const CONNECTION = {
   reconnectOnError: (error: Error) => /\bREADONLY\b/.test(error.message),
 };
 
-export const DEFAULT_URL = 'redis://127.0.0.1:6379';
+const DEFAULT_URL = 'redis://127.0.0.1:6379';
 
 /** Makes the connections; none is open yet. @throws LockConfigError, LockUsageError */
 export async function dial(redis: LentClient | RedisOptions): Promise<Dialled> {
