@@ -16,8 +16,8 @@ import { trace } from './traces.js';
 
 // How long several keys are refreshed together, where the wait is over by then.
 const LEAST_REFRESH_WAIT = 100;
-// How long a single try may take where less is left of the wait.
-const LEAST_TRY_WAIT = 100;
+// How much longer than the wait a single try may take: its answer may be here, and unread, where this process was busy.
+const MOMENT = 100;
 
 /** What a locker needs of the registry that made it. */
 export interface LockerHost {
@@ -200,10 +200,11 @@ export class LeaseLocker extends Locker {
   async #tryBefore(deadline: number, driver: LockDriver, request: AcquireRequest): Promise<Grant | null> {
     const { clock } = this.#host;
     const late = new AbortController();
-    const left = Math.max(LEAST_TRY_WAIT, deadline - clock.now());
-    const timer = clock.after(left, () =>
-      late.abort(new LockBackendError(`no answer within ${Math.round(left)} ms`)),
-    );
+    const left = Math.max(0, deadline - clock.now());
+    const end = () => late.abort(new LockBackendError(`no answer within ${Math.round(left + MOMENT)} ms`));
+    let timer = clock.after(left, () => {
+      timer = clock.after(MOMENT, end);
+    });
     const { signal, done } = firstOf(late.signal, request.signal);
     try {
       return await driver.acquire({ ...request, wait: 0, signal });

@@ -7,7 +7,8 @@ import { Random } from './random.js';
 import { table } from './table.js';
 
 // `npm run soak -- [--minutes 2] [--seed N]`: an hour's worth of holds on 1,000 keys in a few minutes, half of the time
-// in memory and half of it through Redis. Exits with 1 when memory grows, or keys are left behind.
+// in memory and half of it through Redis. Exits with 1 when memory grows, keys are left behind, or a holder is taken
+// for an outage.
 
 const KEYS = 1_000;
 const HOLDERS = 200;
@@ -109,6 +110,7 @@ async function soak(driver: string, ms: number, server?: RedisServer): Promise<v
   if (Math.max(...samples.map(({ keys }) => keys)) > 6 * KEYS)
     problems.push(`${driver}: too many keys in Redis`);
   if (left > 0) problems.push(`${driver}: ${left} keys are left in Redis`);
+  if (counts.backendErrors > 0) problems.push(`${driver}: a healthy backend was taken for an outage`);
   if (fences > KEYS) problems.push(`${driver}: more fences than keys`);
 }
 
@@ -130,7 +132,6 @@ async function hold(
       counts.holds++;
     } catch (error) {
       if (error instanceof LockTimeoutError) counts.timeouts++;
-      // Collecting garbage takes longer than the shortest waits have patience.
       else if (error instanceof LockBackendError) counts.backendErrors++;
       else throw error;
     }

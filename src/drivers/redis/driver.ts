@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, sleep, systemClock } from '../../lock/clock.js';
 import { Deadlines } from '../../lock/deadlines.js';
 import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../../lock/driver.js';
-import { LockClosedError } from '../../lock/errors.js';
+import { type LockBackendError, LockClosedError } from '../../lock/errors.js';
 import { type Dialled, dial } from './client.js';
 import { Connection } from './connection.js';
 import { grantOf, type Hold, surelyUntil } from './hold.js';
@@ -12,10 +12,12 @@ import { Line } from './line.js';
 import type { LentClient, RedisOptions } from './options.js';
 import { Returns } from './returns.js';
 import { EXTEND, INSPECT } from './scripts.js';
-import { Waiter, type WaiterHost } from './waiter.js';
+import { MOMENT, Waiter, type WaiterHost } from './waiter.js';
 
 // How many holds one script extends: Lua is not to be interrupted.
 const EXTEND_BATCH = 256;
+// How often it is looked whether Redis has answered, where the wait is over.
+const LOOK = 5;
 // How long an extension waits for a lost connection to come back.
 const RECONNECT_MS = 500;
 
@@ -128,19 +130,27 @@ class RedisDriver implements LockDriver {
     const already = this.#line.find(asker);
     if (already) return grantOf(already);
     const askedAt = this.#clock.now();
-    // Who tries once stands in no line, and overtakes nobody: Redis sees to that, and the line for those here.
-    if (request.wait === 0)
-      return this.#line.waiting(request.key) > 0 && this.#connection.ready
-        ? null
-        : this.#ask(request, asker, askedAt);
+    // Who tries once stands in no line, and overtakes nobody: Redis sees to that, for those here have asked before.
+    if (request.wait === 0) {
+      if (this.#line.waiting(request.key) > 0) await sleep(0, this.#clock);
+      return this.#ask(request, asker, askedAt);
+    }
     const entered = await this.#line.enter(request);
     if (typeof entered === 'object') return grantOf(entered);
     if (entered) return this.#askAtHead(request, asker, askedAt);
-    // Whoever is before us may have been kept waiting by Redis, and not by a holder; an answer may be here unread.
-    await sleep(0, this.#clock);
-    const trouble = this.#heads.get(request.key)?.trouble;
+    const trouble = await this.#troubleOf(request.key);
     if (trouble) throw trouble;
     return null;
+  }
+
+  /** What keeps Redis from answering the one at the head of the line here, if that lasts. */
+  async #troubleOf(key: string): Promise<LockBackendError | undefined> {
+    // Its answer may be here, and unread.
+    await sleep(0, this.#clock);
+    const head = this.#heads.get(key);
+    // Looks are counted, and not the time: this process may be busy, or stopped, for all of it.
+    for (let looks = MOMENT / LOOK; head?.trouble && looks > 0; looks--) await sleep(LOOK, this.#clock);
+    return head?.trouble;
   }
 
   async #askAtHead(request: AcquireRequest, asker: string, askedAt: number): Promise<Grant | null> {

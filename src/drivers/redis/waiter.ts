@@ -12,8 +12,9 @@ import { ACQUIRE } from './scripts.js';
 // The first in line are the first who must notice.
 const LONGEST_RECHECK = 5_000;
 const FIRST_RECHECK = 2_000;
-// How long the first answer may take where the wait is shorter than that.
-const LEAST_WALL = 100;
+// How long an answer that is due when the wait is over may still take. It may also be here, and unread: this process
+// may have been busy, or stopped, so the moment begins only when it looks.
+export const MOMENT = 100;
 // How long the answer to a single try may take.
 const TRY_WALL = 1_000;
 
@@ -82,12 +83,11 @@ export class Waiter {
     return this.#waits || this.#checking || this.#fault !== undefined;
   }
 
-  /** What keeps Redis from giving an answer, if anything does. */
+  /** What keeps Redis from telling whether somebody else holds the lock; it may pass. */
   get trouble(): LockBackendError | undefined {
-    const { connection, clock } = this.#host;
+    const { connection } = this.#host;
     if (!connection.ready) return connection.error();
-    const silent = this.#checking && clock.now() - this.#checkedAt >= LEAST_WALL;
-    return silent ? this.#silence() : this.#fault;
+    return this.#checking ? this.#silence() : this.#fault;
   }
 
   /** Asks Redis anew: a new connection, or time for another look. */
@@ -137,6 +137,7 @@ export class Waiter {
       return this.#end(() => this.#settle(null));
     }
     this.#refused = true;
+    if (this.#lastLook && this.#host.clock.now() >= this.#deadline) return this.#giveUp();
     if (this.#checkAgain) return this.check();
     const [left, before] = granted === 1 ? [rest[1], 0] : rest;
     // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
@@ -160,17 +161,20 @@ export class Waiter {
   /** One who was never answered runs out of patience with Redis; the others have until their deadline. */
   #setWall(): void {
     const { connection } = this.#host;
-    const least = this.#startedAt + LEAST_WALL;
     const since = connection.ready ? this.#startedAt : Math.max(this.#askedAt, connection.lostAt);
-    const at = this.#refused ? this.#deadline : Math.min(Math.max(this.#deadline, least), since + PATIENCE);
+    const at = this.#refused ? this.#deadline : Math.min(this.#deadline, since + PATIENCE);
     if (at < Infinity) this.#host.walls.set(this.#wall, at);
   }
 
   #atWall(): void {
     const { clock } = this.#host;
-    if (this.#refused && clock.now() < this.#deadline) this.#setWall();
-    // Where this process was busy, the answer may be here and unread.
-    else this.#lastLook = clock.after(0, () => this.#giveUp());
+    if (this.#refused && clock.now() < this.#deadline) return this.#setWall();
+    // Even where no answer is due, a message that the lock was handed over may be here and unread.
+    this.#lastLook = clock.after(this.trouble ? MOMENT : 0, () => {
+      this.#lastLook = undefined;
+      if (this.#refused && clock.now() < this.#deadline) this.#setWall();
+      else this.#giveUp();
+    });
   }
 
   /** The wait is over: contention if Redis said so and is well, else its fault. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { LockBackendError, LockTimeoutError } from '../../../src/lock/errors.js';
+import { LockBackendError, LockNotObtainedError, LockTimeoutError } from '../../../src/lock/errors.js';
+import { lockName } from '../../../src/lock/key.js';
 import { freePort } from '../../support/port.js';
 import { startRedis } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
@@ -86,6 +87,43 @@ describe('Redis that is stopped', () => {
     server.resume();
     await expectFree(server.client(), key);
   });
+
+  test('who tries once, or waits for a moment, beside others in line is told of the fault, not of a holder', async () => {
+    const driver = await open(server.url);
+    const key = freshKey();
+    server.pause();
+    const waits = [400, 400, 0, 1, 5, 50];
+    const ends = waits.map((wait) => timed(ask(driver, key, { wait })));
+    await sleep(30);
+    const later = [0, 1].map((wait) => timed(ask(driver, key, { wait })));
+    for (const { error, ms } of await Promise.all([...ends, ...later])) {
+      expect(error).toBeInstanceOf(LockBackendError);
+      expect(ms).toBeLessThan(2_000);
+    }
+    server.resume();
+    await expectFree(server.client(), key);
+  });
+});
+
+describe('a process that is busy while its answers arrive', () => {
+  test.each([[{}], [{ retry: [0, 1] }]])(
+    'takes a holder for a holder, not for an outage: %j',
+    async (options) => {
+      const holder = await open(server.url);
+      const registry = locks(proxy.url, { prefix: '' });
+      await registry.connect();
+      const locker = registry.mustOf();
+      await take(holder, lockName('', 'a'), { ttl: 20_000 });
+      for (let round = 0; round < 3; round++) {
+        proxy.delay(30);
+        const asked = [1, 5, 5].map((wait) => reasonOf(locker.acquire('a', { ...options, wait })));
+        await sleep(0);
+        const busyUntil = performance.now() + 250;
+        while (performance.now() < busyUntil);
+        for (const error of await Promise.all(asked)) expect(error).toBeInstanceOf(LockNotObtainedError);
+      }
+    },
+  );
 });
 
 describe('Redis that is away', () => {
