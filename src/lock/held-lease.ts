@@ -1,6 +1,6 @@
 import type { Clock } from './clock.js';
 import { Deadline } from './deadlines.js';
-import type { Grant, LockMode } from './driver.js';
+import type { Grant, LockDriver, LockMode } from './driver.js';
 import { type Duration, parseDuration } from './duration.js';
 import { LockLostError, LockNotHeldError, type LossReason } from './errors.js';
 import type { Lease } from './lease.js';
@@ -247,20 +247,23 @@ export class HeldLease implements Lease {
     return fault;
   }
 
-  async #release(): Promise<boolean> {
+  #release(): Promise<boolean> {
     if (this.#state === 'held' && !this.held) this.expire();
-    if (this.#state !== 'held') return false;
+    if (this.#state !== 'held') return Promise.resolve(false);
     this.#state = 'released';
     this.#end();
     return this.#giveBack();
   }
 
   /** Releases every key, the last one first, also when one fails. */
-  async #giveBack(): Promise<boolean> {
+  #giveBack(): Promise<boolean> {
+    const { driver } = this.#renewer;
+    return this.#grants.length === 1 ? driver.release(this.#grants[0]!) : this.#giveBackAll(driver);
+  }
+
+  async #giveBackAll(driver: LockDriver): Promise<boolean> {
     const results = await Promise.allSettled(
-      [...this.#grants]
-        .reverse()
-        .map((grant) => this.#renewer.driver.release({ ...grant, fence: this.fence })),
+      [...this.#grants].reverse().map((grant) => driver.release({ ...grant, fence: this.fence })),
     );
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;

@@ -12,6 +12,7 @@ import { Lock } from './lock.js';
 import { type Keys, Locker, type TryWithResult } from './locker.js';
 import { type AcquireOptions, checkFn, resolveOptions, type Settings } from './options.js';
 import type { Renewer } from './renewer.js';
+import type { RetryStrategy } from './retry.js';
 import { trace } from './traces.js';
 
 // How long several keys are refreshed together, where the wait is over by then.
@@ -43,11 +44,11 @@ export class LeaseLocker extends Locker {
     this.#host = host;
   }
 
-  async tryAcquire(keys: Keys, options?: AcquireOptions): Promise<Lease | null> {
+  tryAcquire(keys: Keys, options?: AcquireOptions): Promise<Lease | null> {
     return this.#obtain(keys, onceUnlessAsked(options), false);
   }
 
-  async acquire(keys: Keys, options?: AcquireOptions): Promise<Lease> {
+  acquire(keys: Keys, options?: AcquireOptions): Promise<Lease> {
     return this.#acquire(keys, options, false);
   }
 
@@ -163,33 +164,42 @@ export class LeaseLocker extends Locker {
     }
   }
 
-  async #take(
+  #take(
     { driver }: Renewer,
     key: string,
     token: string,
     { prefix, mode, ttl, wait, retryInterval, retry, meta, signal }: Settings,
     deadline: number,
   ): Promise<Grant | null> {
-    const { clock } = this.#host;
     const request: AcquireRequest = {
       key: lockName(prefix, key),
       token,
       mode,
       ttl,
       // To try once may take a backend longer than to wait for a moment.
-      wait: Math.max(wait > 0 ? 1 : 0, deadline - clock.now()),
+      wait: Math.max(wait > 0 ? 1 : 0, deadline - this.#host.clock.now()),
       retryInterval,
       meta,
       signal,
     };
-    if (!retry || wait === 0) return driver.acquire(request);
+    const once = !retry || wait === 0;
+    return once ? driver.acquire(request) : this.#tryOften(retry, deadline, driver, request);
+  }
+
+  async #tryOften(
+    retry: RetryStrategy,
+    deadline: number,
+    driver: LockDriver,
+    request: AcquireRequest,
+  ): Promise<Grant | null> {
+    const { clock } = this.#host;
     for (const delay of retry) {
       const ms = parseDuration('retry', delay);
       if (ms > 0 && clock.now() + ms > deadline) {
-        await sleep(deadline - clock.now(), clock, signal);
+        await sleep(deadline - clock.now(), clock, request.signal);
         return null;
       }
-      if (ms > 0) await sleep(ms, clock, signal);
+      if (ms > 0) await sleep(ms, clock, request.signal);
       const grant = await this.#tryBefore(deadline, driver, request);
       if (grant) return grant;
     }

@@ -28,15 +28,20 @@ const tracings = {
 const lost = channel('latchkey:lost');
 
 /** Runs `fn`, traced; without a subscriber that is all it does. */
-export async function trace<T>(
+export function trace<T>(
   what: 'acquire' | 'extend' | 'release',
   locker: string,
   about: Traceable,
   fn: () => Promise<T>,
 ): Promise<T> {
   const tracing = tracings[what];
-  if (!tracing.hasSubscribers) return fn();
-  const message = toTrace(locker, about);
+  return tracing.hasSubscribers ? traced(tracing, toTrace(locker, about), fn) : fn();
+}
+async function traced<T>(
+  tracing: (typeof tracings)['acquire'],
+  message: LockTrace,
+  fn: () => Promise<T>,
+): Promise<T> {
   let result!: T;
   // tracePromise puts what it resolves to in the message, and a lease has a token: so it resolves to nothing.
   await tracing.tracePromise(async () => {

@@ -7,9 +7,9 @@ import { interleave, timed } from '../../lib/rounds.mjs';
 import { figure, printTable, progress, times } from '../../lib/table.mjs';
 import { atLeast, atMost } from '../../lib/targets.mjs';
 
-const HOLDS = 500;
+const HOLDS = 2_000;
 const CALLERS = 64;
-const HOLDS_EACH = 30;
+const HOLDS_EACH = 200;
 
 export async function free({ contenders, sessions, ours, bare }) {
   progress('redis: sequential');

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../lock/clock.js';
 import { LockBackendError, LockClosedError } from '../../lock/errors.js';
 import { type Client, type Dialled, describe } from './client.js';
@@ -18,6 +19,8 @@ export interface ConnectionEvents {
 
 // How long a server may be silent while it owes an answer, or be away before a newcomer is told.
 export const PATIENCE = 2_000;
+// How many commands leave in one write.
+const GATHERED = 16;
 // After how long to connect anew to a server that is there but will not do: a replica about to be promoted, say.
 const UNFIT_MS = 500;
 
@@ -35,6 +38,7 @@ export class Connection {
   readonly #events: ConnectionEvents;
   readonly #becomingReady = new Set<() => void>();
   #ready = false;
+  #gathered = 0;
   #lostAt: number;
   #unfit: Timer | undefined;
   #closed = false;
@@ -86,6 +90,7 @@ export class Connection {
   /** @throws LockBackendError, at once when not connected. */
   async run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<Answer> {
     if (!this.#ready) throw this.error();
+    this.#gather();
     let sentAt = this.#clock.now();
     try {
       let reply: unknown;
@@ -144,6 +149,25 @@ export class Connection {
     this.#fault = new Error('closed');
     for (const client of new Set([this.#client, this.#subscriber])) client.disconnect();
     for (const ready of this.#becomingReady) ready();
+  }
+
+  /**
+   * The first command of a turn of the event loop leaves at once, those after it in few writes: a write each would
+   * cost more than all the rest. None waits for the whole turn, for the server is to have something to do meanwhile.
+   */
+  #gather(): void {
+    if (this.#client.isCluster) return;
+    const { stream } = this.#client as Redis;
+    const before = this.#gathered++;
+    if (before === 0) {
+      process.nextTick(() => {
+        if (this.#gathered > 1) stream.uncork();
+        this.#gathered = 0;
+      });
+    } else if (before % GATHERED === 1) {
+      if (before > 1) stream.uncork();
+      stream.cork();
+    }
   }
 
   #lost(): void {

@@ -66,8 +66,10 @@ class RedisDriver implements LockDriver {
     const asker = askerOf(request);
     let asked = this.#asked.get(asker);
     if (!asked) {
-      asked = this.#acquire(request, asker).finally(() => this.#asked.delete(asker));
+      asked = this.#acquire(request, asker);
       this.#asked.set(asker, asked);
+      const forget = () => void this.#asked.delete(asker);
+      asked.then(forget, forget);
     }
     return asked;
   }
@@ -89,12 +91,14 @@ class RedisDriver implements LockDriver {
     return (await Promise.all<(Grant | null | Error)[]>(answers)).flat();
   }
 
-  async release(grant: Grant): Promise<boolean> {
+  release(grant: Grant): Promise<boolean> {
     const asker = askerOf(grant);
     const hold = this.#line.find(asker);
-    if (!hold)
-      return !this.#line.findRemote(asker) && this.#returns.give({ ...grant, until: grant.validUntil });
-    if (this.#line.handOn(hold, grant.fence)) return true;
+    if (!hold) {
+      const handedOn = this.#line.findRemote(asker) !== undefined;
+      return handedOn ? Promise.resolve(false) : this.#returns.give({ ...grant, until: grant.validUntil });
+    }
+    if (this.#line.handOn(hold, grant.fence)) return Promise.resolve(true);
     const surelyOurs = this.#clock.now() < hold.validUntil;
     const released = this.#returns[surelyOurs ? 'release' : 'give'](toReturn(hold, grant.fence));
     // Now the next one here may ask Redis: behind the release, on the same connection.
@@ -137,7 +141,7 @@ class RedisDriver implements LockDriver {
     }
     const entered = await this.#line.enter(request);
     if (typeof entered === 'object') return grantOf(entered);
-    if (entered) return this.#askAtHead(request, asker, askedAt);
+    if (entered) return await this.#ask(request, asker, askedAt);
     const trouble = await this.#troubleOf(request.key);
     if (trouble) throw trouble;
     return null;
@@ -153,35 +157,31 @@ class RedisDriver implements LockDriver {
     return head?.trouble;
   }
 
-  async #askAtHead(request: AcquireRequest, asker: string, askedAt: number): Promise<Grant | null> {
+  /** Asks Redis, for who tries once or is at the head of the line; whatever it gives too late goes back. */
+  async #ask(request: AcquireRequest, asker: string, askedAt: number): Promise<Grant | null> {
+    const { key, signal, wait, ttl } = request;
+    const inLine = wait > 0;
+    let waiter: Waiter | undefined;
     let grant: Grant | null = null;
     try {
-      grant = await this.#ask(request, asker, askedAt);
+      if (this.#closed) throw new LockClosedError(key);
+      signal?.throwIfAborted();
+      waiter = new Waiter(this.#host, request, asker, askedAt);
+      this.#waiters.set(asker, waiter);
+      if (inLine) this.#heads.set(key, waiter);
+      const hold = await waiter.outcome;
+      if (this.#closed) throw new LockClosedError(key);
+      if (hold) {
+        this.#line.keep(hold, inLine);
+        grant = grantOf(hold);
+      }
       return grant;
     } finally {
-      if (!grant) this.#line.leave(request);
-    }
-  }
-
-  /** Asks Redis; whatever it gives too late goes back. */
-  async #ask(request: AcquireRequest, asker: string, askedAt: number): Promise<Grant | null> {
-    const { key } = request;
-    if (this.#closed) throw new LockClosedError(key);
-    request.signal?.throwIfAborted();
-    const waiter = new Waiter(this.#host, request, asker, askedAt);
-    this.#waiters.set(asker, waiter);
-    if (request.wait > 0) this.#heads.set(key, waiter);
-    let hold: Hold | null = null;
-    try {
-      hold = await waiter.outcome;
-      if (this.#closed) throw new LockClosedError(key);
-      if (hold) this.#line.keep(hold, request.wait > 0);
-      return hold && grantOf(hold);
-    } finally {
       this.#waiters.delete(asker);
-      if (this.#heads.get(key) === waiter) this.#heads.delete(key);
-      if (this.#closed || (!hold && waiter.owing))
-        this.#returns.giveQuietly({ ...request, until: this.#clock.now() + request.ttl });
+      if (waiter && this.#heads.get(key) === waiter) this.#heads.delete(key);
+      if (!grant && waiter && (waiter.owing || this.#closed))
+        this.#returns.giveQuietly({ ...request, until: this.#clock.now() + ttl });
+      if (!grant && inLine) this.#line.leave(request);
     }
   }
 

@@ -42,7 +42,13 @@ export class Line {
   }
 
   /** Waits for the head of the line: true there, false when the wait is over. Or a hold comes from who was there. */
-  async enter(request: AcquireRequest): Promise<Hold | boolean> {
+  enter(request: AcquireRequest): boolean | Promise<Hold | boolean> {
+    const { key, mode } = request;
+    const free = mode === 'write' ? this.#mutex.tryLock(key) : this.#mutex.tryRLock(key);
+    return free || this.#stand(request);
+  }
+
+  async #stand(request: AcquireRequest): Promise<Hold | boolean> {
     const { key, mode, wait, signal, ttl } = request;
     try {
       const options = { wait: wait === Infinity ? 'forever' : wait, signal };

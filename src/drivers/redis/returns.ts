@@ -33,17 +33,12 @@ export class Returns {
   }
 
   /** True when it was a hold and ours. @throws LockBackendError when Redis is away; it is given back later then. */
-  async give(what: Return): Promise<boolean> {
+  give(what: Return): Promise<boolean> {
     const sending = this.#give(what);
     this.#sending.add(sending);
-    try {
-      return await sending;
-    } catch (error) {
-      this.#owe(what);
-      throw error;
-    } finally {
-      this.#sending.delete(sending);
-    }
+    const done = () => void this.#sending.delete(sending);
+    sending.then(done, done);
+    return sending;
   }
 
   /** As {@link give}, for whom the outcome does not matter. */
@@ -55,14 +50,12 @@ export class Returns {
    * As {@link give}, for a hold that is surely ours now: with one more attempt when the connection is lost under the
    * first, whose outcome is then unknown but made no difference to who owned it.
    */
-  async release(what: Return): Promise<boolean> {
-    try {
-      return await this.give(what);
-    } catch {
+  release(what: Return): Promise<boolean> {
+    return this.give(what).catch(async () => {
       await this.#connection.whenReady(RECONNECT_MS);
       await this.give(what);
       return true;
-    }
+    });
   }
 
   /** The connection is back: gives what is owed. */
@@ -88,13 +81,20 @@ export class Returns {
     });
   }
 
-  async #give({ key, token, fence }: Return): Promise<boolean> {
-    const args = [token, this.#connection.counted ? 1 : 0, ...(fence === undefined ? [] : [fence])];
+  async #give(what: Return): Promise<boolean> {
+    const { key, token, fence } = what;
+    const args = [token, this.#connection.counted ? '1' : '0'];
+    if (fence !== undefined) args.push(String(fence));
     let held = false;
-    for (let more = true; more; ) {
-      const { reply } = await this.#connection.run(RELEASE, redisKeys(key), args);
-      held ||= (reply as number[])[0] === 1;
-      more = (reply as number[])[1] === 1;
+    try {
+      for (let more = true; more; ) {
+        const { reply } = await this.#connection.run(RELEASE, redisKeys(key), args);
+        held ||= (reply as number) % 2 === 1;
+        more = (reply as number) >= 2;
+      }
+    } catch (error) {
+      this.#owe(what);
+      throw error;
     }
     return held;
   }

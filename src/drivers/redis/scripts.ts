@@ -33,16 +33,16 @@ local function next_fence()
   return last and math.max(last + 1, fence) or fence
 end
 
--- The hold begins. A writer's process may give the next fences of a block to others in it.
+-- The hold begins: "ttl" is text, which Redis takes as it is. A writer's process may give the next fences of a block to others in it.
 local function enter(token, mode, ttl, fence, meta)
   local last = mode == 'w' and fence + ${FENCE_BLOCK - 1} or fence
-  redis.call('SET', KEYS[5], number(last), 'PX', ${FENCE_MS})
+  redis.call('SET', KEYS[5], number(last), 'PX', '${FENCE_MS}')
   redis.call('HSET', KEYS[1], token, mode .. number(fence) .. ' ' .. meta)
   if mode == 'w' then
     redis.call('PEXPIRE', KEYS[1], ttl)
   else
     redis.call('ZADD', KEYS[2], number(now + ttl), token)
-    local longest = number(math.max(ttl, redis.call('PTTL', KEYS[1])))
+    local longest = number(math.max(tonumber(ttl), redis.call('PTTL', KEYS[1])))
     redis.call('PEXPIRE', KEYS[1], longest)
     redis.call('PEXPIRE', KEYS[2], longest)
   end
@@ -90,7 +90,7 @@ local function hand_over(who, own, counted)
         or redis.call('PUBLISH', inbox, token .. ' ' .. number(fence) .. ' ' .. KEYS[1]) > 0
         or counted == '0'
       if told then
-        enter(token, mode, tonumber(ttl), fence, meta)
+        enter(token, mode, ttl, fence, meta)
         who = mode
       end
     end
@@ -103,7 +103,8 @@ end
  * Acquires, or takes a place in line, or stamps the place it has. Sent twice it does the same.
  *   ARGV  token, mode, ttl ms, how to wait, metadata
  *         How to wait: '1' in line or '0' not at all, ms after which the stamp is stale, whether receivers count, inbox
- *   answers {1, fence, ms left}, or {0, ms until the holder's time is up, how many are before it}
+ *   answers the fence of a hold that begins; {1, fence, ms left} of one that it had already; or
+ *         {0, ms until the holder's time is up, how many are before it}
  */
 export const ACQUIRE = script(`${HOLDS}
 local token, mode, ttl, waiting, meta = unpack(ARGV)
@@ -143,25 +144,25 @@ if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[3]) > 0 then
   end
 end
 local fence = next_fence()
-enter(token, mode, tonumber(ttl), fence, meta)
-return {1, fence, tonumber(ttl)}
+enter(token, mode, ttl, fence, meta)
+return fence
 `);
 
 /*
  * Gives back whatever the token has, a hold or a place in line, and hands the lock over. Sent twice it does no harm.
  *   ARGV  token, whether receivers count, and, where it is not that of the hold, the fence it was used under
- *   answers {1 if it held the lock else 0, 1 if it is to be sent again to hand over further else 0}
+ *   answers 1 if it held the lock else 0, and 2 more if it is to be sent again to hand over further
  */
 export const RELEASE = script(`
 local held = redis.call('HDEL', KEYS[1], ARGV[1])
 if held == 1 and ARGV[3] and tonumber(redis.call('GET', KEYS[5]) or 0) < tonumber(ARGV[3]) then
-  redis.call('SET', KEYS[5], ARGV[3], 'PX', ${FENCE_MS})
+  redis.call('SET', KEYS[5], ARGV[3], 'PX', '${FENCE_MS}')
 end
-if held == 1 and redis.call('EXISTS', KEYS[2], KEYS[3]) == 0 then return {1, 0} end
+if held == 1 and redis.call('EXISTS', KEYS[2], KEYS[3]) == 0 then return 1 end
 ${HOLDS}
 ${QUEUE}
 if held == 1 and redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
-  return {1, hand_over(nil, nil, ARGV[2]) and 1 or 0}
+  return hand_over(nil, nil, ARGV[2]) and 3 or 1
 end
 local expiry = redis.call('ZSCORE', KEYS[2], ARGV[1])
 if expiry then
@@ -170,7 +171,7 @@ if expiry then
 end
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[4], ARGV[1])
-return {held, hand_over(inside(), nil, ARGV[2]) and 1 or 0}
+return hand_over(inside(), nil, ARGV[2]) and held + 2 or held
 `);
 
 /*

@@ -18,6 +18,8 @@ export const MOMENT = 100;
 // How long the answer to a single try may take.
 const TRY_WALL = 1_000;
 
+type AcquireReply = number | [granted: number, second: number, third: number];
+
 /** What the waiters of one driver share. */
 export interface WaiterHost {
   readonly clock: Clock;
@@ -127,9 +129,8 @@ export class Waiter {
 
   #answered({ reply, sentAt }: Answer): void {
     this.#fault = undefined;
-    const [granted, ...rest] = reply as [number, number, number];
-    if (granted === 1) {
-      const [fence, left] = rest;
+    const { fence, left, before } = answerOf(reply as AcquireReply, this.#request.ttl);
+    if (fence > 0) {
       const validUntil = surelyUntil(sentAt, left);
       // A grant that came too late to be any good is no grant.
       if (this.#host.clock.now() < validUntil) return this.#obtain(fence, validUntil);
@@ -139,7 +140,6 @@ export class Waiter {
     this.#refused = true;
     if (this.#lastLook && this.#host.clock.now() >= this.#deadline) return this.#giveUp();
     if (this.#checkAgain) return this.check();
-    const [left, before] = granted === 1 ? [rest[1], 0] : rest;
     // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
     const atExpiry = Math.max(0, left) + 1 + Math.min(before * 5, 100) + Math.random() * 5;
     const longest = Math.min(this.#longestRecheck, FIRST_RECHECK + before * 100);
@@ -206,6 +206,15 @@ export class Waiter {
     this.#stopListening?.();
     settle();
   }
+}
+
+/** What ACQUIRE says; a fence of 0: not granted. */
+function answerOf(reply: AcquireReply, ttl: number): { fence: number; left: number; before: number } {
+  if (typeof reply === 'number') return { fence: reply, left: ttl, before: 0 };
+  const [granted, second, third] = reply;
+  return granted === 1
+    ? { fence: second, left: third, before: 0 }
+    : { fence: 0, left: second, before: third };
 }
 
 /** Faults that mend themselves while the connection stands: a fail-over, a cluster on the move, a start. */
