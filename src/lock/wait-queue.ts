@@ -2,24 +2,21 @@ import { onAbort } from './abort.js';
 import type { Clock, Timer } from './clock.js';
 import { LockTimeoutError } from './errors.js';
 
-/** What may end the waiting of one who does not wait for ever. */
+/** One who stands in a {@link WaitQueue}. Small, for there may be many. */
+interface Waiter {
+  next: Waiter | undefined;
+  readonly write: boolean;
+  readonly resolve: () => void;
+  readonly limit: Limit | undefined;
+}
+
+/** What may end the waiting of one who does not wait for ever: only such a one leaves from the middle of the line. */
 interface Limit {
+  previous: Waiter | undefined;
   readonly reject: (reason: unknown) => void;
   readonly signal: AbortSignal | undefined;
   timer?: Timer;
   stopListening?: () => void;
-}
-
-/** One who stands in a {@link WaitQueue}. Small, for there may be many. */
-class Waiter {
-  next: Waiter | undefined = undefined;
-  limit: Limit | undefined = undefined;
-
-  constructor(
-    public previous: Waiter | undefined,
-    readonly write: boolean,
-    readonly resolve: () => void,
-  ) {}
 }
 
 export interface WaitLimits {
@@ -55,17 +52,19 @@ export class WaitQueue {
 
   /** Resolves inside. */
   wait(write: boolean): Promise<void> {
-    return new Promise((resolve) => this.#push(write, resolve));
+    return new Promise((resolve) => {
+      this.#push({ next: undefined, write, resolve, limit: undefined });
+    });
   }
 
   /** As {@link wait}; rejects, out of the line, when the wait passes or the signal aborts. */
   waitWithin(write: boolean, { wait, signal, clock, key }: WaitLimits): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiter = this.#push(write, resolve);
-      const limit: Limit = { reject, signal };
-      waiter.limit = limit;
+      const limit: Limit = { previous: this.#tail, reject, signal };
+      const waiter: Waiter = { next: undefined, write, resolve, limit };
+      this.#push(waiter);
       const leave = (reason: unknown) => {
-        this.#unlink(waiter);
+        this.#unlink(waiter, limit.previous);
         reject(reason);
         this.admit();
       };
@@ -78,7 +77,7 @@ export class WaitQueue {
   admit(): void {
     for (let waiter = this.#head; waiter && !this.writer; waiter = this.#head) {
       if (waiter.write && this.readers > 0) return;
-      this.#unlink(waiter);
+      this.#unlink(waiter, undefined);
       const { limit } = waiter;
       // One signal may end many waits: those it has yet to tell must not get in meanwhile.
       if (limit?.signal?.aborted) {
@@ -95,20 +94,18 @@ export class WaitQueue {
     else this.readers++;
   }
 
-  #push(write: boolean, resolve: () => void): Waiter {
-    const waiter = new Waiter(this.#tail, write, resolve);
+  #push(waiter: Waiter): void {
     if (this.#tail) this.#tail.next = waiter;
     else this.#head = waiter;
     this.#tail = waiter;
     this.length++;
-    return waiter;
   }
 
-  #unlink({ previous, next, limit }: Waiter): void {
+  #unlink({ next, limit }: Waiter, previous: Waiter | undefined): void {
     if (previous) previous.next = next;
     else this.#head = next;
-    if (next) next.previous = previous;
-    else this.#tail = previous;
+    if (!next) this.#tail = previous;
+    else if (next.limit) next.limit.previous = previous;
     this.length--;
     limit?.timer?.cancel();
     limit?.stopListening?.();
