@@ -67,8 +67,7 @@ export class KeyedMutex<K = unknown> {
     const queue = this.#queues.get(key);
     if (queue === ALONE) return void this.#queues.delete(key);
     if (!queue?.writer) throw new LockNotHeldError(key);
-    queue.writer = false;
-    this.#leave(key, queue);
+    if (queue.leaveWriter()) this.#queues.delete(key);
   }
 
   /** Runs `fn` while holding the key; frees it whatever `fn` does. */
@@ -95,8 +94,7 @@ export class KeyedMutex<K = unknown> {
   rUnlock(key: K): void {
     const queue = this.#queues.get(key);
     if (queue === ALONE || !queue?.readers) throw new LockNotHeldError(key);
-    queue.readers--;
-    this.#leave(key, queue);
+    if (queue.leaveReader()) this.#queues.delete(key);
   }
 
   /** As {@link lockFunc}, shared with other readers. */
@@ -169,11 +167,6 @@ export class KeyedMutex<K = unknown> {
       this.#queues.set(key, queue);
     }
     return queue;
-  }
-
-  #leave(key: K, queue: WaitQueue): void {
-    queue.admit();
-    if (queue.idle) this.#queues.delete(key);
   }
 
   async #run<T>(key: K, write: boolean, fn: () => T | Promise<T>, options?: WaitOptions): Promise<T> {

@@ -39,7 +39,7 @@ export class WaitQueue {
     public readers: number,
   ) {}
 
-  get idle(): boolean {
+  get #idle(): boolean {
     return !this.writer && this.readers === 0;
   }
 
@@ -66,15 +66,36 @@ export class WaitQueue {
       const leave = (reason: unknown) => {
         this.#unlink(waiter, limit.previous);
         reject(reason);
-        this.admit();
+        this.#admit();
       };
       if (wait < Infinity) limit.timer = clock.after(wait, () => leave(new LockTimeoutError(key, wait)));
       if (signal) limit.stopListening = onAbort(signal, () => leave(signal.reason));
     });
   }
 
+  /** The writer goes, and who is next comes in. True when nobody is inside then. */
+  leaveWriter(): boolean {
+    const next = this.#head;
+    // The usual case costs least: the key stays a writer's.
+    if (next?.write && !next.limit) {
+      this.#unlink(next, undefined);
+      next.resolve();
+      return false;
+    }
+    this.writer = false;
+    this.#admit();
+    return this.#idle;
+  }
+
+  /** As {@link leaveWriter}, of a reader. */
+  leaveReader(): boolean {
+    this.readers--;
+    this.#admit();
+    return this.#idle;
+  }
+
   /** Lets in from the head: one writer, or all the readers that stand together. */
-  admit(): void {
+  #admit(): void {
     for (let waiter = this.#head; waiter && !this.writer; waiter = this.#head) {
       if (waiter.write && this.readers > 0) return;
       this.#unlink(waiter, undefined);
