@@ -33,6 +33,9 @@ const EXAMPLE = new WaitQueue(true, 0);
 export class KeyedMutex<K = unknown> {
   readonly #queues = new Map<K | typeof NEVER_LEAVES, WaitQueue | typeof ALONE>([[NEVER_LEAVES, EXAMPLE]]);
   readonly #clock: Clock;
+  /** Whoever wants a key that others want is seldom the last: where there is a line, the key looked for last is known. */
+  #lastKey: K | typeof NEVER_LEAVES = NEVER_LEAVES;
+  #last: WaitQueue = EXAMPLE;
 
   constructor(options: { clock?: Clock } = {}) {
     this.#clock = options.clock ?? systemClock;
@@ -64,10 +67,10 @@ export class KeyedMutex<K = unknown> {
 
   /** @throws LockNotHeldError when no writer holds the key. */
   unlock(key: K): void {
-    const queue = this.#queues.get(key);
+    const queue = this.#find(key);
     if (queue === ALONE) return void this.#queues.delete(key);
     if (!queue?.writer) throw new LockNotHeldError(key);
-    if (queue.leaveWriter()) this.#queues.delete(key);
+    if (queue.leaveWriter()) this.#forget(key);
   }
 
   /** Runs `fn` while holding the key; frees it whatever `fn` does. */
@@ -92,9 +95,9 @@ export class KeyedMutex<K = unknown> {
 
   /** @throws LockNotHeldError when no reader holds the key. */
   rUnlock(key: K): void {
-    const queue = this.#queues.get(key);
+    const queue = this.#find(key);
     if (queue === ALONE || !queue?.readers) throw new LockNotHeldError(key);
-    if (queue.leaveReader()) this.#queues.delete(key);
+    if (queue.leaveReader()) this.#forget(key);
   }
 
   /** As {@link lockFunc}, shared with other readers. */
@@ -131,8 +134,25 @@ export class KeyedMutex<K = unknown> {
     return this.#queues.size - 1;
   }
 
-  #tryLock(key: K, write: boolean): boolean {
+  #find(key: K): WaitQueue | typeof ALONE | undefined {
+    if (key === this.#lastKey) return this.#last;
     const queue = this.#queues.get(key);
+    if (queue !== undefined && queue !== ALONE) {
+      this.#lastKey = key;
+      this.#last = queue;
+    }
+    return queue;
+  }
+
+  /** Nobody holds or awaits the key any more. */
+  #forget(key: K): void {
+    this.#queues.delete(key);
+    this.#lastKey = NEVER_LEAVES;
+    this.#last = EXAMPLE;
+  }
+
+  #tryLock(key: K, write: boolean): boolean {
+    const queue = this.#find(key);
     if (queue !== undefined) return queue !== ALONE && queue.tryEnter(write);
     this.#queues.set(key, write ? ALONE : new WaitQueue(false, 1));
     return true;
@@ -140,8 +160,7 @@ export class KeyedMutex<K = unknown> {
 
   #lock(key: K, write: boolean, options: WaitOptions | undefined): Promise<void> {
     if (options === undefined) {
-      const queue = this.#queues.get(key);
-      // Where somebody waits already, one look into the map is enough.
+      const queue = this.#find(key);
       if (queue !== undefined && queue !== ALONE) return queue.tryEnter(write) ? ENTERED : queue.wait(write);
       return this.#tryLock(key, write) ? ENTERED : this.#line(key).wait(write);
     }

@@ -294,6 +294,20 @@ describe('waiting', () => {
     expect(locks.size).toBe(0);
   });
 
+  test('who unlocks because a signal aborted lets in nobody who waits with it', async () => {
+    const locks = new KeyedMutex();
+    const { signal, abort } = shared();
+    await locks.lock('k');
+    signal.addEventListener('abort', () => locks.unlock('k'));
+    const waits = [locks.lock('k', { signal }), locks.rLock('k', { signal })];
+    const last = locks.lock('k');
+    abort();
+    for (const wait of waits) await expect(wait).rejects.toBe(signal.reason);
+    await last;
+    locks.unlock('k');
+    expect(locks.size).toBe(0);
+  });
+
   test('an abort after entering changes nothing', async () => {
     const locks = new KeyedMutex<string>();
     const { signal, abort } = shared();
