@@ -16,8 +16,10 @@ export interface Fault {
   readonly kind: string;
   /** Why locks may be held twice through it: the efficiency grade does not hold then. */
   readonly explains?: 'lost data' | 'fail-over' | 'clock step';
-  /** Whether no lock can be had while it lasts. */
+  /** Whether Redis surely answers nobody, from its beginning to its end. */
   readonly down?: boolean;
+  /** Whether it takes so long that, struck as often as the others, it would explain whatever goes wrong. */
+  readonly rare?: boolean;
   /** Resolves when the fault is over. */
   strike(scene: Scene): Promise<void>;
 }
@@ -145,7 +147,10 @@ async function proxied(
   for (const proxy of proxies) proxy.passThrough();
 }
 
-/** Strikes with one fault after the other, each kind once before any comes again, until `end`. */
+// Rare faults strike in every third round.
+const RARELY = 3;
+
+/** Strikes with one fault after the other, in rounds of each kind once, until `end`. */
 export async function strikeUntil(
   end: number,
   faults: readonly Fault[],
@@ -155,10 +160,13 @@ export async function strikeUntil(
 ): Promise<void> {
   const { random } = scene;
   let bag: Fault[] = [];
-  for (;;) {
+  for (let round = 0; ; ) {
     await sleep(random.between(...gap));
     if (historyNow() >= end) return;
-    if (bag.length === 0) bag = random.shuffled(faults);
+    if (bag.length === 0) {
+      bag = random.shuffled(faults.filter(({ rare }) => !rare || round % RARELY === 0));
+      round++;
+    }
     const fault = bag.pop()!;
     const entry: Injected = { fault, from: historyNow(), to: Infinity };
     injected.push(entry);

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { HistoryEvent } from 'latchkey/testing';
-import { countHandOffs, findings } from './findings.js';
+import { countHandOffs, findings, outagesTold } from './findings.js';
 import { FencedResource } from './resource.js';
 
 const hold = (hold: string, asked: number, told: number, fence: number, released: number): HistoryEvent[] => {
@@ -40,4 +40,35 @@ test('nothing explains a fence that was given twice', () => {
 test('counts as handed over what somebody waited for', () => {
   const queue = [...hold('a', 0, 1, 1, 10), ...hold('b', 5, 11, 2, 20), ...hold('c', 30, 31, 3, 40)];
   expect(countHandOffs(queue)).toEqual({ holds: 3, handOffs: 1 });
+});
+
+test('a time-out under an outage is a false verdict, unless the holder was in the same process', () => {
+  const away = { fault: { kind: 'gone', down: true, strike: async () => {} }, from: 1_000, to: 3_000 };
+  const waited = (hold: string, from: number, at: number) => {
+    const event = { hold, key: 'k', mode: 'write', op: 'acquire' } as const;
+    const events: HistoryEvent[] = [
+      { ...event, type: 'invoke', at: from },
+      { ...event, type: 'fail', at },
+    ];
+    return { events, note: { note: 'timeout' as const, hold, from, at } };
+  };
+  const told = (holder: HistoryEvent[], { events, note }: ReturnType<typeof waited>) =>
+    outagesTold([...holder, ...events], [note], [away]);
+  const elsewhere = hold('w2.1', 100, 101, 1, 1_050);
+  const here = hold('w1.1', 100, 101, 1, 2_500);
+  expect(told(elsewhere, waited('w1.2', 1_200, 1_700))).toEqual(['w1.2, from 1200 to 1700']);
+  expect(told(here, waited('w1.2', 1_200, 1_700))).toEqual([]);
+  expect(told(elsewhere, waited('w1.2', 900, 1_700))).toEqual([]);
+  expect(told(elsewhere, waited('w1.2', 1_200, 3_100))).toEqual([]);
+  // It has the first of its keys, maybe, while it waits for the other.
+  const several = (key: string): HistoryEvent => ({
+    hold: 'w1.3',
+    key,
+    mode: 'write',
+    op: 'acquire',
+    type: 'invoke',
+    at: 500,
+  });
+  const failed: HistoryEvent[] = ['k', 'l'].map((key) => ({ ...several(key), type: 'info', at: 2_000 }));
+  expect(told([several('k'), several('l'), ...failed], waited('w1.2', 1_200, 1_700))).toEqual([]);
 });

@@ -111,3 +111,48 @@ export function countHandOffs(events: readonly HistoryEvent[]): { holds: number;
   }
   return { holds: told.length, handOffs };
 }
+
+// An answer may have been on its way when the fault began.
+const ON_ITS_WAY_MS = 100;
+
+/**
+ * Those who waited only while Redis answered nobody, and were told that somebody else held the lock. That can be known
+ * only where the holder was in their own process.
+ */
+export function outagesTold(
+  events: readonly HistoryEvent[],
+  timeouts: readonly Note[],
+  injected: readonly Injected[],
+): string[] {
+  const down = injected.filter(({ fault }) => fault.down);
+  const suspect = timeouts.filter(({ from, at }) =>
+    down.some((fault) => fault.from + ON_ITS_WAY_MS <= from! && at <= fault.to - ON_ITS_WAY_MS),
+  );
+  const byHold = new Map<string, HistoryEvent[]>();
+  for (const event of events) byHold.set(event.hold, [...(byHold.get(event.hold) ?? []), event]);
+  const holds = [...byHold].map(([hold, own]) => ({ hold, ...maybeHeld(own) }));
+  return suspect
+    .filter(({ hold, from, at }) => {
+      const { keys } = maybeHeld(byHold.get(hold!) ?? []);
+      return !holds.some(
+        (other) =>
+          other.hold !== hold &&
+          processOf(other.hold) === processOf(hold!) &&
+          other.from <= at &&
+          other.to >= from! &&
+          other.keys.some((key) => keys.includes(key)),
+      );
+    })
+    .map(({ hold, from, at }) => `${hold}, from ${Math.round(from!)} to ${Math.round(at)}`);
+}
+
+const processOf = (hold: string) => hold.split('.')[0];
+
+/** What one hold may have held, and when: of several keys, one may be held while the next is awaited. */
+function maybeHeld(own: readonly HistoryEvent[]): { keys: string[]; from: number; to: number } {
+  const keys = [...new Set(own.map(({ key }) => key))];
+  const began = own.find(({ type }) => type === (keys.length > 1 ? 'invoke' : 'ok'));
+  const ended = own.find(({ op, type }) => op === 'release' && type !== 'invoke');
+  const last = Math.max(...own.map(({ at, until = at }) => until));
+  return { keys, from: began?.at ?? Infinity, to: ended?.at ?? last };
+}

@@ -273,7 +273,8 @@ export class Holder {
     } catch (error) {
       outcome = (error as Error).name;
       attempt.refused(error instanceof LockNotObtainedError);
-      if (error instanceof LockTimeoutError) journal.write({ note: 'timeout', at: historyNow(), from });
+      if (error instanceof LockTimeoutError)
+        journal.write({ note: 'timeout', at: historyNow(), from, hold: attempt.hold });
       else if (error instanceof LockBackendError)
         journal.write({ note: 'count', sort: 'backend errors', at: historyNow() });
       else if ((error as Error).message !== 'gave up') this.#unexpected(error);

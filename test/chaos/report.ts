@@ -1,6 +1,6 @@
 import type { HistoryEvent } from 'latchkey/testing';
 import type { Injected } from './faults.js';
-import { countHandOffs, type Finding } from './findings.js';
+import { countHandOffs, type Finding, outagesTold } from './findings.js';
 import type { Note } from './journal.js';
 import type { FencedResource } from './resource.js';
 import { countBy, table } from './table.js';
@@ -39,6 +39,7 @@ export function report(outcome: Outcome): string[] {
       'violations of the efficiency grade, unexplained',
       whats(bad.filter(({ grade }) => grade === 'efficiency')),
     ],
+    ['outages told as contention', outagesTold(events, of('timeout'), injected)],
     ['waits that overran their wall', whats(of('overrun'))],
     ['leaks: keys and inboxes left in Redis', leftovers.left],
     ['leaks: workers that did not end by themselves', lingering],
@@ -59,7 +60,6 @@ export function report(outcome: Outcome): string[] {
         ['holds it saw overlapping', resource.overlapping.size],
         ['backend errors', of('count').length],
         ['timeouts', of('timeout').length],
-        ['timeouts although Redis was away all the time', outages(of('timeout'), injected)],
         [
           'process warnings of ioredis about itself',
           of('warning').filter(({ what }) => isOfIoredis(what)).length,
@@ -88,10 +88,3 @@ const whats = (found: readonly { kind?: string; what?: string }[]) =>
 
 // Its subscriber in a Cluster adds a listener to one and the same socket at every attempt to connect.
 const isOfIoredis = (what = '') => what.includes('MaxListeners') && what.includes('ioredis/built/cluster/');
-
-/** Those that waited, in vain, no longer than Redis was away: contention, or an outage told as such. */
-function outages(timeouts: readonly Note[], injected: readonly Injected[]): number {
-  const down = injected.filter(({ fault }) => fault.down);
-  return timeouts.filter(({ from, at }) => down.some((fault) => fault.from <= from! && at <= fault.to))
-    .length;
-}

@@ -32,6 +32,7 @@ const faults = (group: SentinelGroup): Fault[] => [
   {
     kind: 'fail-over to a replica that is in step',
     explains: 'fail-over',
+    rare: true,
     strike: async () => {
       await within(12_000, group.failover());
       await settled(group);
@@ -40,6 +41,7 @@ const faults = (group: SentinelGroup): Fault[] => [
   {
     kind: 'fail-over to a replica that lags',
     explains: 'fail-over',
+    rare: true,
     strike: async ({ random }) => {
       await group.blockReplication();
       await sleep(random.between(200, 2_000));
@@ -51,6 +53,7 @@ const faults = (group: SentinelGroup): Fault[] => [
   {
     kind: 'primary stopped until it is replaced, then waked',
     explains: 'fail-over',
+    rare: true,
     strike: async () => {
       const old = group.primary;
       old.pause();
@@ -63,6 +66,7 @@ const faults = (group: SentinelGroup): Fault[] => [
   {
     kind: 'primary killed, replaced, restarted empty',
     explains: 'fail-over',
+    rare: true,
     strike: async () => {
       const old = group.primary;
       await old.kill();

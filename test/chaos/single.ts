@@ -15,7 +15,6 @@ export async function startSingle(): Promise<Topology> {
   const faults: Fault[] = [
     {
       kind: 'Redis killed, restarted with its data',
-      down: true,
       strike: async ({ random }) => {
         await server.kill();
         await sleep(random.between(0, 1_500));
@@ -24,7 +23,6 @@ export async function startSingle(): Promise<Topology> {
     },
     {
       kind: 'Redis killed, restarted without data',
-      down: true,
       explains: 'lost data',
       strike: async ({ random }) => {
         await server.kill();

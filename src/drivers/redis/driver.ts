@@ -142,16 +142,18 @@ class RedisDriver implements LockDriver {
     const entered = await this.#line.enter(request);
     if (typeof entered === 'object') return grantOf(entered);
     if (entered) return await this.#ask(request, asker, askedAt);
-    const trouble = await this.#troubleOf(request.key);
+    const trouble = await this.#troubleOf(request.key, askedAt);
     if (trouble) throw trouble;
     return null;
   }
 
   /** What keeps Redis from answering the one at the head of the line here, if that lasts. */
-  async #troubleOf(key: string): Promise<LockBackendError | undefined> {
+  async #troubleOf(key: string, since: number): Promise<LockBackendError | undefined> {
     // Its answer may be here, and unread.
     await sleep(0, this.#clock);
     const head = this.#heads.get(key);
+    // What it was told before says nothing of now.
+    if (head && head.answeredAt < since) head.check();
     // Looks are counted, and not the time: this process may be busy, or stopped, for all of it.
     for (let looks = MOMENT / LOOK; head?.trouble && looks > 0; looks--) await sleep(LOOK, this.#clock);
     return head?.trouble;

@@ -49,6 +49,7 @@ export class Waiter {
   #settled = false;
   #checking = false;
   #checkedAt = 0;
+  #answeredAt = -Infinity;
   #checkAgain = false;
   #refused = false;
   #fault: LockBackendError | undefined;
@@ -78,6 +79,11 @@ export class Waiter {
     this.#stopListening = signal && onAbort(signal, () => this.#end(() => this.#fail(signal.reason)));
     this.#setWall();
     this.check();
+  }
+
+  /** `clock.now()` of the last answer; -Infinity without one. */
+  get answeredAt(): number {
+    return this.#answeredAt;
   }
 
   /** Whether Redis may have something of ours that the outcome does not tell of. */
@@ -129,6 +135,7 @@ export class Waiter {
 
   #answered({ reply, sentAt }: Answer): void {
     this.#fault = undefined;
+    this.#answeredAt = this.#host.clock.now();
     const { fence, left, before } = answerOf(reply as AcquireReply, this.#request.ttl);
     if (fence > 0) {
       const validUntil = surelyUntil(sentAt, left);
