@@ -1,4 +1,5 @@
 /** A child process of the Redis benchmarks: sessions of one contender, and what is done with them. */
+import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serve } from '../lib/children.mjs';
 import { load } from './contenders.mjs';
@@ -9,6 +10,8 @@ const now = () => Number(process.hrtime.bigint()) / 1e6;
 let sessions = [];
 let release;
 let held = [];
+let writes = [];
+let reads = [];
 
 serve({
   async connect(id, url, count = 1) {
@@ -90,6 +93,38 @@ serve({
     const from = now();
     await sessions[0].ping();
     return now() - from;
+  },
+
+  /** Notes from now on when commands are written to sockets, and when something is read from them. */
+  watch() {
+    const { write, emit } = Socket.prototype;
+    Socket.prototype.write = function (...args) {
+      if (this.remotePort) writes.push(now());
+      return write.apply(this, args);
+    };
+    Socket.prototype.emit = function (event, ...args) {
+      if (event === 'data' && this.remotePort) reads.push(now());
+      return emit.call(this, event, ...args);
+    };
+  },
+
+  /** When the first command was written, and the first data read, after `from`; forgets the older ones. */
+  seen(from) {
+    const [written, read] = [writes, reads].map((times) => times.find((time) => time >= from));
+    [writes, reads] = [[], []];
+    return { written, read };
+  },
+
+  /** ms, and ms of this process's CPU, of `holds` of keys that nobody else wants. */
+  async spend(key, callers, holds) {
+    const before = process.cpuUsage();
+    const began = now();
+    const work = async (_, caller) => {
+      for (let i = 0; i < holds / callers; i++) await (await sessions[0].acquire(`${key}-${caller}`))();
+    };
+    await Promise.all(Array.from({ length: callers }, work));
+    const { user, system } = process.cpuUsage(before);
+    return { ms: now() - began, cpu: (user + system) / 1e3 };
   },
 
   async keep(count, ttl) {

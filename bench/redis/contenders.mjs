@@ -15,9 +15,11 @@ const MODULES = {
   verrou: ['./contenders/verrou.mjs', 'default'],
 };
 
+const PARTS = { scripts: ['./contenders/scripts.mjs', 'default'] };
+
 /** One by its id; a child process loads no more than that. */
 export async function load(id) {
-  const [path, name] = MODULES[id];
+  const [path, name] = MODULES[id] ?? PARTS[id];
   return { id, ...(await import(path))[name] };
 }
 

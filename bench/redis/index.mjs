@@ -1,5 +1,6 @@
 /** Part `redis`: leases through a Redis of our own, beside the peers and beside the bare limit. */
 import { loadAll } from './contenders.mjs';
+import { apart } from './measures/apart.mjs';
 import { commands } from './measures/commands.mjs';
 import { free } from './measures/free.mjs';
 import { handOff } from './measures/hand-off.mjs';
@@ -8,7 +9,7 @@ import { processes } from './measures/processes.mjs';
 import { renewal } from './measures/renewal.mjs';
 import { Server } from './server.mjs';
 
-const MEASURES = { free, local, handOff, processes, commands, renewal };
+const MEASURES = { free, local, handOff, processes, commands, renewal, apart };
 
 /** @param {{ only?: string }} options `only` names one measure */
 export async function run({ only }) {

@@ -52,6 +52,13 @@ export class Server {
     return field('total_net_input_bytes') + field('total_net_output_bytes');
   }
 
+  /** ms of CPU it has used. */
+  async cpu() {
+    const info = await this.#admin.info('cpu');
+    const field = (name) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)[1]);
+    return (field('used_cpu_sys') + field('used_cpu_user')) * 1e3;
+  }
+
   async stop() {
     this.#admin.disconnect();
     this.#process.kill('SIGKILL');
