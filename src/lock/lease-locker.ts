@@ -17,8 +17,10 @@ import { trace } from './traces.js';
 
 // How long several keys are refreshed together, where the wait is over by then.
 const LEAST_REFRESH_WAIT = 100;
-// How much longer than the wait a single try may take: its answer may be here, and unread, where this process was busy.
-const MOMENT = 100;
+// How often and when it is looked for the answer to a single try that is due when the wait is over. It may also be here,
+// and unread: this process may have been busy, and between two looks it reads.
+const LOOKS = 4;
+const LOOK_MS = 25;
 
 /** What a locker needs of the registry that made it. */
 export interface LockerHost {
@@ -210,11 +212,12 @@ export class LeaseLocker extends Locker {
   async #tryBefore(deadline: number, driver: LockDriver, request: AcquireRequest): Promise<Grant | null> {
     const { clock } = this.#host;
     const late = new AbortController();
-    const left = Math.max(0, deadline - clock.now());
-    const end = () => late.abort(new LockBackendError(`no answer within ${Math.round(left + MOMENT)} ms`));
-    let timer = clock.after(left, () => {
-      timer = clock.after(MOMENT, end);
-    });
+    const started = clock.now();
+    const look = (looks: number) => () => {
+      if (looks > 0) timer = clock.after(LOOK_MS, look(looks - 1));
+      else late.abort(new LockBackendError(`no answer within ${Math.round(clock.now() - started)} ms`));
+    };
+    let timer = clock.after(Math.max(0, deadline - started), look(LOOKS));
     const { signal, done } = firstOf(late.signal, request.signal);
     try {
       return await driver.acquire({ ...request, wait: 0, signal });

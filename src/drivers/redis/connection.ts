@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process';
 import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../lock/clock.js';
 import { LockBackendError, LockClosedError } from '../../lock/errors.js';
@@ -160,7 +161,7 @@ export class Connection {
     const { stream } = this.#client as Redis;
     const before = this.#gathered++;
     if (before === 0) {
-      process.nextTick(() => {
+      nextTick(() => {
         if (this.#gathered > 1) stream.uncork();
         this.#gathered = 0;
       });

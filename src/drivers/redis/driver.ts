@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Clock, sleep, systemClock } from '../../lock/clock.js';
 import { Deadlines } from '../../lock/deadlines.js';
 import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../../lock/driver.js';
-import { type LockBackendError, LockClosedError } from '../../lock/errors.js';
+import { LockClosedError } from '../../lock/errors.js';
 import { type Dialled, dial } from './client.js';
 import { Connection } from './connection.js';
 import { grantOf, type Hold, surelyUntil } from './hold.js';
@@ -12,12 +12,10 @@ import { Line } from './line.js';
 import type { LentClient, RedisOptions } from './options.js';
 import { Returns } from './returns.js';
 import { EXTEND, INSPECT } from './scripts.js';
-import { MOMENT, Waiter, type WaiterHost } from './waiter.js';
+import { Waiter, type WaiterHost } from './waiter.js';
 
 // How many holds one script extends: Lua is not to be interrupted.
 const EXTEND_BATCH = 256;
-// How often it is looked whether Redis has answered, where the wait is over.
-const LOOK = 5;
 // How long an extension waits for a lost connection to come back.
 const RECONNECT_MS = 500;
 
@@ -43,8 +41,6 @@ class RedisDriver implements LockDriver {
   readonly #asked = new Map<string, Promise<Grant | null>>();
   /** By asker: those who ask Redis. */
   readonly #waiters = new Map<string, Waiter>();
-  /** By key: of those, the one at the head of the line here. */
-  readonly #heads = new Map<string, Waiter>();
   #closed = false;
 
   constructor(dialled: Dialled, clock: Clock) {
@@ -134,29 +130,17 @@ class RedisDriver implements LockDriver {
     const already = this.#line.find(asker);
     if (already) return grantOf(already);
     const askedAt = this.#clock.now();
-    // Who tries once stands in no line, and overtakes nobody: Redis sees to that, for those here have asked before.
+    // Who tries once stands in no line, and overtakes nobody: Redis sees to that, once those here have asked it.
     if (request.wait === 0) {
-      if (this.#line.waiting(request.key) > 0) await sleep(0, this.#clock);
-      return this.#ask(request, asker, askedAt);
+      if (this.#line.isBusy(request.key)) await sleep(0, this.#clock);
+      return await this.#ask(request, asker, askedAt);
     }
     const entered = await this.#line.enter(request);
     if (typeof entered === 'object') return grantOf(entered);
     if (entered) return await this.#ask(request, asker, askedAt);
-    const trouble = await this.#troubleOf(request.key, askedAt);
-    if (trouble) throw trouble;
-    return null;
-  }
-
-  /** What keeps Redis from answering the one at the head of the line here, if that lasts. */
-  async #troubleOf(key: string, since: number): Promise<LockBackendError | undefined> {
-    // Its answer may be here, and unread.
-    await sleep(0, this.#clock);
-    const head = this.#heads.get(key);
-    // What it was told before says nothing of now.
-    if (head && head.answeredAt < since) head.check();
-    // Looks are counted, and not the time: this process may be busy, or stopped, for all of it.
-    for (let looks = MOMENT / LOOK; head?.trouble && looks > 0; looks--) await sleep(LOOK, this.#clock);
-    return head?.trouble;
+    if (this.#line.holds(request.key)) return null;
+    // Nobody here has the lock. Who does, if Redis is well, Redis alone can tell.
+    return await this.#ask({ ...request, wait: 0 }, asker, -Infinity);
   }
 
   /** Asks Redis, for who tries once or is at the head of the line; whatever it gives too late goes back. */
@@ -170,7 +154,6 @@ class RedisDriver implements LockDriver {
       signal?.throwIfAborted();
       waiter = new Waiter(this.#host, request, asker, askedAt);
       this.#waiters.set(asker, waiter);
-      if (inLine) this.#heads.set(key, waiter);
       const hold = await waiter.outcome;
       if (this.#closed) throw new LockClosedError(key);
       if (hold) {
@@ -180,7 +163,6 @@ class RedisDriver implements LockDriver {
       return grant;
     } finally {
       this.#waiters.delete(asker);
-      if (waiter && this.#heads.get(key) === waiter) this.#heads.delete(key);
       if (!grant && waiter && (waiter.owing || this.#closed))
         this.#returns.giveQuietly({ ...request, until: this.#clock.now() + ttl });
       if (!grant && inLine) this.#line.leave(request);

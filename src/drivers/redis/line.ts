@@ -17,6 +17,8 @@ interface Place {
   readonly since: number;
   readonly expiry: Deadline;
   extending: number;
+  /** On its way from one holder to the next. */
+  passing: boolean;
 }
 
 /**
@@ -30,8 +32,8 @@ export class Line {
   readonly #expiries: Deadlines;
   /** By asker: whom the hold serves, and whom Redis knows. */
   readonly #places = new Map<string, Place>();
-  /** By key: holds on their way from one holder to the next. */
-  readonly #handed = new Map<string, Place>();
+  /** By key: the writers' holds that keep the line shut. */
+  readonly #shut = new Map<string, Place>();
 
   /** `giveBack` is called for a hold whose time is up, or that was handed on to somebody whom it does not suit. */
   constructor(clock: Clock, giveBack: (hold: Hold) => void) {
@@ -57,9 +59,9 @@ export class Line {
       if (error instanceof LockTimeoutError) return false;
       throw error;
     }
-    const place = this.#handed.get(key);
-    if (!place) return true;
-    this.#handed.delete(key);
+    const place = this.#shut.get(key);
+    if (!place?.passing) return true;
+    place.passing = false;
     const left = place.hold.validUntil - this.#clock.now();
     if (mode === 'write' && left >= ttl * 0.9 && left <= ttl) {
       place.hold.request = request;
@@ -84,7 +86,10 @@ export class Line {
       this.#giveBack(hold);
       this.drop(hold);
     });
-    this.#places.set(hold.asker, { hold, inLine, since: this.#clock.now(), expiry, extending: 0 });
+    const since = this.#clock.now();
+    const place: Place = { hold, inLine, since, expiry, extending: 0, passing: false };
+    this.#places.set(hold.asker, place);
+    if (inLine && hold.request.mode === 'write') this.#shut.set(hold.request.key, place);
     this.#expiries.set(expiry, hold.validUntil);
   }
 
@@ -116,7 +121,7 @@ export class Line {
     if (token !== hold.token) this.#places.delete(askerOf(hold.request));
     hold.fence = Math.max(hold.fence, fence) + 1;
     hold.request = { ...hold.request, token: '' };
-    this.#handed.set(key, place);
+    place.passing = true;
     this.#mutex.unlock(key);
     // Those who waited may all have left in this very moment.
     if (!this.#mutex.isLocked(key)) {
@@ -131,8 +136,7 @@ export class Line {
     const place = this.#places.get(hold.asker);
     if (place?.hold !== hold) return;
     this.#forget(place);
-    if (this.#handed.get(hold.request.key) === place) this.#handed.delete(hold.request.key);
-    else if (place.inLine) this.leave(hold.request);
+    if (place.inLine && !place.passing) this.leave(hold.request);
   }
 
   prolong(hold: Hold, validUntil: number): void {
@@ -153,6 +157,17 @@ export class Line {
     }
   }
 
+  /** Whether anyone in the line here holds, asks for or awaits the key. */
+  isBusy(key: string): boolean {
+    return this.#mutex.isLocked(key);
+  }
+
+  /** Whether a writer of this process surely holds the key. */
+  holds(key: string): boolean {
+    const place = this.#shut.get(key);
+    return place !== undefined && this.#clock.now() < place.hold.validUntil;
+  }
+
   /** How many here wait for the key, beside the one whom Redis sees. */
   waiting(key: string): number {
     return this.#mutex.waiting(key);
@@ -164,8 +179,10 @@ export class Line {
     this.#expiries.stop();
   }
 
-  #forget({ hold, expiry }: Place): void {
+  #forget(place: Place): void {
+    const { hold, expiry } = place;
     this.#expiries.clear(expiry);
+    if (this.#shut.get(hold.request.key) === place) this.#shut.delete(hold.request.key);
     this.#places.delete(hold.asker);
     if (hold.request.token !== hold.token) this.#places.delete(askerOf(hold.request));
   }

@@ -12,9 +12,10 @@ import { ACQUIRE } from './scripts.js';
 // The first in line are the first who must notice.
 const LONGEST_RECHECK = 5_000;
 const FIRST_RECHECK = 2_000;
-// How long an answer that is due when the wait is over may still take. It may also be here, and unread: this process
-// may have been busy, or stopped, so the moment begins only when it looks.
-export const MOMENT = 100;
+// How often and when it is looked for an answer that is due when the wait is over. It may also be here, and unread: this
+// process may have been busy, or stopped, and between two looks it reads.
+const LOOKS = 4;
+const LOOK_MS = 25;
 // How long the answer to a single try may take.
 const TRY_WALL = 1_000;
 
@@ -49,7 +50,6 @@ export class Waiter {
   #settled = false;
   #checking = false;
   #checkedAt = 0;
-  #answeredAt = -Infinity;
   #checkAgain = false;
   #refused = false;
   #fault: LockBackendError | undefined;
@@ -58,7 +58,7 @@ export class Waiter {
   #lastLook: Timer | undefined;
   #stopListening: (() => void) | undefined;
 
-  /** `askedAt`: since when the request waits, in whatever line. */
+  /** `askedAt`: since when the request waits, in whatever line; -Infinity: long enough, the answer must come soon. */
   constructor(host: WaiterHost, request: AcquireRequest, asker: string, askedAt: number) {
     const { token, mode, ttl, wait, meta, signal } = request;
     this.#host = host;
@@ -81,18 +81,13 @@ export class Waiter {
     this.check();
   }
 
-  /** `clock.now()` of the last answer; -Infinity without one. */
-  get answeredAt(): number {
-    return this.#answeredAt;
-  }
-
   /** Whether Redis may have something of ours that the outcome does not tell of. */
   get owing(): boolean {
     return this.#waits || this.#checking || this.#fault !== undefined;
   }
 
   /** What keeps Redis from telling whether somebody else holds the lock; it may pass. */
-  get trouble(): LockBackendError | undefined {
+  get #trouble(): LockBackendError | undefined {
     const { connection } = this.#host;
     if (!connection.ready) return connection.error();
     return this.#checking ? this.#silence() : this.#fault;
@@ -112,10 +107,12 @@ export class Waiter {
     this.#host.connection.run(ACQUIRE, redisKeys(this.#request.key), this.#args).then(
       (answer) => {
         this.#checking = false;
+        this.#fault = undefined;
         if (!this.#settled) this.#answered(answer);
       },
       (error: LockBackendError) => {
         this.#checking = false;
+        this.#fault = error;
         if (!this.#settled) this.#failed(error);
       },
     );
@@ -134,8 +131,6 @@ export class Waiter {
   }
 
   #answered({ reply, sentAt }: Answer): void {
-    this.#fault = undefined;
-    this.#answeredAt = this.#host.clock.now();
     const { fence, left, before } = answerOf(reply as AcquireReply, this.#request.ttl);
     if (fence > 0) {
       const validUntil = surelyUntil(sentAt, left);
@@ -156,7 +151,6 @@ export class Waiter {
 
   #failed(error: LockBackendError): void {
     const { connection, clock } = this.#host;
-    this.#fault = error;
     if (this.#checkAgain) return this.check();
     // When the connection is back, its driver calls check().
     if (!connection.ready) return;
@@ -173,20 +167,20 @@ export class Waiter {
     if (at < Infinity) this.#host.walls.set(this.#wall, at);
   }
 
-  #atWall(): void {
+  #atWall(looks = LOOKS): void {
     const { clock } = this.#host;
+    this.#lastLook = undefined;
     if (this.#refused && clock.now() < this.#deadline) return this.#setWall();
+    const again = (ms: number) => clock.after(ms, () => this.#atWall(looks - 1));
+    if (looks > 0 && this.#trouble) this.#lastLook = again(LOOK_MS);
     // Even where no answer is due, a message that the lock was handed over may be here and unread.
-    this.#lastLook = clock.after(this.trouble ? MOMENT : 0, () => {
-      this.#lastLook = undefined;
-      if (this.#refused && clock.now() < this.#deadline) this.#setWall();
-      else this.#giveUp();
-    });
+    else if (looks === LOOKS) this.#lastLook = again(0);
+    else this.#giveUp();
   }
 
   /** The wait is over: contention if Redis said so and is well, else its fault. */
   #giveUp(): void {
-    const trouble = this.trouble ?? (this.#refused ? undefined : this.#silence());
+    const trouble = this.#trouble ?? (this.#refused ? undefined : this.#silence());
     if (trouble) this.#end(() => this.#fail(trouble));
     else this.#end(() => this.#settle(null));
   }

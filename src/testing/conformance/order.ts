@@ -32,6 +32,18 @@ export const order: Cases = {
     await kit.expectFree();
   },
 
+  'a newcomer does not overtake a waiter who stands behind one who waited, too': async (kit) => {
+    const first = await kit.take({ wait: 1_000 });
+    const { granted } = await kit.queue();
+    const newcomers = [kit.ask()];
+    const released = kit.driver.release(first);
+    newcomers.push(kit.ask());
+    kit.expect(await Promise.all(newcomers)).toEqual([null, null]);
+    kit.expect(await released).toBe(true);
+    await kit.driver.release(await granted);
+    await kit.expectFree();
+  },
+
   'a release lets in one waiter, not two': async (kit) => {
     const first = await kit.take();
     const [second, third] = [await kit.queue(), await kit.queue()];

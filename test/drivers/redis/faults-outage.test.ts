@@ -3,7 +3,7 @@ import { LockBackendError, LockNotObtainedError, LockTimeoutError } from '../../
 import { lockName } from '../../../src/lock/key.js';
 import { freePort } from '../../support/port.js';
 import { startRedis } from '../../support/redis-server.js';
-import { sleep, until } from '../../support/wait.js';
+import { blockEventLoop, sleep, until } from '../../support/wait.js';
 import {
   ask,
   closeAll,
@@ -103,27 +103,59 @@ describe('Redis that is stopped', () => {
     server.resume();
     await expectFree(server.client(), key);
   });
+
+  test('those behind readers, behind one who was refused before, and behind one who gives up with them, too', async () => {
+    const [holder, driver] = [await open(server.url), await open(server.url)];
+    const [asked, awaited] = [freshKey(), freshKey()];
+    await take(holder, awaited, { ttl: 20_000 });
+    await queue(server.client(), driver, awaited);
+    server.pause();
+    const ends = [
+      ...[1_500, 50].map((wait) => timed(ask(driver, asked, { mode: 'read', wait }))),
+      ...[50, 150, 400, 800].map((wait) => timed(ask(driver, asked, { wait }))),
+      ...[1, 50, 500].map((wait) => timed(ask(driver, awaited, { wait }))),
+    ];
+    for (const { error } of await Promise.all(ends)) expect(error).toBeInstanceOf(LockBackendError);
+    server.resume();
+    await expectFree(server.client(), asked);
+  });
+
+  test('who gives up while it is told of the fault ends with its own reason', async () => {
+    const driver = await open(server.url);
+    const key = freshKey();
+    server.pause();
+    const first = ask(driver, key, { wait: 500 });
+    const stop = new AbortController();
+    const second = ask(driver, key, { wait: 50, signal: stop.signal });
+    const reason = new Error('enough');
+    setTimeout(() => stop.abort(reason), 80);
+    expect(await reasonOf(second)).toBe(reason);
+    expect(await reasonOf(first)).toBeInstanceOf(LockBackendError);
+    server.resume();
+    await expectFree(server.client(), key);
+  });
 });
 
 describe('a process that is busy while its answers arrive', () => {
-  test.each([[{}], [{ retry: [0, 1] }]])(
-    'takes a holder for a holder, not for an outage: %j',
-    async (options) => {
-      const holder = await open(server.url);
-      const registry = locks(proxy.url, { prefix: '' });
-      await registry.connect();
-      const locker = registry.mustOf();
-      await take(holder, lockName('', 'a'), { ttl: 20_000 });
-      for (let round = 0; round < 3; round++) {
-        proxy.delay(30);
-        const asked = [1, 5, 5].map((wait) => reasonOf(locker.acquire('a', { ...options, wait })));
-        await sleep(0);
-        const busyUntil = performance.now() + 250;
-        while (performance.now() < busyUntil);
-        for (const error of await Promise.all(asked)) expect(error).toBeInstanceOf(LockNotObtainedError);
-      }
-    },
-  );
+  test.each([
+    [0, {}],
+    [8, {}],
+    [0, { retry: [0, 1] }],
+    [8, { retry: [0, 1] }],
+  ])('takes a holder for a holder, not for an outage: busy after %i ms, %j', async (after, options) => {
+    const holder = await open(server.url);
+    const registry = locks(proxy.url, { prefix: '' });
+    await registry.connect();
+    const locker = registry.mustOf();
+    await take(holder, lockName('', 'a'), { ttl: 20_000 });
+    for (let round = 0; round < 3; round++) {
+      proxy.delay(30);
+      const asked = [1, 5, 5].map((wait) => reasonOf(locker.acquire('a', { ...options, wait })));
+      await sleep(after);
+      blockEventLoop(250);
+      for (const error of await Promise.all(asked)) expect(error).toBeInstanceOf(LockNotObtainedError);
+    }
+  });
 });
 
 describe('Redis that is away', () => {
