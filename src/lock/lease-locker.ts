@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { firstOf } from './abort.js';
 import { type Clock, sleep } from './clock.js';
-import type { AcquireRequest, Grant, LockDriver, LockInfo } from './driver.js';
-import { type Duration, parseDuration } from './duration.js';
-import { LockBackendError, LockClosedError, LockNotObtainedError, LockTimeoutError } from './errors.js';
+import type { AcquireRequest, Grant, LockInfo } from './driver.js';
+import type { Duration } from './duration.js';
+import { LockClosedError, LockNotObtainedError, LockTimeoutError } from './errors.js';
 import { HeldLease } from './held-lease.js';
 import { callSite, checkDeadlock, runHolding } from './holding.js';
 import { checkKeys, lockName } from './key.js';
@@ -12,15 +12,11 @@ import { Lock } from './lock.js';
 import { type Keys, Locker, type TryWithResult } from './locker.js';
 import { type AcquireOptions, checkFn, resolveOptions, type Settings } from './options.js';
 import type { Renewer } from './renewer.js';
-import type { RetryStrategy } from './retry.js';
 import { trace } from './traces.js';
+import { tryOften } from './tries.js';
 
 // How long several keys are refreshed together, where the wait is over by then.
 const LEAST_REFRESH_WAIT = 100;
-// How often and when it is looked for the answer to a single try that is due when the wait is over. It may also be here,
-// and unread: this process may have been busy, and between two looks it reads.
-const LOOKS = 4;
-const LOOK_MS = 25;
 
 /** What a locker needs of the registry that made it. */
 export interface LockerHost {
@@ -185,46 +181,7 @@ export class LeaseLocker extends Locker {
       signal,
     };
     const once = !retry || wait === 0;
-    return once ? driver.acquire(request) : this.#tryOften(retry, deadline, driver, request);
-  }
-
-  async #tryOften(
-    retry: RetryStrategy,
-    deadline: number,
-    driver: LockDriver,
-    request: AcquireRequest,
-  ): Promise<Grant | null> {
-    const { clock } = this.#host;
-    for (const delay of retry) {
-      const ms = parseDuration('retry', delay);
-      if (ms > 0 && clock.now() + ms > deadline) {
-        await sleep(deadline - clock.now(), clock, request.signal);
-        return null;
-      }
-      if (ms > 0) await sleep(ms, clock, request.signal);
-      const grant = await this.#tryBefore(deadline, driver, request);
-      if (grant) return grant;
-    }
-    return null;
-  }
-
-  /** One try, which a silent backend does not make longer than the wait. */
-  async #tryBefore(deadline: number, driver: LockDriver, request: AcquireRequest): Promise<Grant | null> {
-    const { clock } = this.#host;
-    const late = new AbortController();
-    const started = clock.now();
-    const look = (looks: number) => () => {
-      if (looks > 0) timer = clock.after(LOOK_MS, look(looks - 1));
-      else late.abort(new LockBackendError(`no answer within ${Math.round(clock.now() - started)} ms`));
-    };
-    let timer = clock.after(Math.max(0, deadline - started), look(LOOKS));
-    const { signal, done } = firstOf(late.signal, request.signal);
-    try {
-      return await driver.acquire({ ...request, wait: 0, signal });
-    } finally {
-      timer.cancel();
-      done();
-    }
+    return once ? driver.acquire(request) : tryOften(retry, deadline, driver, request, this.#host.clock);
   }
 
   async #run<T>(lease: HeldLease, fn: (lease: Lease) => T | Promise<T>, takenAt: object): Promise<T> {

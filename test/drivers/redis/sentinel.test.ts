@@ -60,13 +60,18 @@ test('a primary of another name, or a wrong password, is a backend error that sa
     [{ ...options, password: 'secret' }, 'WRONGPASS'],
   ];
   const checks = cases.map(async ([target, words]) => {
-    const error = await reasonOf((await open(target, true)).ping());
-    expect(error.code).toBe('LOCK_BACKEND');
-    expect(error.message).toContain(words);
-    expect(error.message).not.toContain('secret');
+    const driver = await open(target, true);
+    const said = async () => {
+      const error = await reasonOf(driver.ping());
+      expect(error.code).toBe('LOCK_BACKEND');
+      expect(error.message).not.toContain('secret');
+      return error.message.includes(words);
+    };
+    // On a busy machine the last that went wrong may be a sentinel that was too slow.
+    await until(said, 20_000, `an error that says ${words}`);
   });
   await Promise.all(checks);
-});
+}, 30_000);
 
 test('a holder renews, a waiter waits and gets the lock, with a larger fence, through a fail-over', async () => {
   const [holder, waiter] = [locks(url).mustOf(), locks(options).mustOf()];
