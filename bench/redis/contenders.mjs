@@ -15,6 +15,7 @@ const MODULES = {
   verrou: ['./contenders/verrou.mjs', 'default'],
 };
 
+/** Not measured beside the peers: parts of one. */
 const PARTS = { scripts: ['./contenders/scripts.mjs', 'default'] };
 
 /** One by its id; a child process loads no more than that. */

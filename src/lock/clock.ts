@@ -14,6 +14,13 @@ export interface Timer {
   keepAlive(yes: boolean): void;
 }
 
+/**
+ * An answer that is due when a wait is over is looked for so often, with so many ms between. It may be here and unread,
+ * for this process may have been busy, or stopped: between two timers it reads.
+ */
+export const LOOKS = 4;
+export const LOOK_MS = 25;
+
 // setTimeout fires at once beyond this.
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 

@@ -154,15 +154,24 @@ export class KeyedMutex<K = unknown> {
   #tryLock(key: K, write: boolean): boolean {
     const queue = this.#find(key);
     if (queue !== undefined) return queue !== ALONE && queue.tryEnter(write);
-    this.#queues.set(key, write ? ALONE : new WaitQueue(false, 1));
+    this.#open(key, write);
     return true;
+  }
+
+  /** Takes a key that nobody holds. */
+  #open(key: K, write: boolean): void {
+    this.#queues.set(key, write ? ALONE : new WaitQueue(false, 1));
   }
 
   #lock(key: K, write: boolean, options: WaitOptions | undefined): Promise<void> {
     if (options === undefined) {
       const queue = this.#find(key);
-      if (queue !== undefined && queue !== ALONE) return queue.tryEnter(write) ? ENTERED : queue.wait(write);
-      return this.#tryLock(key, write) ? ENTERED : this.#line(key).wait(write);
+      if (queue === undefined) {
+        this.#open(key, write);
+        return ENTERED;
+      }
+      const line = queue === ALONE ? this.#line(key) : queue;
+      return line.tryEnter(write) ? ENTERED : line.wait(write);
     }
     try {
       checkObject('options', options);

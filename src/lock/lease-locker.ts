@@ -42,7 +42,7 @@ export class LeaseLocker extends Locker {
     this.#host = host;
   }
 
-  tryAcquire(keys: Keys, options?: AcquireOptions): Promise<Lease | null> {
+  async tryAcquire(keys: Keys, options?: AcquireOptions): Promise<Lease | null> {
     return this.#obtain(keys, onceUnlessAsked(options), false);
   }
 

@@ -37,6 +37,7 @@ export function trace<T>(
   const tracing = tracings[what];
   return tracing.hasSubscribers ? traced(tracing, toTrace(locker, about), fn) : fn();
 }
+
 async function traced<T>(
   tracing: (typeof tracings)['acquire'],
   message: LockTrace,

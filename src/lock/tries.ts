@@ -1,14 +1,9 @@
 import { firstOf } from './abort.js';
-import { type Clock, sleep } from './clock.js';
+import { type Clock, LOOK_MS, LOOKS, sleep } from './clock.js';
 import type { AcquireRequest, Grant, LockDriver } from './driver.js';
 import { parseDuration } from './duration.js';
 import { LockBackendError } from './errors.js';
 import type { RetryStrategy } from './retry.js';
-
-// How often and when it is looked for the answer to a single try that is due when the wait is over. It may also be here,
-// and unread: this process may have been busy, and between two looks it reads.
-const LOOKS = 4;
-const LOOK_MS = 25;
 
 /** Tries as `retry` says, until `deadline`; null when that ends. @throws LockBackendError, the signal's reason */
 export async function tryOften(

@@ -44,10 +44,10 @@ export async function apart({ server, url, bare, ours }) {
 /** µs a hold: of the wall clock, of the client's CPU, of the server's. */
 async function spent(server, child, callers) {
   const rounds = [];
+  const holds = HOLDS * (callers > 1 ? 5 : 1);
   for (let round = 0; round < ROUNDS; round++) {
     const before = await server.cpu();
-    const { ms, cpu } = await child.call('spend', 'apart', callers, HOLDS * (callers > 1 ? 5 : 1));
-    const holds = HOLDS * (callers > 1 ? 5 : 1);
+    const { ms, cpu } = await child.call('spend', 'apart', callers, holds);
     rounds.push([ms, cpu, (await server.cpu()) - before].map((each) => (each * 1e3) / holds));
   }
   return [0, 1, 2].map((column) => Math.min(...rounds.map((round) => round[column])));

@@ -157,7 +157,7 @@ export class Connection {
    * cost more than all the rest. None waits for the whole turn, for the server is to have something to do meanwhile.
    */
   #gather(): void {
-    if (this.#client.isCluster) return;
+    if (this.#dialled.cluster) return;
     const { stream } = this.#client as Redis;
     const before = this.#gathered++;
     if (before === 0) {

@@ -33,7 +33,8 @@ local function next_fence()
   return last and math.max(last + 1, fence) or fence
 end
 
--- The hold begins: "ttl" is text, which Redis takes as it is. A writer's process may give the next fences of a block to others in it.
+-- The hold begins; "ttl" is text, which Redis takes as it is. A writer's process may give the next fences of a block to
+-- others in it.
 local function enter(token, mode, ttl, fence, meta)
   local last = mode == 'w' and fence + ${FENCE_BLOCK - 1} or fence
   redis.call('SET', KEYS[5], number(last), 'PX', '${FENCE_MS}')

@@ -1,5 +1,5 @@
 import { onAbort } from '../../lock/abort.js';
-import type { Clock, Timer } from '../../lock/clock.js';
+import { type Clock, LOOK_MS, LOOKS, type Timer } from '../../lock/clock.js';
 import { Deadline, type Deadlines } from '../../lock/deadlines.js';
 import type { AcquireRequest } from '../../lock/driver.js';
 import { type LockBackendError, LockClosedError } from '../../lock/errors.js';
@@ -12,10 +12,6 @@ import { ACQUIRE } from './scripts.js';
 // The first in line are the first who must notice.
 const LONGEST_RECHECK = 5_000;
 const FIRST_RECHECK = 2_000;
-// How often and when it is looked for an answer that is due when the wait is over. It may also be here, and unread: this
-// process may have been busy, or stopped, and between two looks it reads.
-const LOOKS = 4;
-const LOOK_MS = 25;
 // How long the answer to a single try may take.
 const TRY_WALL = 1_000;
 
@@ -180,7 +176,7 @@ export class Waiter {
 
   /** The wait is over: contention if Redis said so and is well, else its fault. */
   #giveUp(): void {
-    const trouble = this.#trouble ?? (this.#refused ? undefined : this.#silence());
+    const trouble = this.#trouble;
     if (trouble) this.#end(() => this.#fail(trouble));
     else this.#end(() => this.#settle(null));
   }
