@@ -17,6 +17,8 @@ export default {
   },
   moduleNameMapper: {
     '^latchkey$': '<rootDir>/src/index.ts',
+    '^latchkey/locks$': '<rootDir>/src/locks.ts',
+    '^latchkey/mutex$': '<rootDir>/src/mutex/index.ts',
     '^latchkey/testing$': '<rootDir>/src/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

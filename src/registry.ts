@@ -1,20 +1,21 @@
-import { memoryDriver } from './drivers/memory.js';
-import { type Clock, systemClock } from './lock/clock.js';
-import type { DriverFactory, LockDriver } from './lock/driver.js';
-import { type Duration, parseDuration } from './lock/duration.js';
+import { checkText } from './core/check.js';
+import { type Clock, systemClock } from './core/clock.js';
+import { type Duration, parseDuration } from './core/duration.js';
 import {
   LockBackendError,
   LockClosedError,
   LockConfigError,
   LockError,
   LockUsageError,
-} from './lock/errors.js';
-import { guardedDriver } from './lock/guarded-driver.js';
-import { LeaseLocker, type LockerHost } from './lock/lease-locker.js';
-import { LeaseSet } from './lock/lease-set.js';
-import type { Locker } from './lock/locker.js';
-import { checkText, DEFAULTS, type LockerOptions, resolveOptions, type Settings } from './lock/options.js';
-import { Renewer } from './lock/renewer.js';
+} from './core/errors.js';
+import { memoryDriver } from './drivers/memory.js';
+import type { DriverFactory, LockDriver } from './lease/driver.js';
+import { guardedDriver } from './lease/guarded-driver.js';
+import { LeaseLocker, type LockerHost } from './lease/lease-locker.js';
+import { LeaseSet } from './lease/lease-set.js';
+import type { Locker } from './lease/locker.js';
+import { DEFAULTS, type LockerOptions, resolveOptions, type Settings } from './lease/options.js';
+import { Renewer } from './lease/renewer.js';
 
 /** A locker's name and settings; durations in ms. */
 export type LockerInfo = { name: string } & Omit<Settings, 'retry' | 'signal'>;

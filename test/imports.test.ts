@@ -26,28 +26,31 @@ const partOf = (file: string) => (file.includes('/') ? file.slice(0, file.indexO
 
 /** What each part of `src` may know, beside itself. */
 const MAY_KNOW: Record<string, string[]> = {
-  app: [],
-  lock: [],
-  drivers: ['lock'],
-  'registry.ts': ['lock', 'drivers'],
-  ioc: ['app', 'lock', 'drivers', 'registry.ts'],
-  testing: ['lock', 'registry.ts', 'drivers'],
-  'index.ts': ['app', 'lock', 'drivers', 'registry.ts', 'ioc'],
+  core: [],
+  mutex: ['core'],
+  lease: ['core', 'mutex'],
+  engine: ['core', 'mutex', 'lease'],
+  drivers: ['core', 'mutex', 'lease', 'engine'],
+  'registry.ts': ['core', 'lease', 'drivers'],
+  'locks.ts': ['core', 'mutex', 'lease', 'drivers', 'registry.ts'],
+  app: ['core', 'lease', 'drivers', 'registry.ts'],
+  testing: ['core', 'mutex', 'lease', 'engine', 'drivers', 'registry.ts'],
+  'index.ts': ['app', 'locks.ts'],
 };
 
 /** Which packages may be imported where; `node:` everywhere. */
 const PACKAGES: Record<string, (file: string) => boolean> = {
-  inversify: (file) => /^(app|ioc)\//.test(file),
-  'reflect-metadata': (file) => /^(app|ioc)\//.test(file),
+  inversify: (file) => file.startsWith('app/'),
+  'reflect-metadata': (file) => file.startsWith('app/'),
   ioredis: (file) => file.startsWith('drivers/redis/'),
-  convict: (file) => file.startsWith('app/') || file.startsWith('ioc/'),
+  convict: (file) => file.startsWith('app/'),
   'smol-toml': (file) => file.startsWith('app/'),
 };
 
 test('the check sees the files and their imports', () => {
   expect(files.length).toBeGreaterThan(20);
-  expect(imports('lock/keyed-mutex.ts')).toContainEqual({ target: 'lock/wait-queue.ts', typeOnly: false });
-  expect(imports('registry.ts')).toContainEqual({ target: 'lock/locker.ts', typeOnly: true });
+  expect(imports('mutex/keyed-mutex.ts')).toContainEqual({ target: 'mutex/wait-queue.ts', typeOnly: false });
+  expect(imports('registry.ts')).toContainEqual({ target: 'lease/locker.ts', typeOnly: true });
 });
 
 test.each(files)('src/%s imports what it may', (file) => {
@@ -89,4 +92,12 @@ test('nothing that runs imports itself in a circle', () => {
   };
   for (const file of files) visit(file, []);
   expect(circles).toEqual([]);
+});
+
+test('the app knows of locks in app/lock only', () => {
+  const host = files.filter((file) => file.startsWith('app/') && !file.startsWith('app/lock/'));
+  const outside = host.flatMap((file) => imports(file).filter(({ target }) => sources.has(target)));
+  expect(
+    outside.filter(({ target }) => !target.startsWith('app/') || target.startsWith('app/lock/')),
+  ).toEqual([]);
 });

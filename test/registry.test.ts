@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { LockBackendError, LockClosedError, LockConfigError, LockUsageError } from '../src/core/errors.js';
 import { memoryDriver } from '../src/drivers/memory.js';
-import type { LockDriver } from '../src/lock/driver.js';
-import { LockBackendError, LockClosedError, LockConfigError, LockUsageError } from '../src/lock/errors.js';
-import { Locker } from '../src/lock/locker.js';
+import type { LockDriver } from '../src/lease/driver.js';
+import { Locker } from '../src/lease/locker.js';
 import { LockRegistry } from '../src/registry.js';
-import { Bed, down, watch } from './lock/bed.js';
+import { Bed, down, watch } from './support/bed.js';
 import { sleep } from './support/wait.js';
 
 describe('a new registry', () => {

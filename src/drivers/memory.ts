@@ -1,8 +1,8 @@
-import { type Clock, systemClock } from '../lock/clock.js';
-import { Deadline, Deadlines } from '../lock/deadlines.js';
-import type { AcquireRequest, Grant, LockDriver, LockInfo, LockMode } from '../lock/driver.js';
-import { LockClosedError, LockTimeoutError } from '../lock/errors.js';
-import { KeyedMutex } from '../lock/keyed-mutex.js';
+import { type Clock, systemClock } from '../core/clock.js';
+import { Deadline, Deadlines } from '../core/deadlines.js';
+import { LockClosedError, LockTimeoutError } from '../core/errors.js';
+import type { AcquireRequest, Grant, LockDriver, LockInfo, LockMode } from '../lease/driver.js';
+import { KeyedMutex } from '../mutex/keyed-mutex.js';
 
 /** One hold of one key, as this driver keeps it. */
 class Hold {

@@ -1,4 +1,4 @@
-import type { LockDriver } from '../lock/driver.js';
+import type { LockDriver } from '../lease/driver.js';
 import { closing } from './conformance/closing.js';
 import { crowds } from './conformance/crowds.js';
 import { exclusion } from './conformance/exclusion.js';

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers';
-import type { Clock, Timer } from '../lock/clock.js';
+import type { Clock, Timer } from '../core/clock.js';
 
 /** A clock that stands still until a test moves it: leases expire and waits run out without any sleeping. */
 export class FakeClock implements Clock {

@@ -1,4 +1,4 @@
-import type { LockMode } from '../lock/driver.js';
+import type { LockMode } from '../lease/driver.js';
 
 /**
  * One thing that happened to one try to hold one key.

@@ -1,5 +1,5 @@
-import type { Clock } from '../lock/clock.js';
-import type { LockerOptions } from '../lock/options.js';
+import type { Clock } from '../core/clock.js';
+import type { LockerOptions } from '../lease/options.js';
 import { LockRegistry } from '../registry.js';
 
 export interface MemoryLocksOptions {

@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { lockSchema } from '../../src/app/lock/schema.js';
 import { createApp, lock, lockProvider } from '../../src/index.js';
-import { lockSchema } from '../../src/ioc/schema.js';
 import { read, root, rows } from './documents.js';
 
 const schema = lockSchema(undefined, []) as { lock: Record<string, object> };

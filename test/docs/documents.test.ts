@@ -56,7 +56,7 @@ describe('docs/errors.md', () => {
     };
     const wanted = [
       ...union('src/app/errors.ts', 'AppErrorCode'),
-      ...union('src/lock/errors.ts', 'LossReason'),
+      ...union('src/core/errors.ts', 'LossReason'),
     ];
     expect(wanted).toHaveLength(11);
     expect(first).toEqual(expect.arrayContaining(wanted));

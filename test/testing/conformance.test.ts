@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { memoryDriver } from '../../src/drivers/memory.js';
-import type { Grant, LockDriver } from '../../src/lock/driver.js';
+import type { Grant, LockDriver } from '../../src/lease/driver.js';
 import { driverConformance } from '../../src/testing/conformance.js';
 import { sleep } from '../support/wait.js';
 

@@ -1,4 +1,4 @@
-import { LockConfigError } from '../../lock/errors.js';
+import { LockConfigError } from '../../core/errors.js';
 
 interface Host {
   host: string;

@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
-import { LockBackendError, LockConfigError, LockUsageError } from '../../lock/errors.js';
+import { LockBackendError, LockConfigError, LockUsageError } from '../../core/errors.js';
 import { parseAddress } from './address.js';
 import type { LentClient, RedisOptions } from './options.js';
 

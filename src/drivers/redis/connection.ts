@@ -1,7 +1,7 @@
 import { nextTick } from 'node:process';
 import type { Redis } from 'ioredis';
-import type { Clock, Timer } from '../../lock/clock.js';
-import { LockBackendError, LockClosedError } from '../../lock/errors.js';
+import type { Clock, Timer } from '../../core/clock.js';
+import { LockBackendError, LockClosedError } from '../../core/errors.js';
 import { type Client, type Dialled, describe } from './client.js';
 import type { Script } from './scripts.js';
 import { checkServer } from './server-check.js';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { type Clock, sleep, systemClock } from '../../lock/clock.js';
-import { Deadlines } from '../../lock/deadlines.js';
-import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../../lock/driver.js';
-import { LockClosedError } from '../../lock/errors.js';
+import { type Clock, sleep, systemClock } from '../../core/clock.js';
+import { Deadlines } from '../../core/deadlines.js';
+import { LockClosedError } from '../../core/errors.js';
+import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../../lease/driver.js';
 import { type Dialled, dial } from './client.js';
 import { Connection } from './connection.js';
 import { grantOf, type Hold, surelyUntil } from './hold.js';

@@ -1,4 +1,4 @@
-import type { AcquireRequest, Grant } from '../../lock/driver.js';
+import type { AcquireRequest, Grant } from '../../lease/driver.js';
 
 /** A hold on the server. Inside this process it may serve several requests, one after the other. */
 export interface Hold {

@@ -1,4 +1,4 @@
-import type { LockInfo } from '../../lock/driver.js';
+import type { LockInfo } from '../../lease/driver.js';
 import type { Hold } from './hold.js';
 
 type Reply = [holders: string[], readers: string[], left: number, waiters: number, now: number];

@@ -1,8 +1,8 @@
-import type { Clock } from '../../lock/clock.js';
-import { Deadline, Deadlines } from '../../lock/deadlines.js';
-import type { AcquireRequest } from '../../lock/driver.js';
-import { LockTimeoutError } from '../../lock/errors.js';
-import { KeyedMutex } from '../../lock/keyed-mutex.js';
+import type { Clock } from '../../core/clock.js';
+import { Deadline, Deadlines } from '../../core/deadlines.js';
+import { LockTimeoutError } from '../../core/errors.js';
+import type { AcquireRequest } from '../../lease/driver.js';
+import { KeyedMutex } from '../../mutex/keyed-mutex.js';
 import type { Hold } from './hold.js';
 import { askerOf } from './keys.js';
 

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../lock/clock.js';
+import type { Clock, Timer } from '../../core/clock.js';
 import type { Connection } from './connection.js';
 import { askerOf, redisKeys } from './keys.js';
 import { RELEASE } from './scripts.js';

@@ -1,8 +1,8 @@
-import { onAbort } from '../../lock/abort.js';
-import { type Clock, LOOK_MS, LOOKS, type Timer } from '../../lock/clock.js';
-import { Deadline, type Deadlines } from '../../lock/deadlines.js';
-import type { AcquireRequest } from '../../lock/driver.js';
-import { type LockBackendError, LockClosedError } from '../../lock/errors.js';
+import { onAbort } from '../../core/abort.js';
+import { type Clock, LOOK_MS, LOOKS, type Timer } from '../../core/clock.js';
+import { Deadline, type Deadlines } from '../../core/deadlines.js';
+import { type LockBackendError, LockClosedError } from '../../core/errors.js';
+import type { AcquireRequest } from '../../lease/driver.js';
 import { type Answer, type Connection, isUnwritable, PATIENCE } from './connection.js';
 import { FENCE_BLOCK, type Hold, surelyUntil } from './hold.js';
 import { redisKeys } from './keys.js';

@@ -1,4 +1,4 @@
-import type { AcquireRequest } from '../../lock/driver.js';
+import type { AcquireRequest } from '../../lease/driver.js';
 import { type Cases, type Kit, sleep } from './kit.js';
 
 export const crowds: Cases = {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { AcquireRequest, Grant, LockDriver } from '../../lock/driver.js';
-import { lockName } from '../../lock/key.js';
+import { lockName } from '../../core/key.js';
+import type { AcquireRequest, Grant, LockDriver } from '../../lease/driver.js';
 
 /** What the suite uses of `expect`. */
 export type Expect = (actual: unknown) => {

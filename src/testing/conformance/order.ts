@@ -1,4 +1,4 @@
-import type { Grant } from '../../lock/driver.js';
+import type { Grant } from '../../lease/driver.js';
 import { type Cases, sleep } from './kit.js';
 
 export const order: Cases = {

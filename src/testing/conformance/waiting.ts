@@ -1,4 +1,4 @@
-import { LockClosedError } from '../../lock/errors.js';
+import { LockClosedError } from '../../core/errors.js';
 import { type Cases, type Kit, reasonOf, sleep } from './kit.js';
 
 /** As much as a busy machine may add to a time. */

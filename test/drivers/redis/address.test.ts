@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
+import { LockConfigError } from '../../../src/core/errors.js';
 import { parseAddress } from '../../../src/drivers/redis/address.js';
-import { LockConfigError } from '../../../src/lock/errors.js';
 
 test.each([['redis://h'], ['rediss://u:p@h:1/2?family=6']])('%s is left to ioredis', (url) => {
   expect(parseAddress(url)).toEqual({ kind: 'url', url });

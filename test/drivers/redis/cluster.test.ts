@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { Cluster, type Redis } from 'ioredis';
-import type { LockDriver } from '../../../src/lock/driver.js';
+import type { LockDriver } from '../../../src/lease/driver.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
 import { blockEventLoop, sleep, until } from '../../support/wait.js';
 import { ask, closeAll, freshKey, inLine, locks, open, reasonOf, take } from './support/rig.js';

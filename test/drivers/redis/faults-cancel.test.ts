@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { LockDriver } from '../../../src/lock/driver.js';
+import type { LockDriver } from '../../../src/lease/driver.js';
 import { startProxy } from '../../support/proxy.js';
 import { sleep } from '../../support/wait.js';
 import {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { LockLostError } from '../../../src/lock/errors.js';
+import { LockLostError } from '../../../src/core/errors.js';
 import { runSource } from '../../support/process.js';
 import { blockEventLoop, sleep, until } from '../../support/wait.js';
 import { expectFree, freshKey, inLine, locks, open, queue, reasonOf, take } from './support/rig.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { LockBackendError, LockNotObtainedError, LockTimeoutError } from '../../../src/lock/errors.js';
-import { lockName } from '../../../src/lock/key.js';
+import { LockBackendError, LockNotObtainedError, LockTimeoutError } from '../../../src/core/errors.js';
+import { lockName } from '../../../src/core/key.js';
 import { freePort } from '../../support/port.js';
 import { startRedis } from '../../support/redis-server.js';
 import { blockEventLoop, sleep, until } from '../../support/wait.js';

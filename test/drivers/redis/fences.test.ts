@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { LockLostError } from '../../../src/lock/errors.js';
+import { LockLostError } from '../../../src/core/errors.js';
 import { blockReplication, inSync, promote, startReplica } from '../../support/redis-replica.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from '@jest/globals';
-import { LockUsageError } from '../../../src/lock/errors.js';
+import { LockUsageError } from '../../../src/core/errors.js';
 import { until } from '../../support/wait.js';
 import { expectFree, locks, reasonOf } from './support/rig.js';
 import { redis, server, stageForAll } from './support/stage.js';

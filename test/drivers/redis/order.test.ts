@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { Grant, LockDriver, LockMode } from '../../../src/lock/driver.js';
+import type { Grant, LockDriver, LockMode } from '../../../src/lease/driver.js';
 import { runSource, type Worker } from '../../support/process.js';
 import { sleep, until } from '../../support/wait.js';
 import { ask, expectFree, freshKey, open, openMany, queue, take } from './support/rig.js';

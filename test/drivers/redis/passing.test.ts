@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import type { AcquireRequest, Grant, LockDriver } from '../../../src/lock/driver.js';
-import type { Lease } from '../../../src/lock/lease.js';
+import type { AcquireRequest, Grant, LockDriver } from '../../../src/lease/driver.js';
+import type { Lease } from '../../../src/lease/lease.js';
 import { sleep, until } from '../../support/wait.js';
 import { ask, expectFree, freshKey, locks, open, take } from './support/rig.js';
 import { redis, server, stageForAll } from './support/stage.js';

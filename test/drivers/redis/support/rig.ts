@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { lockName } from '../../../../src/core/key.js';
 import { redisDriver } from '../../../../src/drivers/redis/driver.js';
-import type { AcquireRequest, Grant, LockDriver } from '../../../../src/lock/driver.js';
-import { lockName } from '../../../../src/lock/key.js';
-import type { LockerOptions } from '../../../../src/lock/options.js';
+import type { AcquireRequest, Grant, LockDriver } from '../../../../src/lease/driver.js';
+import type { LockerOptions } from '../../../../src/lease/options.js';
 import { LockRegistry } from '../../../../src/registry.js';
 import { until } from '../../../support/wait.js';
 

@@ -1,0 +1,73 @@
+import { parseDuration, parseWait } from '../../core/duration.js';
+import { type ConfigEntry, type ConfigSchema, flag, text, texts } from '../schema.js';
+
+/** What may be configured for all lockers, and for each; unset where code and defaults are to decide. */
+export interface LockerConfig {
+  driver?: string;
+  prefix?: string;
+  ttl?: string | number;
+  wait?: string | number;
+  retry_interval?: string | number;
+  auto_renew?: boolean;
+  meta?: Record<string, string>;
+}
+
+export interface LockConfig extends Omit<LockerConfig, 'driver' | 'meta'> {
+  provider?: string;
+  lockers?: Record<string, LockerConfig>;
+  redis?: { url?: string };
+}
+
+type Setting = Omit<ConfigEntry, 'env'>;
+
+const DURATION = "a duration such as '250ms', '30s', '5m' or '1h'";
+
+const ttl = duration((value) => parseDuration('ttl', value, 1), `${DURATION}, at least 1 ms`);
+const wait = duration((value) => parseWait('wait', value), `${DURATION}, or 'forever'`);
+const retryInterval = duration(
+  (value) => parseDuration('retry_interval', value, 1),
+  `${DURATION}, at least 1 ms`,
+);
+const prefix: Setting = { default: null, format: isPrefix, expected: 'text without braces' };
+
+/**
+ * The settings under `lock`. `drivers` are the names that may be chosen, where they are known already; `lockers` those
+ * that code names.
+ */
+export function lockSchema(drivers: readonly string[] | undefined, lockers: readonly string[]): ConfigSchema {
+  const driver: Setting = drivers
+    ? { default: null, format: drivers, expected: `one of ${drivers.join(', ')}` }
+    : { ...text, default: null };
+  return {
+    lock: {
+      provider: { ...driver, env: 'LOCK_PROVIDER' },
+      prefix: { ...prefix, env: 'LOCK_PREFIX' },
+      ttl: { ...ttl, env: 'LOCK_TTL' },
+      wait: { ...wait, env: 'LOCK_WAIT' },
+      retry_interval: { ...retryInterval, env: 'LOCK_RETRY_INTERVAL' },
+      auto_renew: { ...flag, default: null, env: 'LOCK_AUTO_RENEW' },
+      lockers: {
+        env: 'LOCK_LOCKERS',
+        known: lockers,
+        each: {
+          driver,
+          prefix,
+          ttl,
+          wait,
+          retry_interval: retryInterval,
+          auto_renew: { ...flag, default: null },
+          meta: { ...texts, default: null },
+        },
+      },
+      redis: { url: { ...text, default: null, env: ['LOCK_REDIS_URL', 'REDIS_URL'], sensitive: true } },
+    },
+  };
+}
+
+function duration(parse: (value: unknown) => number, expected: string): Setting {
+  return { default: null, format: (value) => void parse(value), expected };
+}
+
+function isPrefix(value: unknown): void {
+  if (typeof value !== 'string' || /[{}]/.test(value)) throw new TypeError('not a prefix');
+}

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { injectable } from 'inversify';
+import {
+  createApp,
+  currentLease,
+  LockConfigError,
+  LockUsageError,
+  lock,
+  lockProvider,
+  WithLock,
+} from '../../../src/index.js';
+import { deferred } from '../../support/wait.js';
+
+interface Order {
+  id: string | number | null | undefined;
+}
+
+@injectable()
+class Orders {
+  running = 0;
+  most = 0;
+
+  @WithLock('order:{0.id}')
+  async handle(order: Order, work: Promise<void> = Promise.resolve()): Promise<string> {
+    this.most = Math.max(this.most, ++this.running);
+    await work;
+    this.running--;
+    return `${order.id} under ${currentLease()?.key}`;
+  }
+
+  @WithLock((a: string, b: string) => `pair:${a}:${b}`, { locker: 'jobs', ttl: '5s' })
+  pair(_a: string, _b: string): string | undefined {
+    return currentLease()?.key;
+  }
+
+  @WithLock('all:{0}:{1.of.it}')
+  async parts(_number: number, _nested: unknown): Promise<string | undefined> {
+    return currentLease()?.key;
+  }
+
+  @WithLock('fails')
+  async fail(): Promise<void> {
+    throw new Error('its own');
+  }
+}
+
+const app = createApp({ env: {} }).install(lockProvider({ lockers: { jobs: {} } }));
+beforeAll(() => app.start());
+afterAll(() => app.stop());
+
+describe('WithLock', () => {
+  test('runs one call at a time a key, and calls of other keys beside it', async () => {
+    const orders = new Orders();
+    const gate = deferred();
+    const same = [orders.handle({ id: 1 }, gate.promise), orders.handle({ id: 1 }, gate.promise)];
+    const other = orders.handle({ id: 2 });
+    expect(await other).toBe('2 under order:2');
+    gate.resolve();
+    expect(await Promise.all(same)).toEqual(['1 under order:1', '1 under order:1']);
+    expect(orders.most).toBe(2);
+  });
+
+  test('works on what the container makes', async () => {
+    app.container.bind(Orders).toSelf();
+    expect(await app.get<Orders>(Orders).handle({ id: 'x' })).toBe('x under order:x');
+  });
+
+  test('the key may be a function of the arguments, the locker another, the method synchronous', async () => {
+    expect(await new Orders().pair('a', 'b')).toBe('pair:a:b');
+  });
+
+  test('a template reaches any argument, as deep as need be', async () => {
+    expect(await new Orders().parts(7, { of: { it: true } })).toBe('all:7:true');
+  });
+
+  test.each([[null], [undefined], ['']])('an empty part %p is an error and not a lock', async (id) => {
+    const call = new Orders().handle({ id });
+    await expect(call).rejects.toThrow(LockUsageError);
+    await expect(call).rejects.toThrow('{0.id}');
+  });
+
+  test('a part that is an object is an error', async () => {
+    await expect(new Orders().parts(1, { of: { it: {} } })).rejects.toThrow(LockUsageError);
+    await expect(new Orders().parts(1, null)).rejects.toThrow(LockUsageError);
+  });
+
+  test('what the method throws comes through, and the key is free', async () => {
+    await expect(new Orders().fail()).rejects.toThrow('its own');
+    expect(await lock.L().inspect('fails')).toBeNull();
+  });
+
+  test.each(['', 'order:{id}', 'order:{0', 'order:}', '{0..a}'])(
+    'the template %p is refused at once',
+    (template) => {
+      expect(() => WithLock(template)).toThrow(LockUsageError);
+    },
+  );
+
+  test('wrong options, keys and targets are refused at once', () => {
+    expect(() => WithLock('k', { ttl: 0 })).toThrow(LockUsageError);
+    expect(() => WithLock(5 as never)).toThrow(LockUsageError);
+    expect(() => WithLock('k')({}, 'field', {})).toThrow(LockUsageError);
+  });
+
+  test('without a running app a call is a coded error', async () => {
+    const lonely = createApp({ env: {} }).install(lockProvider);
+    await lonely.start();
+    await lonely.stop();
+    class Plain {
+      @WithLock('k', { locker: 'unheard-of' })
+      async go(): Promise<void> {}
+    }
+    await expect(new Plain().go()).rejects.toThrow(LockConfigError);
+  });
+
+  test('currentLease() is undefined outside', () => {
+    expect(currentLease()).toBeUndefined();
+  });
+});

@@ -1,0 +1,47 @@
+import { getEventListeners } from 'node:events';
+import { expect, jest, test } from '@jest/globals';
+import { checkSignal, firstOf, onAbort } from '../../src/core/abort.js';
+import { usageOf } from '../support/usage.js';
+
+test('all who listen are called once, and those who took it back are not', () => {
+  const stop = new AbortController();
+  const [a, b, c] = [jest.fn(), jest.fn(), jest.fn()];
+  onAbort(stop.signal, a);
+  onAbort(stop.signal, b)();
+  onAbort(stop.signal, c);
+  stop.abort();
+  stop.abort();
+  expect([a, b, c].map((fn) => fn.mock.calls.length)).toEqual([1, 0, 1]);
+});
+
+test('however many share a signal, it has one listener', () => {
+  const { signal } = new AbortController();
+  for (let i = 0; i < 1_000; i++) onAbort(signal, () => {});
+  expect(getEventListeners(signal, 'abort').length).toBe(1);
+});
+
+test('the first of two signals to abort gives the reason, until done', () => {
+  for (const winner of [0, 1]) {
+    const stops = [new AbortController(), new AbortController()] as const;
+    const { signal } = firstOf(stops[0].signal, stops[1].signal);
+    stops[winner as 0 | 1].abort('first');
+    stops[0].abort('late');
+    expect(signal.reason).toBe('first');
+  }
+  const stops = [new AbortController(), new AbortController()] as const;
+  const { signal, done } = firstOf(stops[0].signal, stops[1].signal);
+  done();
+  stops[0].abort();
+  expect(signal.aborted).toBe(false);
+  expect(firstOf(stops[1].signal, undefined).signal).toBe(stops[1].signal);
+});
+
+test.each([[null], [5], ['x'], [{}], [new AbortController()]])('%p is no signal', (value) => {
+  expect(usageOf(() => checkSignal(value)).option).toBe('signal');
+});
+
+test('undefined, or whatever can do what an AbortSignal can, is fine', () => {
+  checkSignal(undefined);
+  checkSignal(new AbortController().signal);
+  checkSignal({ aborted: false, addEventListener: () => {} });
+});

@@ -1,0 +1,87 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Deadline, Deadlines } from '../../src/core/deadlines.js';
+import { FakeClock } from '../../src/testing/fake-clock.js';
+
+test('fires each at its time, in order, on one timer', async () => {
+  const clock = new FakeClock();
+  const deadlines = new Deadlines(clock);
+  const fired: number[] = [];
+  for (const at of [30, 10, 20]) deadlines.set(new Deadline(() => fired.push(clock.now())), at);
+  expect(clock.pending).toBe(1);
+  await clock.advance(25);
+  expect(fired).toEqual([10, 20]);
+  await clock.advance(25);
+  expect(fired).toEqual([10, 20, 30]);
+  expect(clock.pending).toBe(0);
+});
+
+test('fires what is set while it fires', async () => {
+  const clock = new FakeClock();
+  const deadlines = new Deadlines(clock);
+  const fired: number[] = [];
+  const again = new Deadline(() => {
+    fired.push(clock.now());
+    if (fired.length < 3) deadlines.set(again, clock.now() + 10);
+  });
+  deadlines.set(again, 10);
+  await clock.advance(100);
+  expect(fired).toEqual([10, 20, 30]);
+});
+
+test('run fires what is due before the timer comes round', () => {
+  const clock = new FakeClock();
+  const deadlines = new Deadlines(clock);
+  const fired: string[] = [];
+  deadlines.set(new Deadline(() => fired.push('a')), 10);
+  deadlines.set(new Deadline(() => fired.push('b')), 20);
+  clock.jump(15);
+  deadlines.run();
+  expect(fired).toEqual(['a']);
+});
+
+test('whatever is set, moved and cleared, each fires once, in order, at the last time set', async () => {
+  const action = fc.tuple(fc.nat(19), fc.option(fc.nat(100), { nil: undefined }), fc.nat(5));
+  await fc.assert(
+    fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
+      const clock = new FakeClock();
+      const deadlines = new Deadlines(clock);
+      const expected = new Map<number, number>();
+      const fired: [number, number][] = [];
+      const all = Array.from({ length: 20 }, (_, n) => {
+        return new Deadline(() => fired.push([n, clock.now()]));
+      });
+      for (const [n, delay, pause] of actions) {
+        const at = delay === undefined ? undefined : clock.now() + delay;
+        if (at === undefined) deadlines.clear(all[n]!);
+        else deadlines.set(all[n]!, at);
+        if (at === undefined) expected.delete(n);
+        else expected.set(n, at);
+        const due = [...expected].filter(([, time]) => time <= clock.now() + pause);
+        fired.length = 0;
+        await clock.advance(pause);
+        expect([...fired].sort()).toEqual(due.map(([m, time]) => [m, time]).sort());
+        expect(fired.map(([, time]) => time)).toEqual(fired.map(([, time]) => time).sort((a, b) => a - b));
+        for (const [m] of due) expected.delete(m);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('keeps the process alive only as long as somebody asks for it', () => {
+  let alive: boolean | undefined;
+  const keepAlive = (yes: boolean) => {
+    alive = yes;
+  };
+  const timer = { cancel: () => {}, keepAlive };
+  const deadlines = new Deadlines({ now: () => 0, after: () => timer });
+  deadlines.set(new Deadline(() => {}), 10);
+  expect(alive).toBe(false);
+  deadlines.keepAlive(true);
+  deadlines.keepAlive(true);
+  deadlines.keepAlive(false);
+  expect(alive).toBe(true);
+  deadlines.keepAlive(false);
+  expect(alive).toBe(false);
+});

@@ -1,0 +1,87 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { parseDuration, parseWait } from '../../src/core/duration.js';
+import { LockUsageError } from '../../src/core/errors.js';
+import { usageOf } from '../support/usage.js';
+
+test.each([
+  [0, 0],
+  [250, 250],
+  [0.5, 0.5],
+  ['250ms', 250],
+  ['30s', 30_000],
+  ['1.5s', 1_500],
+  ['5m', 300_000],
+  ['1h', 3_600_000],
+  [' 30s ', 30_000],
+  ['0ms', 0],
+  ['0', 0],
+])('%j is %d ms', (value, ms) => {
+  expect(parseDuration('ttl', value)).toBe(ms);
+});
+
+test.each([
+  '',
+  ' ',
+  '10',
+  '10x',
+  '-1s',
+  '1e3s',
+  's',
+  '10 000ms',
+  'forever',
+  -1,
+  Number.NaN,
+  Infinity,
+  1e13,
+  null,
+  undefined,
+  {},
+  [],
+  true,
+  10n,
+])('%p is no duration: the error names the option and the value', (value) => {
+  const error = usageOf(() => parseDuration('ttl', value));
+  expect(error).toBeInstanceOf(LockUsageError);
+  expect(error).toMatchObject({ code: 'LOCK_USAGE', option: 'ttl', value });
+  expect(error.message).toContain('`ttl`');
+});
+
+describe('a least value', () => {
+  test('refuses what is below it, and says it', () => {
+    for (const value of [0, '0s', 0.9]) {
+      expect(() => parseDuration('ttl', value, 1)).toThrow('at least 1 ms');
+    }
+    expect(parseDuration('ttl', 1, 1)).toBe(1);
+  });
+});
+
+test('a wait may be forever', () => {
+  expect(parseWait('wait', 'forever')).toBe(Infinity);
+  expect(parseWait('wait', '5s')).toBe(5_000);
+  expect(usageOf(() => parseWait('wait', 'never')).option).toBe('wait');
+});
+
+test('any text gives a number of ms in range or a LockUsageError, nothing else', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.double(), fc.stringMatching(/^\d{1,20}(ms|s|m|h)$/)), (value) => {
+      let ms: number;
+      try {
+        ms = parseDuration('ttl', value);
+      } catch (error) {
+        expect(error).toBeInstanceOf(LockUsageError);
+        return;
+      }
+      expect(ms >= 0 && ms <= 1e12).toBe(true);
+    }),
+  );
+});
+
+test('text means the same as the number it stands for', () => {
+  const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  fc.assert(
+    fc.property(fc.nat(10_000), fc.constantFrom('ms', 's', 'm', 'h'), (n, unit) => {
+      expect(parseDuration('ttl', `${n}${unit}`)).toBe(n * units[unit as keyof typeof units]);
+    }),
+  );
+});

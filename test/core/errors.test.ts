@@ -1,0 +1,66 @@
+import { expect, test } from '@jest/globals';
+import * as errors from '../../src/core/errors.js';
+
+const ALL = [
+  new errors.LockNotObtainedError('k', 'after the last retry'),
+  new errors.LockTimeoutError('k', 500),
+  new errors.LockNotHeldError('k'),
+  new errors.LockLostError('k', 'stolen'),
+  new errors.LockDeadlockError('k', '    at here'),
+  new errors.LockBackendError('no answer', { key: 'k' }),
+  new errors.LockConfigError('bad', { key: 'k' }),
+  new errors.LockUsageError('ttl', 0, 'more', { key: 'k' }),
+  new errors.LockClosedError('k'),
+];
+
+test('every class has one code of its own, a name, the key, and is a LockError', () => {
+  expect(Object.fromEntries(ALL.map((error) => [error.name, error.code]))).toEqual(errors.LOCK_ERROR_CODES);
+  expect(new Set(ALL.map(({ code }) => code)).size).toBe(ALL.length);
+  for (const error of ALL) {
+    expect(error).toBeInstanceOf(errors.LockError);
+    expect(error).toBeInstanceOf(Error);
+    expect(error.key).toBe('k');
+    expect(error.name).toBe(error.constructor.name);
+    expect(error.message).toMatch(/^lock: /);
+  }
+});
+
+test('a time-out is a lock not obtained, and says the key and the wait', () => {
+  const error = new errors.LockTimeoutError('order:1', 500);
+  expect(error).toBeInstanceOf(errors.LockNotObtainedError);
+  expect(error.message).toBe('lock: not obtained: "order:1" within 500 ms');
+  expect(new errors.LockTimeoutError(['a', 'b'], 0).message).toBe(
+    'lock: not obtained: "a", "b" is held, and wait is 0',
+  );
+});
+
+test('a loss says why and carries its cause', () => {
+  const cause = new Error('ECONNRESET');
+  const reasons = ['expired', 'stolen', 'backend', 'maxHold', 'closed'] as const;
+  const messages = reasons.map((reason) => new errors.LockLostError('k', reason, cause));
+  expect(new Set(messages.map(({ message }) => message)).size).toBe(5);
+  for (const error of messages) expect(error.cause).toBe(cause);
+  expect('cause' in new errors.LockLostError('k', 'expired')).toBe(false);
+});
+
+test('any key and any value can be shown', () => {
+  const values = [
+    1,
+    1n,
+    Symbol('s'),
+    null,
+    undefined,
+    () => 1,
+    {},
+    Object.create(null),
+    [],
+    [1],
+    'a"b',
+    Number.NaN,
+  ];
+  for (const value of values) {
+    expect(errors.show(value)).toEqual(expect.any(String));
+    expect(new errors.LockNotHeldError(value).message).toMatch(/^lock: not held: /);
+  }
+  expect(errors.show('x'.repeat(10_000)).length).toBeLessThan(300);
+});

@@ -1,0 +1,137 @@
+import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { LockLostError } from '../../src/core/errors.js';
+import { trace } from '../../src/lease/diagnostics.js';
+import { Bed, down } from '../support/bed.js';
+
+const STEPS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const;
+const undo: (() => void)[] = [];
+
+afterEach(() => {
+  for (const stop of undo.splice(0)) stop();
+});
+
+/** Everything published while a test runs, as it was at the time. */
+function record(): { name: string; message: Record<string, unknown> }[] {
+  const seen: { name: string; message: Record<string, unknown> }[] = [];
+  const listen = (channel: string, name: string) => {
+    const note = (message: unknown) => {
+      const { error, ...rest } = message as Record<string, unknown>;
+      const text = error instanceof Error ? { error: `${error.stack} ${JSON.stringify(error)}` } : {};
+      seen.push({ name, message: { ...structuredClone(rest), ...text } });
+    };
+    subscribe(channel, note);
+    undo.push(() => unsubscribe(channel, note));
+  };
+  for (const what of ['acquire', 'extend', 'release']) {
+    for (const step of STEPS) listen(`tracing:latchkey:${what}:${step}`, `${what}:${step}`);
+  }
+  listen('latchkey:lost', 'lost');
+  return seen;
+}
+
+describe('a life of a lease', () => {
+  test('is told with locker, keys, mode and fence', async () => {
+    const seen = record();
+    const { locker } = new Bed();
+    const lease = await locker.acquire(['b', 'a'], { mode: 'read' });
+    await lease.refresh();
+    await lease.release();
+    const about = { locker: 'default', keys: ['a', 'b'], mode: 'read' };
+    expect(seen.find(({ name }) => name === 'acquire:start')?.message).toEqual(about);
+    for (const name of [
+      'acquire:asyncEnd',
+      'extend:start',
+      'extend:asyncEnd',
+      'release:start',
+      'release:asyncEnd',
+    ]) {
+      const { message } = seen.find((event) => event.name === name)!;
+      expect(message).toMatchObject({ ...about, fence: lease.fence });
+    }
+    expect(seen.some(({ name }) => name.endsWith(':error'))).toBe(false);
+  });
+
+  test('of a try that fails has no fence', async () => {
+    const { locker } = new Bed();
+    await locker.acquire('a');
+    const seen = record();
+    await locker.tryAcquire('a');
+    expect(seen.find(({ name }) => name === 'acquire:asyncEnd')?.message).toEqual({
+      locker: 'default',
+      keys: ['a'],
+      mode: 'write',
+    });
+  });
+
+  test('that ends in a loss is told on latchkey:lost', async () => {
+    const seen: unknown[] = [];
+    const note = (message: unknown) => seen.push(message);
+    subscribe('latchkey:lost', note);
+    undo.push(() => unsubscribe('latchkey:lost', note));
+    const { locker, clock } = new Bed();
+    const { fence } = await locker.acquire('a', { ttl: 100 });
+    await clock.advance(100);
+    expect(seen).toEqual([
+      { locker: 'default', keys: ['a'], mode: 'write', fence, error: expect.any(LockLostError) },
+    ]);
+  });
+});
+
+test('no message, error or loss shows a token', async () => {
+  const seen = record();
+  const tokens: string[] = [];
+  const bed = new Bed();
+  const { locker, instead, clock, memory, registry } = bed;
+  instead.acquire = (request) => {
+    tokens.push(request.token);
+    return memory.acquire(request);
+  };
+  await locker.with(['a', 'b'], async (lease) => {
+    await lease.extend('1s');
+    await locker.tryAcquire('a');
+    await expect(locker.acquire('a', { wait: 10 })).rejects.toThrow();
+  });
+  const lost = await locker.acquire('c', { ttl: 900, autoRenew: true });
+  instead.extend = down;
+  await expect(lost.refresh()).rejects.toThrow();
+  instead.release = down;
+  await clock.advance(900);
+  expect(lost.held).toBe(false);
+  await expect((await locker.acquire('d')).release()).rejects.toThrow();
+  instead.acquire = down;
+  await expect(locker.acquire('e')).rejects.toThrow();
+  await locker
+    .New('f')
+    .lock()
+    .catch(() => {});
+  await registry.close({ grace: 0 });
+
+  expect(tokens.length).toBeGreaterThan(4);
+  expect(seen.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['acquire:error', 'extend:error', 'release:error', 'lost']),
+  );
+  const text = JSON.stringify(seen);
+  for (const token of tokens) expect(text).not.toContain(token);
+});
+
+test('without a subscriber tracing does nothing but call the function', async () => {
+  expect(tracingChannel('latchkey:acquire').hasSubscribers).toBe(false);
+  const about = {
+    get keys(): string[] {
+      throw new Error('looked at');
+    },
+    get mode(): 'write' {
+      throw new Error('looked at');
+    },
+  };
+  expect(await trace('acquire', 'default', about, async () => 7)).toBe(7);
+});
+
+test('with a subscriber the answer, and the error, come through', async () => {
+  record();
+  const about = { keys: ['a'], mode: 'write' } as const;
+  const error = new Error('mine');
+  expect(await trace('extend', 'x', about, async () => true)).toBe(true);
+  await expect(trace('extend', 'x', about, () => Promise.reject(error))).rejects.toBe(error);
+});

@@ -1,0 +1,90 @@
+import { expect, test } from '@jest/globals';
+import { LockBackendError, LockLostError } from '../../src/core/errors.js';
+import { memoryDriver } from '../../src/drivers/memory.js';
+import type { LockDriver } from '../../src/lease/driver.js';
+import { LockRegistry } from '../../src/registry.js';
+import { runSource } from '../support/process.js';
+import { sleep } from '../support/wait.js';
+
+function lockerOn(broken: Partial<LockDriver>) {
+  const memory = memoryDriver();
+  const bound = Object.fromEntries(
+    (['acquire', 'extend', 'release', 'inspect', 'ping', 'close'] as const).map((name) => [
+      name,
+      (memory[name] as (...args: unknown[]) => unknown).bind(memory),
+    ]),
+  );
+  const driver = { ...bound, ...broken } as LockDriver;
+  return new LockRegistry()
+    .registerDriver('broken', driver)
+    .registerLocker('jobs', { driver: 'broken' })
+    .mustOf('jobs');
+}
+
+const socket = new Error('socket hang up');
+
+test.each([
+  ['rejects', async () => Promise.reject(socket)],
+  [
+    'throws at once',
+    () => {
+      throw socket;
+    },
+  ],
+])('a driver that %s with an error of its own is an outage, with that as its cause', async (_how, fail) => {
+  const acquiring = lockerOn({ acquire: fail }).acquire('k');
+  await expect(acquiring).rejects.toBeInstanceOf(LockBackendError);
+  await expect(acquiring).rejects.toMatchObject({ cause: socket });
+  await expect(lockerOn({ inspect: fail }).inspect('k')).rejects.toBeInstanceOf(LockBackendError);
+  const lease = await lockerOn({ extend: fail, release: fail }).acquire('k');
+  await expect(lease.refresh()).rejects.toBeInstanceOf(LockBackendError);
+  await expect(lease.release()).rejects.toBeInstanceOf(LockBackendError);
+});
+
+test('a driver that throws from a renewal breaks nothing but the lease', async () => {
+  const extend = () => {
+    throw socket;
+  };
+  const working = lockerOn({ extend }).with('k', () => sleep(400), { ttl: 200 });
+  await expect(working).rejects.toBeInstanceOf(LockLostError);
+  await expect(working).rejects.toMatchObject({ reason: 'backend', cause: { cause: socket } });
+});
+
+test('the reason of the signal comes through as it is', async () => {
+  const locker = lockerOn({});
+  await locker.acquire('k');
+  const controller = new AbortController();
+  const waiting = locker.acquire('k', { signal: controller.signal });
+  controller.abort('enough');
+  await expect(waiting).rejects.toBe('enough');
+});
+
+test('with a retry strategy too, a silent backend is an outage when the wait is over', async () => {
+  const silent = ({ signal }: { signal?: AbortSignal | undefined }) =>
+    new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+  const locker = lockerOn({ acquire: silent });
+  await expect(locker.acquire('k', { wait: 150, retry: [0, 10] })).rejects.toBeInstanceOf(LockBackendError);
+});
+
+test('a key whose turn comes when the wait is over is still waited for, and not tried for as long as a try may take', async () => {
+  const memory = memoryDriver();
+  const waits: number[] = [];
+  const acquire: LockDriver['acquire'] = async (request) => {
+    waits.push(request.wait);
+    await sleep(60);
+    return memory.acquire(request);
+  };
+  await lockerOn({ acquire }).tryAcquire(['a', 'b'], { wait: 30 });
+  expect(waits[1]).toBe(1);
+});
+
+test('a with keeps the process alive until it is told of the loss', async () => {
+  const child = runSource(`
+    import { LockRegistry } from 'latchkey';
+    const lost = (lease) => new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
+    const options = { ttl: 200, maxHold: 150 };
+    await new LockRegistry().mustOf().with('k', lost, options).catch(({ reason }) => send({ reason }));
+  `);
+  expect(await child.exited).toEqual({ code: 0, signal: null });
+  expect(child.messages).toEqual([{ reason: 'maxHold' }]);
+});

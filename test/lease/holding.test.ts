@@ -1,0 +1,126 @@
+import { describe, expect, test } from '@jest/globals';
+import { LockDeadlockError } from '../../src/core/errors.js';
+import { currentLease } from '../../src/lease/holding.js';
+import { Bed, watch } from '../support/bed.js';
+import { deferred } from '../support/wait.js';
+
+describe('a deadlock is found', () => {
+  test('at once, when a with asks for the key it runs under; the error says where that was taken', async () => {
+    const { locker } = new Bed();
+    const running = locker.with('a', function outerJob() {
+      return locker.with('a', () => 'never');
+    });
+    await expect(running).rejects.toMatchObject({ code: 'LOCK_DEADLOCK', key: 'a' });
+    await expect(running).rejects.toThrow(/holding\.test/);
+    expect(await locker.inspect('a')).toBeNull();
+  });
+
+  test('however deep, over other keys, by acquire, by a handle, and by one of several keys', async () => {
+    const { locker } = new Bed();
+    await locker.with('a', () =>
+      locker.with(['b', 'c'], async () => {
+        await new Promise(setImmediate);
+        await expect(locker.acquire('a')).rejects.toBeInstanceOf(LockDeadlockError);
+        await expect(locker.acquire(['d', 'c'])).rejects.toBeInstanceOf(LockDeadlockError);
+        await expect(locker.New('b').lock()).rejects.toBeInstanceOf(LockDeadlockError);
+        await expect(locker.tryWith('a', () => 1, { wait: 10 })).rejects.toBeInstanceOf(LockDeadlockError);
+      }),
+    );
+  });
+});
+
+describe('no deadlock is seen', () => {
+  test('in trying once', async () => {
+    const { locker } = new Bed();
+    await locker.with('a', async () => {
+      expect(await locker.tryAcquire('a')).toBeNull();
+      expect(await locker.tryWith('a', () => 1)).toEqual({ acquired: false });
+    });
+  });
+
+  test('in siblings of a Promise.all, which wait for each other in turn', async () => {
+    const { locker } = new Bed();
+    let inside = 0;
+    let most = 0;
+    const job = () =>
+      locker.with('a', async () => {
+        most = Math.max(most, ++inside);
+        await new Promise(setImmediate);
+        inside--;
+      });
+    await locker.with('outer', () => Promise.all([job(), job(), job()]));
+    expect(most).toBe(1);
+  });
+
+  test('in other keys, in another locker, and after a release inside fn', async () => {
+    const { locker, registry } = new Bed();
+    const jobs = registry.registerLocker('jobs', { prefix: 'jobs:' }).mustOf('jobs');
+    await locker.with('a', async (lease) => {
+      await locker.with('b', () => jobs.with('a', () => 1));
+      await lease.release();
+      await locker.with('a', () => 1);
+    });
+  });
+
+  test('after the with has ended, in work that it left behind', async () => {
+    const { locker } = new Bed();
+    const ended = deferred();
+    let later: Promise<number> | undefined;
+    await locker.with('a', () => {
+      later = ended.promise.then(() => locker.with('a', () => 7));
+    });
+    ended.resolve();
+    expect(await later).toBe(7);
+  });
+
+  test('once the lease is lost', async () => {
+    const { locker, clock } = new Bed();
+    const running = watch(
+      locker.with(
+        'a',
+        async () => {
+          clock.jump(60_000);
+          return locker.with('a', () => 7);
+        },
+        { ttl: '1s' },
+      ),
+    );
+    await clock.advance(0);
+    expect(running.error).toMatchObject({ code: 'LOCK_LOST' });
+  });
+});
+
+describe('currentLease', () => {
+  test('is that of the innermost with, and none outside', async () => {
+    const { locker } = new Bed();
+    expect(currentLease()).toBeUndefined();
+    await locker.with('a', async (outer) => {
+      expect(currentLease()).toBe(outer);
+      await locker.with('b', async (inner) => {
+        await new Promise(setImmediate);
+        expect(currentLease()).toBe(inner);
+      });
+      expect(currentLease()).toBe(outer);
+    });
+    expect(currentLease()).toBeUndefined();
+  });
+
+  test('is each one’s own in a Promise.all', async () => {
+    const { locker } = new Bed();
+    const keys = ['a', 'b', 'c'];
+    const seen = await Promise.all(
+      keys.map((key) =>
+        locker.with(key, async () => {
+          await new Promise(setImmediate);
+          return currentLease()?.key;
+        }),
+      ),
+    );
+    expect(seen).toEqual(keys);
+  });
+
+  test('is there in tryWith too', async () => {
+    const { locker } = new Bed();
+    expect(await locker.tryWith('a', () => currentLease()?.key)).toEqual({ acquired: true, value: 'a' });
+  });
+});

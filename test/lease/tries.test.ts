@@ -1,0 +1,72 @@
+import { expect, test } from '@jest/globals';
+import { LockNotObtainedError, LockTimeoutError } from '../../src/core/errors.js';
+import { retry } from '../../src/core/retry.js';
+import { Bed, watch } from '../support/bed.js';
+
+test('tries as the strategy says, and ends in LockNotObtainedError', async () => {
+  const bed = new Bed();
+  const { locker, clock } = bed;
+  await locker.acquire('a', { ttl: '1h' });
+  const options = { retry: retry.limit(retry.linear(100), 2) };
+  for (let use = 1; use <= 2; use++) {
+    const asked = watch(locker.acquire('a', options));
+    await clock.advance(199);
+    expect(asked.state).toBe('pending');
+    await clock.advance(1);
+    expect(asked.error).toBeInstanceOf(LockNotObtainedError);
+    expect(asked.error).not.toBeInstanceOf(LockTimeoutError);
+    expect(bed.count('acquire')).toBe(1 + 3 * use);
+  }
+});
+
+test('gives the lease at the first try that succeeds', async () => {
+  const { locker, clock } = new Bed();
+  const first = await locker.acquire('a');
+  const asked = watch(locker.acquire('a', { retry: [0, 100, 100, 100] }));
+  clock.after(150, () => void first.release());
+  await clock.advance(199);
+  expect(asked.state).toBe('pending');
+  await clock.advance(1);
+  expect(asked.state).toBe('fulfilled');
+});
+
+test('ends with wait, which is a wall', async () => {
+  const { locker, clock } = new Bed();
+  await locker.acquire('a', { ttl: '1h' });
+  const asked = watch(locker.acquire('a', { retry: retry.linear(100), wait: 250 }));
+  await clock.advance(249);
+  expect(asked.state).toBe('pending');
+  await clock.advance(1);
+  expect(asked.error).toBeInstanceOf(LockTimeoutError);
+});
+
+test('ends with the signal, also between two tries', async () => {
+  const { locker, clock } = new Bed();
+  await locker.acquire('a');
+  const stop = new AbortController();
+  const asked = watch(locker.acquire('a', { retry: retry.linear('1s'), signal: stop.signal }));
+  await clock.advance(500);
+  stop.abort('enough');
+  await clock.advance(0);
+  expect(asked.error).toBe('enough');
+});
+
+test('makes tryAcquire and tryWith try more than once', async () => {
+  const { locker, clock } = new Bed();
+  await locker.acquire('a', { ttl: 50 });
+  const tried = watch(locker.tryAcquire('a', { retry: [0, 100], ttl: 50 }));
+  const ran = watch(locker.tryWith('a', () => 1, { retry: [0, 200] }));
+  const gaveUp = watch(locker.tryWith('a', () => 1, { retry: [0, 10] }));
+  await clock.advance(10);
+  expect(gaveUp.value).toEqual({ acquired: false });
+  await clock.advance(90);
+  expect(tried.value).toMatchObject({ key: 'a' });
+  await clock.advance(100);
+  expect(ran.value).toEqual({ acquired: true, value: 1 });
+});
+
+test('an empty strategy never tries', async () => {
+  const { locker } = new Bed();
+  expect(await locker.tryAcquire('a', { retry: [] })).toBeNull();
+  await expect(locker.acquire('a', { retry: [] })).rejects.toBeInstanceOf(LockNotObtainedError);
+});
