@@ -10,6 +10,7 @@ class Hold {
     readonly request: AcquireRequest,
     readonly fence: number,
     readonly expiry: Deadline,
+    readonly since = Date.now(),
   ) {}
 }
 
@@ -68,8 +69,10 @@ class MemoryDriver implements LockDriver {
       key,
       mode: holds[0]!.request.mode,
       waiters: this.#mutex.waiting(key),
-      holders: holds.map(({ fence, expiry, request }) => ({
+      waiting: [],
+      holders: holds.map(({ fence, expiry, request, since }) => ({
         fence,
+        since,
         ttl: Math.ceil(expiry.at - this.#clock.now()),
         meta: { ...request.meta },
       })),

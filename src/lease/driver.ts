@@ -1,4 +1,4 @@
-/** `'write'` excludes everyone; `'read'` excludes writers only. */
+/** `'write'` excludes everyone; `'read'` excludes writers, and beyond a `limit` other readers too. */
 export type LockMode = 'write' | 'read';
 
 export interface AcquireRequest {
@@ -7,15 +7,21 @@ export interface AcquireRequest {
   /** Who asks. Asking twice with one token is asking once. */
   readonly token: string;
   readonly mode: LockMode;
+  /** With mode `'read'`: it enters while fewer than this many are inside. Default: no limit. */
+  readonly limit?: number | undefined;
   /** The lease's time in ms, whole and at least 1. */
   readonly ttl: number;
-  /** How long to wait in ms; 0 tries once, `Infinity` waits for ever. A wall, whatever the backend does. */
+  /** How long to wait in the queue, in ms; 0 tries once, `Infinity` waits for ever. A hard limit, whatever the backend does. */
   readonly wait: number;
+  /** How long the answer to a single try may take, in ms, before it is an outage. Default 1,000. */
+  readonly patience?: number | undefined;
   /** ms between tries, for a backend that cannot notify. */
   readonly retryInterval: number;
   readonly meta: Readonly<Record<string, string>>;
   /** Leaves the queue and rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Called when the hold that this request got is revoked: it ends `grace` ms from now, unless it is released before. */
+  readonly onRevoked?: ((grace: number) => void) | undefined;
 }
 
 /** One hold of one key. */
@@ -29,12 +35,21 @@ export interface Grant {
   readonly validUntil: number;
 }
 
-/** Who holds a key, and how many wait for it. */
+/** Who holds a key, and who waits for it. */
 export interface LockInfo {
   key: string;
+  /** Of the holders; of the first waiter where nobody holds the key. */
   mode: LockMode;
+  /** The smallest limit among the holders, where one has a limit. */
+  limit?: number;
+  /** Callers that wait, in all processes. */
   waiters: number;
-  holders: { fence: number; ttl: number; meta: Record<string, string> }[];
+  /** `ttl`: ms left. `since`: ms since 1970 by the backend's clock. */
+  holders: { fence: number; ttl: number; since: number; meta: Record<string, string> }[];
+  /** The first hundred, the first in line first. */
+  waiting: { mode: LockMode; since: number; meta: Record<string, string> }[];
+  /** Where the key rests after a hold with `atLeast`: when it is free, in ms since 1970 by the backend's clock. */
+  restsUntil?: number;
 }
 
 /**
@@ -53,11 +68,19 @@ export interface LockDriver {
   extendMany?(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]>;
   /**
    * Frees the hold and wakes who is next, whose fence is larger than `grant.fence`: of a key that was held together with
-   * others, that is the largest of theirs. `false`: it was no longer ours.
+   * others, that is the largest of theirs. With `keepFor`, the key rests for so many ms before anybody gets it.
+   * `false`: it was no longer ours.
    */
-  release(grant: Grant): Promise<boolean>;
-  /** `null`: nobody holds it. */
+  release(grant: Grant, keepFor?: number): Promise<boolean>;
+  /** `null`: nobody holds or awaits it, and it does not rest. */
   inspect(key: string): Promise<LockInfo | null>;
+  /** The locks that are held or awaited, or rest, whose full names start with `prefix`. */
+  list?(prefix: string): AsyncIterable<LockInfo>;
+  /**
+   * Takes away the hold of `key` that has this very fence, after `grace` ms in which its holder may release it. `false`:
+   * there is no such hold.
+   */
+  revoke?(key: string, fence: number, grace?: number): Promise<boolean>;
   /** Rejects when the backend cannot serve. */
   ping(): Promise<void>;
   /** Frees what the driver opened. Idempotent. */

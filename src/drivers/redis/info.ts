@@ -11,7 +11,7 @@ export function readInfo(
 ): LockInfo | null {
   const [holders, readers, left, waiters, now] = reply as Reply;
   const expiries = new Map(pairs(readers));
-  const info: LockInfo = { key, mode: 'write', waiters, holders: [] };
+  const info: LockInfo = { key, mode: 'write', waiters, holders: [], waiting: [] };
   for (const [token, record] of pairs(holders)) {
     const [, mode, fence, meta] = /^(.)(\d+) (.*)$/s.exec(record) ?? [];
     if (mode === 'r') info.mode = 'read';
@@ -20,6 +20,7 @@ export function readInfo(
     if (ttl <= 0) continue;
     info.holders.push({
       ttl,
+      since: 0,
       fence: hold?.fence ?? Number(fence),
       meta: hold ? { ...hold.request.meta } : JSON.parse(meta ?? '{}'),
     });
