@@ -71,12 +71,17 @@ export interface Freeing {
   readonly usedFence?: number;
   /** ms for which nobody gets the key. Default 0. */
   readonly keepFor?: number;
+  /** A claim of this token may reach the server later, out of order: it is refused then. */
+  readonly late?: boolean;
 }
 
 export interface StoreEvents {
   /** Connected, for the first time or again. Messages may have been missed, places and holds lost. */
   ready(): void;
-  /** Not connected any more: what is on its way may or may not have been done. */
+  /**
+   * Not connected, and why: what is on its way may or may not have been done. Told again when connecting fails for another
+   * reason.
+   */
   lost(fault: LockBackendError): void;
   /** The server handed the lock to a claim of this process that had a place. `asOf` is -Infinity where nothing is known. */
   granted(id: ClaimId, grant: Pick<Granted, 'fence' | 'run' | 'asOf'>): void;
@@ -117,10 +122,10 @@ export interface LockStore {
   /** Ends a hold. `not-held`: its time was up, or it was never there. */
   free(id: ClaimId, how: Freeing): Promise<'freed' | 'not-held'>;
   /**
-   * Gives up places, and whatever was granted to them meanwhile. A claim of one of these tokens that the server gets
-   * later, out of order, is refused.
+   * Gives up places, and whatever was granted to them meanwhile. `late`: claims of these tokens may reach the server
+   * later, out of order, and are refused then, for a minute.
    */
-  leave(key: string, tokens: readonly string[]): Promise<void>;
+  leave(key: string, tokens: readonly string[], late: boolean): Promise<void>;
   /** As {@link LockDriver.revoke}. */
   revoke(key: string, fence: number, grace: number): Promise<boolean>;
   read(key: string): Promise<LockInfo | null>;

@@ -118,7 +118,7 @@ export function commonFaults({ whole }: Topology): Fault[] {
         const name = random.pick(ALL_KEYS);
         const server = await topology.ownerOf(name);
         const ms = random.between(500, 2_000);
-        await server.ask((client) => client.eval(AHEAD, 1, `${name}:fence`, ms * 1_000));
+        await server.ask((client) => client.eval(AHEAD, 1, name, ms * 1_000));
         // Were the data lost before the clock gets there, fences would go back: that is said in the guarantees.
         await sleep(ms + 200);
       },
@@ -129,8 +129,9 @@ export function commonFaults({ whole }: Topology): Fault[] {
 const AHEAD = `
 local time = redis.call('TIME')
 local ahead = time[1] * 1000000 + time[2] + ARGV[1]
-if tonumber(redis.call('GET', KEYS[1]) or 0) < ahead then
-  redis.call('SET', KEYS[1], string.format('%.0f', ahead), 'PX', 86400000)
+if tonumber(redis.call('HGET', KEYS[1], 'f') or 0) < ahead then
+  redis.call('HSET', KEYS[1], 'v', '2', 'f', string.format('%.0f', ahead))
+  redis.call('PEXPIRE', KEYS[1], 86400000)
 end
 `;
 

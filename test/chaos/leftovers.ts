@@ -1,4 +1,5 @@
 import type { RedisServer } from '../support/redis-server.js';
+import { busyLocks } from '../support/stored-lock.js';
 import { sleep } from '../support/wait.js';
 import { LOCKERS } from './setting.js';
 
@@ -6,7 +7,7 @@ import { LOCKERS } from './setting.js';
 const LONGEST_MS = 65_000;
 
 /**
- * Waits for the keys of all locks to be gone, other than fences, and tells what then is left: keys, and inboxes that
+ * Waits for all locks to be idle, and tells what then is left: locks that are held or awaited, and channels that
  * somebody still listens to. `waited` says how long that took: what killed processes leave is gone after a minute.
  */
 export async function leftovers(
@@ -14,19 +15,21 @@ export async function leftovers(
 ): Promise<{ left: string[]; keys: number; fences: number; waited: number }> {
   const began = performance.now();
   for (;;) {
-    const all = (await Promise.all(servers.map(look))).flat();
-    const left = all.filter((name) => !name.endsWith(':fence'));
+    const looks = await Promise.all(servers.map(look));
+    const left = looks.flatMap(({ busy, channels }) => [...busy, ...channels]);
+    const keys = looks.reduce((sum, look) => sum + look.keys, 0);
     const waited = performance.now() - began;
-    if (left.length === 0 || waited > LONGEST_MS)
-      return { left, keys: all.length, fences: all.length - left.length, waited };
+    if (left.length === 0 || waited > LONGEST_MS) return { left, keys, fences: keys - left.length, waited };
     await sleep(500);
   }
 }
 
-async function look(server: RedisServer): Promise<string[]> {
+async function look(server: RedisServer) {
   return server.ask(async (client) => {
-    const keys = await Promise.all(Object.keys(LOCKERS).map((locker) => client.keys(`${locker}:*`)));
-    const inboxes = (await client.pubsub('CHANNELS', 'latchkey:inbox:*')) as string[];
-    return [...keys.flat(), ...inboxes];
+    const lockers = Object.keys(LOCKERS).map((locker) => `${locker}:*`);
+    const busy = (await Promise.all(lockers.map((pattern) => busyLocks(client, pattern)))).flat();
+    const channels = (await client.pubsub('CHANNELS', 'latchkey:*')) as string[];
+    const keys = (await Promise.all(lockers.map((pattern) => client.keys(pattern)))).flat().length;
+    return { busy, channels, keys };
   });
 }

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { LockBackendError, type Locker, LockRegistry, LockTimeoutError, redisDriver } from 'latchkey';
 import { ensureRedis } from '../support/redis-binary.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
+import { busyLocks } from '../support/stored-lock.js';
 import { sleep } from '../support/wait.js';
 import { Random } from './random.js';
 import { table } from './table.js';
@@ -85,8 +86,8 @@ async function soak(driver: string, ms: number, server?: RedisServer): Promise<v
   const seconds = (performance.now() - began) / 1_000;
   await registry.close();
   const names = server ? await server.ask((client) => client.keys('*')) : [];
-  const fences = names.filter((name) => name.endsWith(':fence')).length;
-  const left = names.length - fences;
+  const left = server ? (await server.ask((client) => busyLocks(client))).length : 0;
+  const fences = names.length - left;
   // Medians of thirds: the first third warms up.
   const third = Math.max(1, Math.floor(samples.length / 3));
   const warm = samples.slice(third, 2 * third);

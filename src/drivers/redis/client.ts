@@ -10,8 +10,6 @@ export type Client = Redis | Cluster;
 export interface Dialled {
   readonly client: Client;
   readonly cluster: boolean;
-  /** A second connection for messages, where one cannot do both: a server without RESP3. */
-  readonly subscriber?: Client;
 }
 
 const retryStrategy = (times: number) =>
@@ -26,7 +24,6 @@ const CONNECTION = {
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   connectTimeout: 2_000,
-  socketTimeout: 1_000,
   // A sentinel that is silent is passed over for the next; without, it would be waited for even after the end.
   sentinelCommandTimeout: 1_000,
   // With more, or null, ioredis never settles what was on its way when the connection was lost.
@@ -46,7 +43,7 @@ export async function dial(redis: LentClient | RedisOptions): Promise<Dialled> {
   const { Redis, Cluster } = await importIoredis();
   if (isClient(redis)) {
     if (!('isCluster' in redis && redis.isCluster))
-      return withSubscriber((redis as Redis).duplicate(CONNECTION));
+      return { client: (redis as Redis).duplicate(CONNECTION), cluster: false };
     const redisOptions = { ...(redis as Cluster).options.redisOptions, ...CONNECTION };
     return { client: (redis as Cluster).duplicate([], clusterOptions(redisOptions)), cluster: true };
   }
@@ -63,11 +60,11 @@ export async function dial(redis: LentClient | RedisOptions): Promise<Dialled> {
     const client = new Cluster(address.nodes, clusterOptions({ ...all, ...address.options }));
     return { client, cluster: true };
   }
-  if (address?.kind !== 'url') return withSubscriber(new Redis({ ...all, ...address?.options }));
+  if (address?.kind !== 'url') return { client: new Redis({ ...all, ...address?.options }), cluster: false };
   try {
     // The first to name an option wins.
     const layers = [CONNECTION, address.url, options] as unknown as [object];
-    return withSubscriber(new Redis(...layers));
+    return { client: new Redis(...layers), cluster: false };
   } catch {
     // The cause holds the URL.
     throw new LockConfigError('the Redis URL cannot be read');
@@ -82,17 +79,14 @@ export function describe(client: Client): string {
   return hosts.length > 0 ? `${name} by sentinels ${hosts.join(', ')}` : (path ?? `${host}:${port}`);
 }
 
-function withSubscriber(client: Redis): Dialled {
-  return { client, cluster: false, ...(client.options.protocol === 2 && { subscriber: client.duplicate() }) };
-}
-
 function clusterOptions(redisOptions: object) {
   const { lazyConnect, enableOfflineQueue } = CONNECTION;
   return {
     lazyConnect,
     enableOfflineQueue,
     keyPrefix: '',
-    redisOptions,
+    // Of a node that is silent nobody else knows.
+    redisOptions: { ...redisOptions, socketTimeout: 1_000 },
     clusterRetryStrategy: retryStrategy,
     // Nothing is sent again behind our back: the second answer to a release says that the lock was not ours.
     retryDelayOnFailover: 0,

@@ -1,145 +1,128 @@
 import { nextTick } from 'node:process';
-import type { Redis } from 'ioredis';
-import type { Clock, Timer } from '../../core/clock.js';
-import { LockBackendError, LockClosedError } from '../../core/errors.js';
+import type { Cluster, Redis } from 'ioredis';
+import { type Clock, LOOK_MS, LOOKS, type Timer } from '../../core/clock.js';
+import { type Outcome, StoreError } from '../../engine/store.js';
 import { type Client, type Dialled, describe } from './client.js';
-import type { Script } from './scripts.js';
+import type { Script } from './scripts.generated.js';
+import * as scripts from './scripts.generated.js';
 import { checkServer } from './server-check.js';
-
-/** The answer to a script, and `clock.now()` from before the server ran it. */
-export interface Answer {
-  readonly reply: unknown;
-  readonly sentAt: number;
-}
 
 export interface ConnectionEvents {
   /** Connected, for the first time or again: messages may have been missed. */
   ready(): void;
+  /** What is on its way may or may not have been done. */
+  lost(): void;
   message(text: string): void;
 }
 
-// How long a server may be silent while it owes an answer, or be away before a newcomer is told.
-export const PATIENCE = 2_000;
 // How many commands leave in one write.
 const GATHERED = 16;
 // After how long to connect anew to a server that is there but will not do: a replica about to be promoted, say.
 const UNFIT_MS = 500;
+// How long a server may be silent while it owes an answer, or take to get a new connection ready.
+const SILENCE_MS = 1_000;
+// How many keys one step of a scan looks at.
+const SCAN_COUNT = 500;
 
 /**
- * Our connection to Redis: scripts out, messages of one inbox in. It reconnects by itself for as long as it is open;
+ * Our connection to Redis: scripts out, messages of one channel in. It reconnects by itself for as long as it is open;
  * nothing is queued meanwhile, so no command waits longer than the server is silent.
  */
 export class Connection {
   readonly #clock: Clock;
   readonly #client: Client;
-  readonly #subscriber: Client;
-  readonly #inbox: string;
+  readonly #channel: string;
   readonly #dialled: Dialled;
   readonly #address: string;
-  readonly #events: ConnectionEvents;
-  readonly #becomingReady = new Set<() => void>();
+  #events: ConnectionEvents = { ready() {}, lost() {}, message() {} };
+  #subscriber: Client;
   #ready = false;
-  #gathered = 0;
-  #lostAt: number;
-  #unfit: Timer | undefined;
   #closed = false;
+  #gathered = 0;
+  #unfit: Timer | undefined;
   #fault: Error | undefined;
-  #answeredAt = -Infinity;
+  #answeredAsOf = -Infinity;
+  #unanswered = 0;
+  #answers = 0;
+  #silence: Timer | undefined;
 
-  constructor(clock: Clock, dialled: Dialled, inbox: string, events: ConnectionEvents) {
+  constructor(clock: Clock, dialled: Dialled, channel: string) {
     this.#clock = clock;
-    this.#lostAt = clock.now();
     this.#dialled = dialled;
     this.#client = dialled.client;
-    this.#subscriber = dialled.subscriber ?? dialled.client;
-    this.#inbox = inbox;
-    this.#events = events;
+    this.#subscriber = dialled.client;
+    this.#channel = channel;
     this.#address = describe(dialled.client);
-    this.#subscriber.on('message', (_channel: string, text: string) => events.message(text));
-    for (const client of new Set([this.#client, this.#subscriber])) {
-      client.on('error', (error: Error) => {
-        this.#fault = error;
-      });
-      client.on('ready', () => void this.#prepare());
-      client.on('close', () => this.#lost());
-      client.connect().catch(() => {});
-    }
   }
 
-  get ready(): boolean {
-    return this.#ready;
-  }
-
-  /** `clock.now()` of when it was ready last, or was made. */
-  get lostAt(): number {
-    return this.#ready ? this.#clock.now() : this.#lostAt;
-  }
-
-  /** Whether messages reach no further than the server that counts who received them. */
-  get counted(): boolean {
-    return !this.#dialled.cluster;
+  open(events: ConnectionEvents): void {
+    this.#events = events;
+    events.lost();
+    this.#connect(this.#client);
   }
 
   /**
    * `clock.now()` of before the server did what a message that came just now tells of: the sending of the last
    * command answered before it, for one connection is one ordered stream. -Infinity where that cannot be said.
    */
-  get messageSentAt(): number {
-    return this.#dialled.cluster || this.#dialled.subscriber ? -Infinity : this.#answeredAt;
+  get messageAsOf(): number {
+    return this.#dialled.cluster || this.#subscriber !== this.#client ? -Infinity : this.#answeredAsOf;
   }
 
-  /** @throws LockBackendError, at once when not connected. */
-  async run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<Answer> {
-    if (!this.#ready) throw this.error();
+  /** Runs a script. `decode` gets the reply, and `clock.now()` from before the server ran it. @throws StoreError */
+  run<T>(
+    script: Script,
+    key: string | readonly string[],
+    args: readonly string[],
+    decode: (reply: unknown, asOf: number) => T,
+  ): Promise<T> {
+    if (!this.#ready) return Promise.reject(this.error('not-sent'));
     this.#gather();
-    let sentAt = this.#clock.now();
-    try {
-      let reply: unknown;
-      try {
-        reply = await this.#client.evalsha(script.sha, keys.length, ...keys, ...args);
-      } catch (error) {
-        if (!String((error as Error)?.message).startsWith('NOSCRIPT')) throw error;
-        sentAt = this.#clock.now();
-        reply = await this.#client.eval(script.lua, keys.length, ...keys, ...args);
-      }
-      if (this.#ready) this.#answeredAt = Math.max(this.#answeredAt, sentAt);
-      return { reply, sentAt };
-    } catch (error) {
-      // What ioredis says of commands that were on their way when the connection was lost.
-      const lost = (error as Error).name === 'MaxRetriesPerRequestError';
-      // A socket may be gone before its close is told. Of a Cluster that says nothing about the other nodes.
-      if (isUnwritable(error as Error) && !this.#dialled.cluster) this.#lost();
-      throw this.error(lost ? (this.#fault ?? new Error('connection closed')) : (error as Error));
+    const asOf = this.#clock.now();
+    const keys = typeof key === 'string' ? [key] : key;
+    const answered = (reply: unknown) => decode(this.#answered(reply, asOf), asOf);
+    this.#await();
+    return this.#client.evalsha(script.sha, keys.length, ...keys, ...args).then(answered, (error: Error) => {
+      this.#answered(undefined, -Infinity);
+      if (!error.message.startsWith('NOSCRIPT')) throw this.#failed(error);
+      return this.#load(script, keys, args, decode);
+    });
+  }
+
+  /** The names of the hashes that begin with `prefix`, in batches; some may come twice. @throws StoreError */
+  async *scan(prefix: string): AsyncIterable<string[]> {
+    const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`;
+    const client = this.#client as Redis | Cluster;
+    const nodes = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis];
+    for (const node of nodes) {
+      let cursor = '0';
+      do {
+        const page = await node
+          .scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT, 'TYPE', 'hash')
+          .catch((error: Error) => {
+            throw this.#failed(error);
+          });
+        cursor = String(page[0]);
+        yield page[1];
+      } while (cursor !== '0');
     }
   }
 
-  /** Resolves when connected; rejects when it is not after `ms`. @throws LockBackendError, LockClosedError */
-  async whenReady(ms = PATIENCE): Promise<void> {
-    if (this.#closed) throw new LockClosedError();
-    if (this.#ready) return;
-    return new Promise((resolve, reject) => {
-      const ready = () => {
-        timer.cancel();
-        this.#becomingReady.delete(ready);
-        if (this.#ready) resolve();
-        else reject(this.#closed ? new LockClosedError() : this.error());
-      };
-      const timer = this.#clock.after(ms, ready);
-      this.#becomingReady.add(ready);
-    });
-  }
-
   async ping(): Promise<void> {
-    await this.whenReady();
-    await this.#client.ping().catch((error: Error) => {
-      throw this.error(error);
-    });
+    this.#await();
+    await (this.#client as Redis).ping().then(
+      () => this.#answered(undefined, -Infinity),
+      (error: Error) => {
+        this.#answered(undefined, -Infinity);
+        throw this.#failed(error);
+      },
+    );
   }
 
   /** What went wrong, without the command: its arguments hold a token. */
-  error(cause: Error | undefined = this.#fault): LockBackendError {
+  error(outcome: Outcome, cause: Error | undefined = this.#fault): StoreError {
     const why = cause ? plain(cause) : new Error('not connected');
-    return new LockBackendError(`Redis at ${this.#address}: ${why.message}`, { cause: why });
+    return new StoreError(`Redis at ${this.#address}: ${why.message}`, outcome, why);
   }
 
   /** Disconnects, whatever is on its way. */
@@ -148,8 +131,89 @@ export class Connection {
     this.#closed = true;
     this.#lost();
     this.#fault = new Error('closed');
+    this.#silence?.cancel();
     for (const client of new Set([this.#client, this.#subscriber])) client.disconnect();
-    for (const ready of this.#becomingReady) ready();
+  }
+
+  #connect(client: Client): void {
+    client.on('message', (_channel: string, text: string) => this.#events.message(text));
+    client.on('error', (error: Error) => {
+      this.#fault = error;
+      if (!this.#ready) this.#events.lost();
+    });
+    client.on('connect', () => this.#limitHandshake(client));
+    client.on('ready', () => void this.#prepare());
+    client.on('close', () => this.#lost());
+    client.connect().catch(() => {});
+  }
+
+  async #load<T>(
+    script: Script,
+    keys: readonly string[],
+    args: readonly string[],
+    decode: (reply: unknown, asOf: number) => T,
+  ): Promise<T> {
+    const asOf = this.#clock.now();
+    this.#await();
+    try {
+      const reply = await this.#client.eval(script.lua, keys.length, ...keys, ...args);
+      return decode(this.#answered(reply, asOf), asOf);
+    } catch (error) {
+      this.#answered(undefined, -Infinity);
+      throw this.#failed(error as Error);
+    }
+  }
+
+  #answered(reply: unknown, asOf: number): unknown {
+    this.#unanswered--;
+    this.#answers++;
+    if (asOf > this.#answeredAsOf && this.#ready) this.#answeredAsOf = asOf;
+    return reply;
+  }
+
+  #failed(error: Error): StoreError {
+    if (isUnwritable(error)) {
+      // A socket may be gone before its close is told. Of a Cluster that says nothing about the other nodes.
+      if (!this.#dialled.cluster) this.#lost();
+      return this.error('not-sent', error);
+    }
+    // What ioredis says of commands that were on their way when the connection was lost.
+    const lost = error.name === 'MaxRetriesPerRequestError' || /closed|ended/i.test(error.message);
+    if (lost) return this.error('unknown', this.#fault ?? new Error('connection closed'));
+    if (error.name !== 'ReplyError') return this.error('unknown', error);
+    return this.error(isPassing(error) ? 'passing' : 'refused', error);
+  }
+
+  /** An answer is due. A server that gives none at all for too long is taken for gone, and connected to anew. */
+  #await(): void {
+    this.#unanswered++;
+    if (!this.#silence && !this.#dialled.cluster) this.#watch(SILENCE_MS, 0, this.#answers);
+  }
+
+  #watch(ms: number, looks: number, answers: number): void {
+    this.#silence = this.#clock.after(ms, () => {
+      this.#silence = undefined;
+      if (this.#unanswered === 0 || this.#closed) return;
+      if (this.#answers > answers) return this.#watch(SILENCE_MS, 0, this.#answers);
+      // After a stall, timers fire before sockets are read.
+      if (looks < LOOKS) return this.#watch(LOOK_MS, looks + 1, answers);
+      this.#fault = new Error(`no answer within ${SILENCE_MS} ms`);
+      if (this.#client.status === 'ready') (this.#client as Redis).disconnect(true);
+    });
+    this.#silence.keepAlive(false);
+  }
+
+  /** A server may take a connection and say nothing: so each has a time to get ready in. */
+  #limitHandshake(client: Client, looks = 0): void {
+    if (this.#dialled.cluster) return;
+    const timer = this.#clock.after(looks === 0 ? 2 * SILENCE_MS : LOOK_MS, () => {
+      const { status } = client;
+      if (this.#closed || status !== 'connect') return;
+      if (looks < LOOKS) return this.#limitHandshake(client, looks + 1);
+      this.#fault = new Error(`not ready within ${2 * SILENCE_MS} ms`);
+      (client as Redis).disconnect(true);
+    });
+    timer.keepAlive(false);
   }
 
   /**
@@ -172,34 +236,66 @@ export class Connection {
   }
 
   #lost(): void {
-    if (this.#ready) this.#lostAt = this.#clock.now();
-    this.#ready = false;
-    this.#answeredAt = -Infinity;
     this.#unfit?.cancel();
+    this.#answeredAsOf = -Infinity;
+    this.#ready = false;
+    this.#events.lost();
   }
 
+  /** Makes sure that the server will do, and that messages come. */
   async #prepare(): Promise<void> {
-    if ([this.#client, this.#subscriber].some((client) => client.status !== 'ready')) return;
+    const clients = new Set([this.#client, this.#subscriber]);
+    if (this.#closed || [...clients].some((client) => client.status !== 'ready')) return;
     try {
-      const [info] = await Promise.all([
-        this.#dialled.cluster ? '' : this.#client.info().catch(() => ''),
-        this.#subscriber.subscribe(this.#inbox),
-      ]);
-      checkServer(String(info), this.#address);
+      if (this.#subscriber === this.#client && !this.#subscribesAndSends()) return this.#addSubscriber();
+      await Promise.all([this.#check(), this.#subscriber.subscribe(this.#channel)]);
     } catch (error) {
       if (this.#closed || this.#client.status !== 'ready') return;
       this.#fault = error as Error;
-      this.#unfit?.cancel();
+      this.#lost();
       this.#unfit = this.#clock.after(UNFIT_MS, () => this.#client.disconnect(true));
       return;
     }
     this.#unfit?.cancel();
-    if (this.#closed || this.#client.status !== 'ready') return;
+    if (this.#closed || this.#client.status !== 'ready' || this.#subscriber.status !== 'ready') return;
     this.#ready = true;
     this.#fault = undefined;
-    for (const ready of [...this.#becomingReady]) ready();
     this.#events.ready();
   }
+
+  async #check(): Promise<void> {
+    if (this.#dialled.cluster) return;
+    const client = this.#client as Redis;
+    const { db } = client.options;
+    const [info] = await Promise.all([
+      client.info().catch(() => ''),
+      // The client's own SELECT may have been refused, which it does not tell.
+      db ? client.select(db) : undefined,
+      // The first answers are not to take two round trips. Where it is not allowed, or a script is lost, EVAL brings it.
+      ...Object.values(scripts).map(({ lua }) => client.script('LOAD', lua).catch(() => {})),
+    ]);
+    checkServer(String(info), this.#address);
+  }
+
+  /** Whether the one connection can do both: only with RESP3, which a server may refuse without a word. */
+  #subscribesAndSends(): boolean {
+    if (this.#dialled.cluster) return true;
+    const { condition } = this.#client as unknown as { condition?: { protocol?: number } };
+    return condition?.protocol === 3;
+  }
+
+  /** Its being ready prepares again. */
+  #addSubscriber(): void {
+    this.#subscriber = (this.#client as Redis).duplicate();
+    this.#connect(this.#subscriber);
+  }
+}
+
+/** Faults that mend themselves while the connection stands: a fail-over, a cluster on the move, a start. */
+function isPassing(error: Error): boolean {
+  return /\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|BUSY|Too many Cluster)\b/.test(
+    error.message,
+  );
 }
 
 // ioredis hangs the command and its arguments on its errors.
@@ -210,6 +306,6 @@ function plain(error: Error): Error {
 }
 
 /** Whether ioredis refused to send, for want of a connection. */
-export function isUnwritable(error: Error): boolean {
+function isUnwritable(error: Error): boolean {
   return error.message.includes("isn't writeable");
 }

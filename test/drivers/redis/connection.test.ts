@@ -9,7 +9,7 @@ import { freePort } from '../../support/port.js';
 import { runSource } from '../../support/process.js';
 import { startRedis } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
-import { ask, closeAll, freshKey, open, queue, reasonOf, take, timed } from './support/rig.js';
+import { ask, closeAll, freshKey, open, queue, reasonOf, take, timed, waitersOf } from './support/rig.js';
 import { proxy, redis, server, stageForAll } from './support/stage.js';
 
 let mute: Server;
@@ -166,7 +166,7 @@ describe('a connection that is lost', () => {
       );
     }
     await waiter.ping();
-    expect(await redis.zcard(`${key}:queue`)).toBe(1);
+    expect(await waitersOf(redis, key)).toBe(1);
     expect(await holder.release(held)).toBe(true);
     const { ms } = await timed(granted);
     // Who was not told would look again after 4 s at the soonest.

@@ -2,7 +2,18 @@ import { expect, test } from '@jest/globals';
 import { LockLostError } from '../../../src/core/errors.js';
 import { runSource } from '../../support/process.js';
 import { blockEventLoop, sleep, until } from '../../support/wait.js';
-import { expectFree, freshKey, inLine, locks, open, queue, reasonOf, take } from './support/rig.js';
+import {
+  expectFree,
+  freshKey,
+  holdLeft,
+  inLine,
+  locks,
+  open,
+  queue,
+  reasonOf,
+  take,
+  traces,
+} from './support/rig.js';
 import { proxy, server, stageForEach } from './support/stage.js';
 
 stageForEach({ proxied: true });
@@ -134,12 +145,12 @@ test('a shortening whose answer is lost is believed: nobody here is given more t
   await driver.extend(first, 60_000);
   proxy.dropReplies(1);
   const shortened = driver.extend(first, 300).catch(() => null);
-  await until(async () => (await server.client().pttl(key)) <= 300, 3_000, 'the shortening');
+  await until(async () => (await holdLeft(server.client(), key)) <= 300, 3_000, 'the shortening');
   proxy.passThrough();
   await shortened;
   await driver.release(first);
   const { validUntil } = await second;
-  const left = await server.client().pttl(key);
+  const left = await holdLeft(server.client(), key);
   expect(validUntil - performance.now()).toBeLessThanOrEqual(left + 5);
 });
 
@@ -255,7 +266,7 @@ test('sets of keys that overlap exclude each other, all or none', async () => {
   const [one, two] = [locks(server.url).mustOf(), locks(server.url).mustOf()];
   const [first, second] = [await one.acquire(['1', '2']), await two.acquire(['3', '4'])];
   expect(first.keys).toEqual(['1', '2']);
-  for (const name of ['1', '2', '3', '4']) expect(await server.client().exists(`lock:{${name}}`)).toBe(1);
+  for (const name of ['1', '2', '3', '4']) expect(await traces(server.client(), `lock:{${name}}`)).toBe(1);
   expect(await one.tryAcquire(['2', '3'])).toBeNull();
   expect(await first.release()).toBe(true);
   const again = await two.tryAcquire('1');
@@ -265,7 +276,8 @@ test('sets of keys that overlap exclude each other, all or none', async () => {
   const both = await one.tryAcquire(['2', '3']);
   expect(both!.fence).toBeGreaterThan(second.fence);
   expect(await both!.refresh('40s')).toBe(true);
-  for (const name of ['2', '3']) expect(await server.client().pttl(`lock:{${name}}`)).toBeGreaterThan(30_000);
+  for (const name of ['2', '3'])
+    expect(await holdLeft(server.client(), `lock:{${name}}`)).toBeGreaterThan(30_000);
   expect(await both!.release()).toBe(true);
   await again!.release();
 });
@@ -277,7 +289,7 @@ test('a lease of several keys that waits for one of them gets them all', async (
   await inLine(server.client(), 'lock:{b}', 1, 5_000);
   await first.release();
   const lease = await waiting;
-  for (const name of ['a', 'b', 'c']) expect(await server.client().exists(`lock:{${name}}`)).toBe(1);
+  for (const name of ['a', 'b', 'c']) expect(await traces(server.client(), `lock:{${name}}`)).toBe(1);
   expect(await lease.release()).toBe(true);
   for (const name of ['a', 'b', 'c']) await expectFree(server.client(), `lock:{${name}}`);
 });

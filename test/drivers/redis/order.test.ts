@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { Grant, LockDriver, LockMode } from '../../../src/lease/driver.js';
 import { runSource, type Worker } from '../../support/process.js';
 import { sleep, until } from '../../support/wait.js';
-import { ask, expectFree, freshKey, open, openMany, queue, take } from './support/rig.js';
+import { ask, expectFree, freshKey, open, openMany, queue, take, waitersOf } from './support/rig.js';
 import { redis, server, stageForAll, workers } from './support/stage.js';
 
 stageForAll();
@@ -35,7 +35,7 @@ test('fifty waiters of five processes are served in the order of queueing', asyn
   await Promise.all(crews.map((worker) => worker.waitFor(({ up }) => up === true)));
   for (let place = 0; place < 50; place++) {
     crews[place % 5]!.send({ place });
-    await until(async () => (await redis.zcard(`${key}:queue`)) > place, 5_000, `number ${place} in line`);
+    await until(async () => (await waitersOf(redis, key)) > place, 5_000, `number ${place} in line`);
   }
   await holder.release(held);
   const served = () => crews.flatMap(({ messages }) => messages.filter(({ place }) => place !== undefined));

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { AcquireRequest, Grant, LockDriver } from '../../../src/lease/driver.js';
 import type { Lease } from '../../../src/lease/lease.js';
 import { sleep, until } from '../../support/wait.js';
-import { ask, expectFree, freshKey, locks, open, take } from './support/rig.js';
+import { ask, expectFree, freshKey, holdLeft, locks, open, take } from './support/rig.js';
 import { redis, server, stageForAll } from './support/stage.js';
 
 stageForAll();
@@ -28,7 +28,7 @@ function crew(driver: LockDriver, key: string, count: number, job: (grant: Grant
 const waiting = (driver: LockDriver, key: string, count: number) =>
   until(async () => (await driver.inspect(key))?.waiters === count, 5_000, `${count} waiting`);
 
-test('fifty waiters of one process need far fewer commands than they have holds', async () => {
+test('fifty waiters of one process need little more than a command a hold', async () => {
   const driver = await open(server.url);
   const key = freshKey();
   await server.resetStats();
@@ -43,19 +43,25 @@ test('fifty waiters of one process need far fewer commands than they have holds'
   await Promise.all(Array.from({ length: 50 }, work));
   const { evalsha = 0, eval: evals = 0 } = await server.commandStats();
   expect(holds).toBe(1_000);
-  expect(evalsha + evals).toBeLessThan(holds / 4);
+  // A claim each, and a release for each run.
+  expect(evalsha + evals).toBeGreaterThanOrEqual(holds);
+  expect(evalsha + evals).toBeLessThan(holds * 1.15);
   await expectFree(redis, key);
 });
 
-test('another driver has its turn after 64 fences at the latest', async () => {
+test.each([
+  ['at once', undefined],
+  ['for 5 ms', 5],
+])('another driver waits for those who asked before it, who hold %s, and for nobody else', async (_, ms) => {
   const [busy, other] = [await open(server.url), await open(server.url)];
   const key = freshKey();
   let holds = 0;
-  const stop = crew(busy, key, 50, () => {
+  const stop = crew(busy, key, 50, async () => {
     holds++;
+    if (ms) await sleep(ms);
   });
   let most = 0;
-  for (let round = 0; round < 30; round++) {
+  for (let round = 0; round < 10; round++) {
     const before = holds;
     const grant = await take(other, key, { wait: 20_000 });
     most = Math.max(most, holds - before);
@@ -65,28 +71,9 @@ test('another driver has its turn after 64 fences at the latest', async () => {
     await other.release(grant);
   }
   await stop();
-  // One turn that may begin while the asking is on its way, and the one before it.
-  expect(most).toBeLessThanOrEqual(2 * 64);
-});
-
-test('another driver has its turn after 20 ms', async () => {
-  const [busy, other] = [await open(server.url), await open(server.url)];
-  const key = freshKey();
-  let holds = 0;
-  const stop = crew(busy, key, 50, async () => {
-    holds++;
-    await sleep(5);
-  });
-  let most = 0;
-  for (let round = 0; round < 20; round++) {
-    const before = holds;
-    const grant = await take(other, key, { wait: 20_000 });
-    most = Math.max(most, holds - before);
-    await other.release(grant);
-  }
-  await stop();
-  // A turn is five holds of 5 ms; two turns, as above, and the timers are not exact.
-  expect(most).toBeLessThanOrEqual(2 * 6);
+  // Fifty wait, and one or two may be served and ask anew while the asking is on its way.
+  expect(most).toBeGreaterThan(0);
+  expect(most).toBeLessThanOrEqual(55);
 });
 
 test('a hold that is handed on has nearly the time that was asked for', async () => {
@@ -102,7 +89,8 @@ test('a hold that is handed on has nearly the time that was asked for', async ()
     const ttl = lease.ttl();
     expect(ttl).toBeGreaterThan(4_000 * 0.85);
     expect(ttl).toBeLessThanOrEqual(4_000);
-    expect(await redis.pttl('lock:{a}')).toBeGreaterThanOrEqual(Math.floor(lease.ttl()) - 1);
+    const left = lease.ttl();
+    expect(await holdLeft(redis, 'lock:{a}')).toBeGreaterThanOrEqual(left - 50);
     await lease.release();
   };
   await Promise.all(rest.map(async (lease) => check(await lease)));
@@ -123,7 +111,7 @@ test('who asked for another ttl than the one before has its own', async () => {
   for (const [i, granted] of line.entries()) {
     const grant = await granted;
     const [left, ttl] = [grant.validUntil - performance.now(), ttls[i]!];
-    const there = await redis.pttl(key);
+    const there = await holdLeft(redis, key);
     expect(left).toBeGreaterThan(ttl * 0.45);
     expect(left).toBeLessThanOrEqual(ttl);
     expect(there).toBeLessThanOrEqual(ttl);

@@ -5,7 +5,10 @@ import { redisDriver } from '../../../../src/drivers/redis/driver.js';
 import type { AcquireRequest, Grant, LockDriver } from '../../../../src/lease/driver.js';
 import type { LockerOptions } from '../../../../src/lease/options.js';
 import { LockRegistry } from '../../../../src/registry.js';
+import { traces, waitersOf } from '../../../support/stored-lock.js';
 import { until } from '../../../support/wait.js';
+
+export * from '../../../support/stored-lock.js';
 
 type Target = Parameters<typeof redisDriver>[0] | string;
 
@@ -75,21 +78,16 @@ export async function queue(
   key: string,
   request: Partial<AcquireRequest> = {},
 ): Promise<{ granted: Promise<Grant> }> {
-  const before = await redis.zcard(`${key}:queue`);
+  const before = await waitersOf(redis, key);
   const granted = take(driver, key, { wait: 20_000, ...request });
   granted.catch(() => {});
-  await until(async () => (await redis.zcard(`${key}:queue`)) > before, 5_000, 'the waiter to be in line');
+  await until(async () => (await waitersOf(redis, key)) > before, 5_000, 'the waiter to be queued');
   return { granted };
 }
 
 /** Resolves when just so many are in line. */
 export async function inLine(redis: Redis, key: string, count: number, withinMs = 10_000): Promise<void> {
-  await until(async () => (await redis.zcard(`${key}:queue`)) === count, withinMs, `${count} in line`);
-}
-
-/** What Redis has of a lock, its fence aside. */
-export function traces(redis: Redis, key: string): Promise<number> {
-  return redis.exists(key, `${key}:readers`, `${key}:queue`, `${key}:waiters`);
+  await until(async () => (await waitersOf(redis, key)) === count, withinMs, `${count} in line`);
 }
 
 export async function expectFree(redis: Redis, key: string, withinMs = 3_000): Promise<void> {

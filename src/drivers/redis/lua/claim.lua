@@ -1,0 +1,62 @@
+-- Takes the lock, or a place in its queue, or keeps the place it has. Made twice it does the same.
+--   KEYS[1]  the lock
+--   ARGV     mode ("w" or "r"); ttl in ms; "<process> <token> <metadata>";
+--            "<limit> <ms to vouch for, 0: no place> <1: subscribers are counted>"
+--   answers  the fence of a hold that begins; {1, fence, ms left, run} of one that began before or came by its place;
+--            {0, ms until the lock may be free, places before it, 1 if it had its place}
+local lock, mode, ttl, tail = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local version, last, hold, shared, queue, left = unpack(redis.call('HMGET', lock, 'v', 'f', 'h', 'c', 'q', 'x'))
+
+if mode == 'w' and not (hold or shared or queue or left)
+  and (version == '2' or not version and redis.call('EXISTS', lock) == 0) then
+  local fence = time[1] * 1000000 + time[2]
+  if last and last + 1 > fence then fence = last + 1 end
+  redis.call('HSET', lock, 'v', '2', 'f', string.format('%.0f', fence + 63),
+    'h', now + ttl .. ' ' .. string.format('%.0f', fence) .. ' 0 ' .. now .. ' ' .. tail)
+  redis.call('PEXPIRE', lock, ttl + 86400000)
+  return fence
+end
+
+--include state
+local limit, vouch, counted = string.match(ARGV[4], '^(%d+) (%d+) (%d)$')
+limit, vouch, counted = tonumber(limit), tonumber(vouch), counted == '1'
+local process, token, meta = string.match(tail, '^(%S+) (%S+) (.*)$')
+--include queue
+
+if left then
+  if tonumber(redis.call('HGET', lock, 'x:' .. token) or 0) > now then return {0, 0, 0, 0} end
+  if tonumber(string.match(left, '%d+$')) <= now then
+    local names = {'x'}
+    each('x:', function(name) if #names < 1000 then names[#names + 1] = 'x:' .. name end end)
+    redis.call('HDEL', lock, unpack(names))
+  end
+end
+
+local mine = hold_token == token and hold or redis.call('HGET', lock, 's:' .. token)
+if mine then
+  local ends, fence = string.match(mine, '^(%d+) (%d+)')
+  if tonumber(ends) > now then return {1, tonumber(fence), ends - now, hold_token == token and run_of(process) or ''} end
+end
+
+local number_of_place = tonumber(redis.call('HGET', lock, '@' .. token) or 0)
+local kept = number_of_place > 0 and 1 or 0
+if vouch > 0 then
+  local count = stamp_of(process)
+  if kept == 0 then
+    number_of_place, next_place, places, count = next_place, next_place + 1, places + 1, count + 1
+    redis.call('HSET', lock, 'v', '2', '#' .. number_of_place,
+      token .. ' ' .. mode .. ' ' .. limit .. ' ' .. ttl .. ' ' .. now .. ' ' .. process .. ' ' .. meta, '@' .. token, number_of_place)
+  end
+  redis.call('HSET', lock, '~' .. process, count .. ' ' .. now + vouch .. ' 0')
+  seen[process] = 'here'
+end
+local blocked, _, fence = hand_over(vouch > 0 and token or nil)
+if vouch == 0 and not blocked and (inside == 0 or mode == 'r' and (limit == 0 or inside < limit)) then
+  give_up_place(token)
+  fence = enter(token, mode, limit, ttl, process, meta)
+end
+save()
+if fence then return {1, fence, ttl, mode == 'w' and run_of(process) or ''} end
+return {0, time_left(), vouch > 0 and number_of_place - first or places, kept}

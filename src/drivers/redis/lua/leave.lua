@@ -1,0 +1,26 @@
+-- Gives up places, and the holds that they may have become, and hands the lock over. Made twice it does no harm.
+--   KEYS[1]  the lock
+--   ARGV     1 if claims of these tokens may still come, and are to be refused; 1 if subscribers are counted; the tokens
+--   answers  1 if there is more to hand over, else 0
+local lock = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local version, last, hold, shared, queue = unpack(redis.call('HMGET', lock, 'v', 'f', 'h', 'c', 'q'))
+--include state
+local counted = ARGV[2] == '1'
+--include queue
+
+for i = 3, #ARGV do
+  local token = ARGV[i]
+  give_up_place(token)
+  if hold_token == token then
+    redis.call('HDEL', lock, 'h')
+    hold, hold_until, hold_token = false, 0, nil
+  end
+  local record = shared and redis.call('HGET', lock, 's:' .. token)
+  if record then leave_shared(token, tonumber(string.match(record, '^%d+'))) end
+  if ARGV[1] == '1' then refuse_later(token) end
+end
+local _, more = hand_over()
+save()
+return more and 1 or 0

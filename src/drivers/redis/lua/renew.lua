@@ -1,0 +1,39 @@
+-- Sets the time left of any number of holds. One that is behind the last, by its sequence, changes nothing.
+--   KEYS     of each hold the lock
+--   ARGV     of each hold the token, mode ("w" or "r"), ttl in ms, sequence
+--   answers  of each hold 1; 0 where it is lost; -ms where it is being revoked and ends then; or the text of its error
+-- The first command that writes must need no memory: Redis lets the others pass then, even when it is full.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local answers = {}
+for i, lock in ipairs(KEYS) do
+  local token, mode, ttl, sequence = unpack(ARGV, 4 * i - 3, 4 * i)
+  local field = mode == 'w' and 'h' or 's:' .. token
+  local fields = redis.pcall('HMGET', lock, field, 'c')
+  if fields.err then
+    answers[i] = fields.err
+  else
+    local record, shared = unpack(fields)
+    local ends, fence, at, rest = string.match(record or '', '^(%d+) (%d+) (%w+) (.*)$')
+    local owner = mode == 'w' and rest and string.match(rest, '^%d+ %S+ (%S+)') or token
+    if not ends or tonumber(ends) <= now or owner ~= token then
+      answers[i] = 0
+    elseif at == 'r' then
+      answers[i] = now - tonumber(ends)
+    else
+      if tonumber(sequence) > tonumber(at) then
+        ends = now + tonumber(ttl)
+        local inside, earliest, latest, exact
+        if shared then inside, earliest, latest, exact = string.match(shared, '^(%d+) (%d+) (%d+) (%d)$') end
+        redis.call('PEXPIRE', lock, math.max(ends, tonumber(latest or 0)) - now + 86400000)
+        redis.call('HSET', lock, field, ends .. ' ' .. fence .. ' ' .. sequence .. ' ' .. rest)
+        if mode == 'r' then
+          redis.call('HSET', lock, 'c', inside .. ' ' .. math.min(ends, tonumber(earliest)) .. ' '
+            .. math.max(ends, tonumber(latest)) .. ' ' .. (ends >= tonumber(latest) and exact or '0'))
+        end
+      end
+      answers[i] = 1
+    end
+  end
+end
+return answers

@@ -1,0 +1,47 @@
+-- Takes away the hold that has this fence, and tells its process. With grace it ends then, and is renewed no more.
+--   KEYS[1]  the lock
+--   ARGV     fence; grace in ms; 1 if subscribers are counted
+--   answers  1; 0 where there is no such hold; 3 if there is more to hand over: see leave.lua
+local lock, wanted, grace = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local version, last, hold, shared, queue = unpack(redis.call('HMGET', lock, 'v', 'f', 'h', 'c', 'q'))
+--include state
+local counted = ARGV[3] == '1'
+--include queue
+
+local HOLD = '^(%d+) (%d+) (%w+) (.*)$'
+local field, record, token, process
+if hold and hold_token ~= '-' then
+  local _, fence, _, rest = string.match(hold, HOLD)
+  if wanted >= tonumber(fence) and wanted <= fence + FENCES then
+    field, record = 'h', hold
+    process, token = string.match(rest, '^%d+ (%S+) (%S+)')
+  end
+elseif inside > 0 then
+  each('s:', function(name, value)
+    local _, fence, _, rest = string.match(value, HOLD)
+    if tonumber(fence) == wanted and string.sub(name, 1, 1) ~= '-' then
+      field, record, token = 's:' .. name, value, name
+      process = string.match(rest, '^%d+ %d+ (%S+)')
+    end
+  end)
+end
+if not field then return 0 end
+
+local ends, fence, _, rest = string.match(record, HOLD)
+local stops = math.min(tonumber(ends), now + grace)
+redis.call('PUBLISH', 'latchkey:' .. process, 'revoked ' .. stops - now .. ' ' .. token .. ' ' .. lock)
+if grace > 0 then
+  redis.call('HSET', lock, field, stops .. ' ' .. fence .. ' r ' .. rest)
+  if field == 'h' then hold_until = stops else earliest, exact = math.min(earliest, stops), 0 end
+elseif field == 'h' then
+  redis.call('HDEL', lock, 'h')
+  hold, hold_until, hold_token = false, 0, nil
+else
+  leave_shared(token, tonumber(ends))
+end
+local waits, more = hand_over()
+if waits and grace > 0 then tell_when_free() end
+save()
+return more and 3 or 1

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../../core/clock.js';
+import type {
+  Claim,
+  ClaimId,
+  Freeing,
+  Granted,
+  LockStore,
+  Place,
+  Refused,
+  Renewal,
+  RenewalAnswer,
+  StoreEvents,
+} from '../../engine/store.js';
+import type { LockInfo } from '../../lease/driver.js';
+import type { Dialled } from './client.js';
+import {
+  decodeClaim,
+  decodeInfo,
+  decodeMessage,
+  decodeRenewal,
+  encodeClaim,
+  encodeFreeing,
+  encodeToken,
+} from './codec.js';
+import { Connection } from './connection.js';
+import { CLAIM, FREE, LEAVE, READ, RENEW, REVOKE } from './scripts.generated.js';
+
+// Fences that a writer's claim reserves after its own: FENCES in lua/lib/state.lua.
+const FENCES = 63;
+// How many holds or places one script sees to: Lua is not to be interrupted.
+const BATCH = 128;
+// How many places `read` tells of.
+const WAITING = 100;
+
+/** Locks in Redis: each in one hash, changed by scripts. */
+export class RedisStore implements LockStore {
+  readonly limits: LockStore['limits'];
+  readonly #connection: Connection;
+  /** The name of this process in the queues, and of its channel. */
+  readonly #process = randomBytes(12).toString('base64url');
+  /** Whether the server can tell how many subscribe to a channel: a Cluster cannot. */
+  readonly #counted: boolean;
+  #events: StoreEvents | undefined;
+
+  constructor(dialled: Dialled, clock: Clock) {
+    this.#counted = !dialled.cluster;
+    // A script may touch one slot of a Cluster only.
+    this.limits = { fencesPerClaim: FENCES, renewBatch: this.#counted ? BATCH : 1, leaveBatch: BATCH };
+    this.#connection = new Connection(clock, dialled, `latchkey:${this.#process}`);
+  }
+
+  open(events: StoreEvents): void {
+    this.#events = events;
+    this.#connection.open({
+      ready: () => events.ready(),
+      lost: () => events.lost(this.#connection.error('not-sent')),
+      message: (text) => this.#receive(text),
+    });
+  }
+
+  claim(claim: Claim, place?: Place): Promise<Granted | Refused> {
+    const args = encodeClaim(claim, place, this.#process, this.#counted);
+    return this.#connection.run(CLAIM, claim.key, args, (reply, asOf) => decodeClaim(reply, claim.ttl, asOf));
+  }
+
+  async renew(batch: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
+    const keys = batch.map(({ key }) => key);
+    const args = batch.flatMap(({ token, mode, ttl, sequence }) => [
+      encodeToken(token),
+      mode[0]!,
+      `${ttl}`,
+      `${sequence}`,
+    ]);
+    const answers = await this.#connection.run(RENEW, keys, args, (reply) => reply as (number | string)[]);
+    return answers.map((answer) =>
+      typeof answer === 'number'
+        ? decodeRenewal(answer)
+        : this.#connection.error('refused', new Error(answer)),
+    );
+  }
+
+  async free({ key, token }: ClaimId, how: Freeing): Promise<'freed' | 'not-held'> {
+    const args = encodeFreeing(token, how, this.#counted);
+    const answer = await this.#connection.run(FREE, key, args, Number);
+    if (answer >= 2) await this.leave(key, [], false);
+    return answer % 2 === 1 ? 'freed' : 'not-held';
+  }
+
+  async leave(key: string, tokens: readonly string[], late: boolean): Promise<void> {
+    const counted = this.#counted ? '1' : '0';
+    // In a Cluster a claim may wait for a node while what was sent after it goes on.
+    const args = [late || !this.#counted ? '1' : '0', counted, ...tokens.map(encodeToken)];
+    let more = await this.#connection.run(LEAVE, key, args, Number);
+    while (more > 0) more = await this.#connection.run(LEAVE, key, ['0', counted], Number);
+  }
+
+  async revoke(key: string, fence: number, grace: number): Promise<boolean> {
+    const args = [`${fence}`, `${Math.ceil(grace)}`, this.#counted ? '1' : '0'];
+    const answer = await this.#connection.run(REVOKE, key, args, Number);
+    if (answer >= 2) await this.leave(key, [], false);
+    return answer > 0;
+  }
+
+  read(key: string): Promise<LockInfo | null> {
+    return this.#connection.run(READ, key, [`${WAITING}`], (reply) => decodeInfo(key, reply));
+  }
+
+  async *list(prefix: string): AsyncIterable<LockInfo> {
+    const seen = new Set<string>();
+    for await (const keys of this.#connection.scan(prefix)) {
+      const fresh = keys.filter((key) => !seen.has(key));
+      for (const key of fresh) seen.add(key);
+      for (const info of await Promise.all(fresh.map((key) => this.read(key)))) if (info) yield info;
+    }
+  }
+
+  ping(): Promise<void> {
+    return this.#connection.ping();
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+
+  #receive(text: string): void {
+    const message = decodeMessage(text);
+    if (!message || !this.#events) return;
+    if (message.kind === 'look') this.#events.lookIn(message.key, message.ms);
+    else if (message.kind === 'revoked') this.#events.revoked(message.id, message.grace);
+    else {
+      const { id, fence, run } = message;
+      this.#events.granted(id, { fence, run, asOf: this.#connection.messageAsOf });
+    }
+  }
+}

@@ -1,0 +1,260 @@
+import { onAbort } from '../core/abort.js';
+import { type Clock, LOOK_MS, LOOKS, type Timer } from '../core/clock.js';
+import { Deadline, type Deadlines } from '../core/deadlines.js';
+import { LockBackendError, LockClosedError } from '../core/errors.js';
+import type { Random } from '../core/random.js';
+import type { AcquireRequest, Grant } from '../lease/driver.js';
+import { type Hold, surelyUntil } from './hold.js';
+import type { Link } from './link.js';
+import { longestLook } from './local-queue.js';
+import type { Claim, Granted, LockStore, Place, Refused, StoreError } from './store.js';
+
+// How long a newcomer waits for a store that has never answered it.
+const PATIENCE = 2_000;
+// How long the answer to a single try may take.
+const TRY_PATIENCE = 1_000;
+// How long after its hard limit a wait may end while the store keeps answering others.
+const BACKLOG_MS = 2_000;
+
+/** What an acquisition needs of the engine. */
+export interface AcquisitionHost {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: LockStore;
+  readonly link: Link;
+  readonly limits: Deadlines;
+  /** The store granted it: begins the hold. `unannounced`: no message said so, though it may have had a place. */
+  obtained(acquisition: Acquisition, grant: GrantedHold, unannounced: boolean): Hold;
+  /** The store gave it a place, or says that it still has one. */
+  placed(acquisition: Acquisition, refused: Refused, had: boolean): void;
+  /** It does not wait any more. */
+  ended(acquisition: Acquisition): void;
+  /** Gives up its place and what it may have been granted; calls `done` when the store has answered. */
+  leave(acquisition: Acquisition, done?: () => void): void;
+}
+
+export interface GrantedHold {
+  readonly fence: number;
+  readonly validUntil: number;
+  readonly run: readonly string[];
+}
+
+/**
+ * - `asking`: no claim has been answered.
+ * - `waiting`: it has a place in the store's queue.
+ * - `leaving`: its wait is over, and the store is giving up its place.
+ * - `ended`: it has its outcome.
+ */
+type Phase = 'asking' | 'waiting' | 'leaving' | 'ended';
+
+/** One request on its way to a hold: it claims, waits in the store's queue, and ends by its hard limit. */
+export class Acquisition {
+  /** The grant; null where somebody else had the lock. */
+  readonly outcome: Promise<Grant | null>;
+  /** A claim of it may reach the store later, out of order. */
+  late = false;
+  readonly #host: AcquisitionHost;
+  readonly #claim: Claim;
+  readonly #place: Place | undefined;
+  readonly #askedAt: number;
+  readonly #limit = new Deadline(() => this.#atLimit());
+  #resolve!: (grant: Grant | null) => void;
+  #reject!: (reason: unknown) => void;
+  #phase: Phase = 'asking';
+  #unanswered = false;
+  #askAgain = false;
+  #announced = false;
+  #sentAt = 0;
+  #expiredGrants = 0;
+  #fault: StoreError | undefined;
+  #timer: Timer | undefined;
+  #stopListening: (() => void) | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly request: AcquireRequest,
+    host: AcquisitionHost,
+  ) {
+    const { key, token, mode, limit = Infinity, ttl, meta, wait, signal } = request;
+    this.#host = host;
+    this.#claim = { key, token, mode, limit, ttl, meta };
+    this.#place = wait > 0 ? { vouchFor: 3 * longestLook(ttl) + 1_000 } : undefined;
+    this.#askedAt = host.clock.now();
+    this.outcome = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#stopListening = signal && onAbort(signal, () => this.#giveUp(() => this.#reject(signal.reason)));
+    host.limits.set(this.#limit, this.#hardLimit());
+  }
+
+  /** Whether a hold may be handed on to it. */
+  get mayBeServed(): boolean {
+    return (this.#phase === 'asking' || this.#phase === 'waiting') && !this.request.signal?.aborted;
+  }
+
+  get waits(): boolean {
+    return this.#phase === 'waiting';
+  }
+
+  /** Claims the lock, for the first time or anew: a new connection, or time to look. */
+  ask(): void {
+    if (this.#phase === 'ended' || this.#phase === 'leaving' || !this.#host.link.ready) return;
+    if (this.#unanswered) {
+      this.#askAgain = true;
+      return;
+    }
+    this.#unanswered = true;
+    this.#askAgain = false;
+    this.#sentAt = this.#host.clock.now();
+    this.#host.store.claim(this.#claim, this.#place).then(
+      (answer) => {
+        this.#unanswered = false;
+        this.#fault = undefined;
+        this.#host.link.answered();
+        if (answer.granted) this.#granted(answer);
+        else this.#refused(answer);
+      },
+      (error: StoreError) => {
+        this.#unanswered = false;
+        this.#fault = error;
+        if (error.outcome !== 'not-sent' && error.outcome !== 'unknown') this.#host.link.answered();
+        this.#failed(error);
+      },
+    );
+  }
+
+  /** A message says that the store handed it the lock. */
+  handedOver({ fence, run, asOf }: Pick<Granted, 'fence' | 'run' | 'asOf'>): void {
+    if (!this.mayBeServed) return;
+    const { ttl } = this.request;
+    const validUntil = surelyUntil(asOf, ttl);
+    // What the message surely leaves may be little, or nothing: then the store is asked how much there is.
+    this.#announced = true;
+    if (validUntil - this.#host.clock.now() > ttl / 2) this.#obtain({ fence, run, validUntil });
+    else this.ask();
+  }
+
+  /** A hold of this process serves it. */
+  serve(hold: Hold): void {
+    this.#end(() => this.#resolve(hold.grant));
+  }
+
+  close(): void {
+    this.#giveUp(() => this.#reject(new LockClosedError(this.request.key)));
+  }
+
+  #granted(answer: Granted): void {
+    if (this.#phase === 'ended' || this.#phase === 'leaving') return this.#host.leave(this);
+    const { ttl } = this.request;
+    const validUntil = surelyUntil(answer.asOf, answer.ttl);
+    if (this.#host.clock.now() < validUntil)
+      return this.#obtain({ fence: answer.fence, run: answer.run, validUntil });
+    // Once, it may be this process that was slow; then the round trip is longer than the lease.
+    if (this.#expiredGrants++ === 0) return this.ask();
+    const took = Math.round(this.#host.clock.now() - answer.asOf);
+    const why = `a lease of ${ttl} ms was over when its grant arrived, after ${took} ms: use a longer ttl`;
+    this.#giveUp(() => this.#reject(new LockBackendError(why, { key: this.request.key })));
+  }
+
+  #refused(answer: Refused): void {
+    if (this.#phase === 'ended' || this.#phase === 'leaving') return;
+    if (!this.#place) return this.#end(() => this.#resolve(null));
+    const had = this.#phase === 'waiting';
+    this.#phase = 'waiting';
+    this.#host.placed(this, answer, had);
+    if (this.#askAgain) this.ask();
+  }
+
+  #failed(error: StoreError): void {
+    if (error.outcome === 'unknown') this.late = true;
+    if (this.#phase === 'ended' || this.#phase === 'leaving') return;
+    if (error.outcome === 'refused') return this.#giveUp(() => this.#reject(error));
+    // When the connection is back, the engine asks again.
+    if (!this.#host.link.ready) return;
+    if (this.#askAgain) return this.ask();
+    this.#timer?.cancel();
+    this.#timer = this.#host.clock.after(20 + this.#host.random() * 20, () => this.ask());
+  }
+
+  /** `clock.now()` at which it must have its outcome. */
+  #hardLimit(): number {
+    const { wait, patience = TRY_PATIENCE } = this.request;
+    if (!this.#place) return this.#askedAt + patience;
+    const end = this.#askedAt + wait;
+    if (this.#phase !== 'asking') return end;
+    const { link } = this.#host;
+    const since = link.ready ? this.#sentAt : link.lostAt;
+    return Math.min(end, Math.max(this.#askedAt, since) + PATIENCE);
+  }
+
+  #atLimit(): void {
+    const limit = this.#hardLimit();
+    const { clock, limits } = this.#host;
+    if (clock.now() < limit) {
+      if (limit < Infinity) limits.set(this.#limit, limit);
+    }
+    // After a stall, timers fire before sockets are read: a message or an answer may be here, unread.
+    else this.#lookAgain(0, () => (this.#phase === 'waiting' ? this.#leave() : this.#awaitAnswer()));
+  }
+
+  #lookAgain(ms: number, then: () => void): void {
+    this.#timer?.cancel();
+    this.#timer = this.#host.clock.after(ms, () => {
+      if (this.#phase !== 'ended') then();
+    });
+  }
+
+  /** The wait is over. That the store gives up the place proves that it serves, and that somebody else had the lock. */
+  #leave(): void {
+    this.#phase = 'leaving';
+    this.#sentAt = this.#host.clock.now();
+    this.#host.leave(this, () => this.#end(() => this.#resolve(null)));
+    this.#awaitAnswer();
+  }
+
+  /** An answer is due. It is an outage where none comes, unless the store is busy with others all the time. */
+  #awaitAnswer(looks = LOOKS, answers = this.#host.link.answers, since = this.#host.clock.now()): void {
+    const { clock, link } = this.#host;
+    this.#lookAgain(LOOK_MS, () => {
+      if (this.#phase === 'waiting') return this.#leave();
+      const busy = link.answers > answers && clock.now() - since < BACKLOG_MS;
+      if (busy) return this.#awaitAnswer(LOOKS, link.answers, since);
+      if (looks > 1) return this.#awaitAnswer(looks - 1, answers, since);
+      const fault = this.#trouble();
+      if (this.#phase === 'leaving') this.#end(() => this.#reject(fault));
+      else this.#giveUp(() => this.#reject(fault));
+    });
+  }
+
+  #trouble(): LockBackendError {
+    const { link, clock } = this.#host;
+    if (!link.ready) return link.fault;
+    if (this.#fault && !this.#unanswered) return this.#fault;
+    const silentFor = Math.round(clock.now() - this.#sentAt);
+    return new LockBackendError(`no answer within ${silentFor} ms`, { key: this.request.key });
+  }
+
+  #obtain(grant: GrantedHold): void {
+    const hold = this.#host.obtained(this, grant, !this.#announced);
+    this.#end(() => this.#resolve(hold.grant));
+  }
+
+  /** Ends without a hold; what the store may have for it is given back. */
+  #giveUp(settle: () => void): void {
+    if (this.#phase === 'ended') return;
+    const owes = this.#unanswered || this.late || this.#phase === 'waiting';
+    this.#end(settle);
+    if (owes) this.#host.leave(this);
+  }
+
+  #end(settle: () => void): void {
+    if (this.#phase === 'ended') return;
+    this.#phase = 'ended';
+    this.#host.limits.clear(this.#limit);
+    this.#timer?.cancel();
+    this.#stopListening?.();
+    this.#host.ended(this);
+    settle();
+  }
+}

@@ -1,0 +1,87 @@
+import type { Clock } from '../core/clock.js';
+import { Deadline, Deadlines } from '../core/deadlines.js';
+import type { Random } from '../core/random.js';
+import type { Acquisition } from './acquisition.js';
+import type { Refused } from './store.js';
+
+// A message may be lost, and a dead holder sends none: a process looks at the latest after this. The one whose place is
+// the first must notice first.
+const LONGEST_LOOK = 5_000;
+const FIRST_LOOK = 2_000;
+const SHORTEST_LOOK = 200;
+
+/** How long a process with a waiter of this ttl may leave a queue unlooked at, in ms. */
+export function longestLook(ttl: number): number {
+  return Math.min(LONGEST_LOOK, Math.max(ttl, SHORTEST_LOOK));
+}
+
+/** Those of one key that have places, in the order in which they got them, and when the first of them looks again. */
+interface LocalQueue {
+  readonly waiting: Set<Acquisition>;
+  readonly look: Deadline;
+}
+
+/**
+ * The places that this process has in the store's queues. One look a key serves all its waiters: it tells the store that
+ * the process lives, hands over where a holder's time is up, and shows whether the places are still there.
+ */
+export class LocalQueues {
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #looks: Deadlines;
+  readonly #queues = new Map<string, LocalQueue>();
+
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#looks = new Deadlines(clock);
+  }
+
+  /** The acquisition has a place; `had`: it had one before. */
+  placed(acquisition: Acquisition, { left, before, kept }: Refused, had: boolean): void {
+    const { key, ttl } = acquisition.request;
+    const queue = this.#queues.get(key) ?? this.#open(key);
+    queue.waiting.add(acquisition);
+    // The store lost its place: so it may have lost those behind it, which come after it in this order.
+    if (had && !kept) for (const other of queue.waiting) if (other !== acquisition) other.ask();
+    // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
+    const atExpiry = Math.max(0, left) + 1 + Math.min(before * 5, 100) + this.#random() * 5;
+    const longest = Math.min(longestLook(ttl), FIRST_LOOK + before * 100);
+    this.#lookIn(queue, Math.min(atExpiry, longest * (0.8 + this.#random() * 0.2)));
+  }
+
+  /** Looks at the queue of `key` in `ms`, or sooner. */
+  lookIn(key: string, ms: number): void {
+    const queue = this.#queues.get(key);
+    if (queue) this.#lookIn(queue, ms);
+  }
+
+  leave(acquisition: Acquisition): void {
+    const { key } = acquisition.request;
+    const queue = this.#queues.get(key);
+    if (!queue?.waiting.delete(acquisition) || queue.waiting.size > 0) return;
+    this.#queues.delete(key);
+    this.#looks.clear(queue.look);
+  }
+
+  close(): void {
+    this.#looks.stop();
+  }
+
+  #open(key: string): LocalQueue {
+    const queue: LocalQueue = { waiting: new Set(), look: new Deadline(() => look(queue)) };
+    this.#queues.set(key, queue);
+    return queue;
+  }
+
+  #lookIn({ look }: LocalQueue, ms: number): void {
+    const at = this.#clock.now() + ms;
+    if (look.index < 0 || at < look.at) this.#looks.set(look, at);
+  }
+}
+
+function look({ waiting }: LocalQueue): void {
+  for (const acquisition of waiting) {
+    if (acquisition.waits) return acquisition.ask();
+  }
+}

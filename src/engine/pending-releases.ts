@@ -1,0 +1,206 @@
+import type { Clock, Timer } from '../core/clock.js';
+import type { Link } from './link.js';
+import type { ClaimId, Freeing, LockStore, StoreError } from './store.js';
+
+// How long a release waits for a lost connection to come back.
+const RECONNECT_MS = 500;
+// How soon what failed is sent again; each time twice as late, up to the longest.
+const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 5_000;
+// How many are kept for a store that is away.
+const MOST_PENDING = 10_000;
+// How many calls are on their way at once when many are sent again.
+const WINDOW = 32;
+
+/** What the store may still have, and nobody wants. */
+interface Pending extends ClaimId {
+  /** `clock.now()` from which on the store has let go of it by itself. */
+  readonly until: number;
+  readonly late: boolean;
+  /** Of a hold that could not be freed: how. Without it, a place and what it may have become is given up. */
+  readonly freeing?: Freeing;
+  readonly done?: (() => void) | undefined;
+}
+
+let warned = false;
+
+/**
+ * Frees holds and gives up places. What fails is sent again, in batches, while the store may still have it: when the
+ * connection is back, and less and less often where the store refuses it. What is kept is bounded: of more than 10,000
+ * the oldest are forgotten, with one process warning, and end by their ttl.
+ */
+export class PendingReleases {
+  readonly #clock: Clock;
+  readonly #store: LockStore;
+  readonly #link: Link;
+  readonly #sending = new Set<Promise<unknown>>();
+  #pending: Pending[] = [];
+  #gathering = false;
+  #retry: Timer | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #closed = false;
+
+  constructor(clock: Clock, store: LockStore, link: Link) {
+    this.#clock = clock;
+    this.#store = store;
+    this.#link = link;
+  }
+
+  /** Gives up the place of a claim, and what it may have become. `done` is called when the store has answered. */
+  leave(id: ClaimId, until: number, late: boolean, done?: () => void): void {
+    this.#keep({ key: id.key, token: id.token, until, late, done });
+    if (this.#gathering || !this.#link.ready) return;
+    // All that leave in this turn go together.
+    this.#gathering = true;
+    queueMicrotask(() => {
+      this.#gathering = false;
+      this.flush();
+    });
+  }
+
+  /**
+   * Frees a hold; true when it was ours until then. `surelyOurs`: it is held at this moment, so that a second attempt,
+   * after an answer was lost, need not find it.
+   * @throws LockBackendError when the store does not answer; it is freed later then.
+   */
+  free(id: ClaimId, how: Freeing, until: number, surelyOurs: boolean): Promise<boolean> {
+    const freed = this.#link.ready
+      ? this.#store.free(id, how).then(
+          (answer) => {
+            this.#link.answered();
+            return answer === 'freed';
+          },
+          (error: StoreError) => this.#freeAgain(id, how, until, surelyOurs, error),
+        )
+      : this.#freeAgain(id, how, until, surelyOurs, undefined);
+    this.#track(freed);
+    return freed;
+  }
+
+  /** Sends all that is kept: the connection is back. */
+  flush(): void {
+    this.#retry?.cancel();
+    this.#retry = undefined;
+    if (!this.#link.ready || this.#pending.length === 0) return;
+    const now = this.#clock.now();
+    const due = this.#pending.filter(({ until }) => now < until);
+    this.#pending = [];
+    const calls = [...this.#leaves(due), ...this.#frees(due)];
+    this.#track(this.#sendAll(calls));
+  }
+
+  /** Resolves when nothing is on its way. What is kept then is forgotten. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#sending);
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#pending = [];
+  }
+
+  async #freeAgain(
+    id: ClaimId,
+    how: Freeing,
+    until: number,
+    surelyOurs: boolean,
+    error: StoreError | undefined,
+  ): Promise<boolean> {
+    const late = error?.outcome === 'unknown';
+    try {
+      if (error && error.outcome !== 'unknown' && error.outcome !== 'not-sent') throw error;
+      await this.#link.whenReady(RECONNECT_MS);
+      const answer = await this.#store.free(id, how);
+      this.#link.answered();
+      return answer === 'freed' || (late && surelyOurs);
+    } catch (again) {
+      this.#keep({ key: id.key, token: id.token, until, late: how.late ?? false, freeing: how });
+      this.#retryLater();
+      throw again;
+    }
+  }
+
+  #keep(pending: Pending): void {
+    if (this.#closed) return;
+    if (this.#pending.length >= MOST_PENDING) {
+      const now = this.#clock.now();
+      this.#pending = this.#pending.filter(({ until }) => now < until);
+    }
+    if (this.#pending.length >= MOST_PENDING) {
+      this.#pending.splice(0, MOST_PENDING / 10);
+      if (!warned) {
+        warned = true;
+        process.emitWarning(
+          `more than ${MOST_PENDING} locks could not be given back for want of a backend; the oldest end by their ttl`,
+          { code: 'LATCHKEY_PENDING' },
+        );
+      }
+    }
+    this.#pending.push(pending);
+  }
+
+  #retryLater(): void {
+    if (this.#closed || this.#retry) return;
+    this.#retry = this.#clock.after(this.#retryMs, () => {
+      this.#retry = undefined;
+      this.flush();
+    });
+    this.#retryMs = Math.min(2 * this.#retryMs, LONGEST_RETRY_MS);
+  }
+
+  /** Those that leave, by key and as many in a call as the store takes. */
+  #leaves(due: readonly Pending[]): { of: Pending[]; send: () => Promise<unknown> }[] {
+    const batches = new Map<string, Pending[]>();
+    const calls: { of: Pending[]; send: () => Promise<unknown> }[] = [];
+    for (const pending of due) {
+      if (pending.freeing) continue;
+      const { key, late } = pending;
+      const name = `${late ? 1 : 0} ${key}`;
+      let batch = batches.get(name);
+      if (!batch || batch.length >= this.#store.limits.leaveBatch) {
+        const of: Pending[] = [];
+        batch = of;
+        batches.set(name, of);
+        const tokens = () => of.map(({ token }) => token);
+        calls.push({ of, send: () => this.#store.leave(key, tokens(), late) });
+      }
+      batch.push(pending);
+    }
+    return calls;
+  }
+
+  #frees(due: readonly Pending[]): { of: Pending[]; send: () => Promise<unknown> }[] {
+    return due.flatMap((pending) => {
+      const { freeing } = pending;
+      return freeing ? [{ of: [pending], send: () => this.#store.free(pending, freeing) }] : [];
+    });
+  }
+
+  async #sendAll(calls: { of: Pending[]; send: () => Promise<unknown> }[]): Promise<void> {
+    for (let from = 0; from < calls.length; from += WINDOW) {
+      const sent = calls.slice(from, from + WINDOW);
+      const answers = await Promise.allSettled(sent.map(({ send }) => send()));
+      const failed: Pending[] = [];
+      for (const [i, answer] of answers.entries()) {
+        const { of } = sent[i]!;
+        if (answer.status === 'rejected') failed.push(...of);
+        else {
+          this.#link.answered();
+          for (const { done } of of) done?.();
+        }
+      }
+      if (failed.length === 0) {
+        this.#retryMs = FIRST_RETRY_MS;
+        continue;
+      }
+      for (const pending of [...failed, ...calls.slice(from + WINDOW).flatMap(({ of }) => of)])
+        this.#keep({ ...pending, late: true });
+      if (this.#link.ready) this.#retryLater();
+      return;
+    }
+  }
+
+  #track(sending: Promise<unknown>): void {
+    this.#sending.add(sending);
+    const done = () => void this.#sending.delete(sending);
+    sending.then(done, done);
+  }
+}

@@ -1,0 +1,224 @@
+import type { Clock } from '../core/clock.js';
+import { Deadlines } from '../core/deadlines.js';
+import { LockBackendError, LockClosedError } from '../core/errors.js';
+import type { Random } from '../core/random.js';
+import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../lease/driver.js';
+import { Acquisition, type AcquisitionHost, type GrantedHold } from './acquisition.js';
+import { claimKey } from './claim-key.js';
+import type { Hold } from './hold.js';
+import { Holds } from './holds.js';
+import { Link } from './link.js';
+import { LocalQueues } from './local-queue.js';
+import { PendingReleases } from './pending-releases.js';
+import { Renewals } from './renewals.js';
+import type { ClaimId, Granted, LockStore, Refused, StoreEvents } from './store.js';
+
+// How long a call waits for a connection.
+const CONNECT_MS = 2_000;
+// How long the last releases may take at the end.
+const CLOSE_MS = 2_000;
+
+/** A driver made of a store: it waits in the store's queue, hands holds on, renews, and gives back what nobody wants. */
+export function queuedDriver(store: LockStore, parts: { clock: Clock; random: Random }): LockDriver {
+  return new QueuedDriver(store, parts.clock, parts.random);
+}
+
+class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
+  readonly link: Link;
+  readonly limits: Deadlines;
+  readonly #acquisitions = new Map<string, Acquisition>();
+  readonly #holds: Holds;
+  readonly #queues: LocalQueues;
+  readonly #releases: PendingReleases;
+  readonly #renewals: Renewals;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    readonly store: LockStore,
+    readonly clock: Clock,
+    readonly random: Random,
+  ) {
+    this.link = new Link(clock, new LockBackendError('not connected'));
+    this.limits = new Deadlines(clock);
+    this.#holds = new Holds(clock);
+    this.#queues = new LocalQueues(clock, random);
+    this.#releases = new PendingReleases(clock, store, this.link);
+    this.#renewals = new Renewals(clock, store, this.link, this.#holds);
+    store.open(this);
+  }
+
+  acquire(request: AcquireRequest): Promise<Grant | null> {
+    if (this.#closed) return Promise.reject(new LockClosedError(request.key));
+    if (request.signal?.aborted) return Promise.reject(request.signal.reason);
+    const id = claimKey(request.key, request.token);
+    const asked = this.#acquisitions.get(id);
+    if (asked) return asked.outcome;
+    const already = this.#holds.serving(request);
+    if (already) return Promise.resolve(already.grant);
+    const acquisition = new Acquisition(id, request, this);
+    this.#acquisitions.set(id, acquisition);
+    acquisition.ask();
+    return acquisition.outcome;
+  }
+
+  async extend(grant: Grant, ttl: number): Promise<Grant | null> {
+    const [answer] = await this.#renewals.renew([{ grant, ttl }]);
+    if (answer instanceof Error) throw answer;
+    return answer!;
+  }
+
+  extendMany(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]> {
+    return this.#renewals.renew(extensions);
+  }
+
+  release(grant: Grant, keepFor = 0): Promise<boolean> {
+    const { key, token, mode, fence, validUntil } = grant;
+    const hold = this.#holds.find(claimKey(key, token));
+    const keep = keepFor > 0 ? { keepFor } : undefined;
+    if (!hold) return this.#releases.free(grant, { mode, usedFence: fence, ...keep }, validUntil, false);
+    if (hold.request.token !== token) return Promise.resolve(false);
+    if (!keep && this.#handOn(hold, fence)) return Promise.resolve(true);
+    const surelyOurs = this.clock.now() < hold.validUntil;
+    const usedFence = Math.max(fence, hold.fence);
+    this.#holds.end(hold);
+    const how = {
+      mode,
+      ...keep,
+      ...(usedFence > hold.firstFence && { usedFence }),
+      ...(hold.served.length > 0 && { served: hold.served }),
+      ...(hold.late && { late: true }),
+    };
+    return this.#releases.free(hold, how, hold.validUntil, surelyOurs);
+  }
+
+  async inspect(key: string): Promise<LockInfo | null> {
+    await this.link.whenReady(CONNECT_MS);
+    const info = await this.store.read(key);
+    return info && this.#withHandedOn(info);
+  }
+
+  async *list(prefix: string): AsyncIterable<LockInfo> {
+    await this.link.whenReady(CONNECT_MS);
+    for await (const info of this.store.list(prefix)) yield this.#withHandedOn(info);
+  }
+
+  async revoke(key: string, fence: number, grace = 0): Promise<boolean> {
+    await this.link.whenReady(CONNECT_MS);
+    const hold = this.#holds.handedOn(key);
+    if (hold && hold.fence !== fence) return false;
+    return this.store.revoke(key, hold?.firstFence ?? fence, grace);
+  }
+
+  async ping(): Promise<void> {
+    await this.link.whenReady(CONNECT_MS);
+    await this.store.ping();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  ready(): void {
+    this.link.up();
+    this.#releases.flush();
+    // In the order of asking: whoever lost its place gets a new one in it.
+    for (const acquisition of this.#acquisitions.values()) acquisition.ask();
+  }
+
+  lost(fault: LockBackendError): void {
+    this.link.down(fault);
+  }
+
+  granted(id: ClaimId, grant: Pick<Granted, 'fence' | 'run' | 'asOf'>): void {
+    const claim = claimKey(id.key, id.token);
+    const acquisition = this.#acquisitions.get(claim);
+    if (acquisition) acquisition.handedOver(grant);
+    // Who asked is gone, and the lock must not stand idle until its time is up.
+    else if (!this.#holds.find(claim)) this.#releases.leave(id, this.clock.now() + CONNECT_MS, false);
+  }
+
+  revoked(id: ClaimId, grace: number): void {
+    const hold = this.#holds.find(claimKey(id.key, id.token));
+    if (hold?.token === id.token) this.#renewals.revoked(hold, grace);
+  }
+
+  lookIn(key: string, ms: number): void {
+    this.#queues.lookIn(key, ms);
+  }
+
+  obtained({ id, request, late }: Acquisition, grant: GrantedHold, unannounced: boolean): Hold {
+    const { fence, validUntil, run } = grant;
+    const lastFence = fence + (request.mode === 'write' ? this.store.limits.fencesPerClaim : 0);
+    const since = this.clock.now();
+    // It learned by itself that it has the lock: the others here may have missed a message, or lost their places.
+    if (unannounced) this.#queues.lookIn(request.key, 0);
+    return this.#holds.begin(id, { request, fence, lastFence, validUntil, run, since, late });
+  }
+
+  placed(acquisition: Acquisition, refused: Refused, had: boolean): void {
+    this.#queues.placed(acquisition, refused, had);
+  }
+
+  ended(acquisition: Acquisition): void {
+    this.#acquisitions.delete(acquisition.id);
+    this.#queues.leave(acquisition);
+  }
+
+  leave({ request, late }: Acquisition, done?: () => void): void {
+    this.#releases.leave(request, this.clock.now() + Math.max(request.ttl, CONNECT_MS), late, done);
+  }
+
+  /** Hands the hold on to the next of its run that still waits. */
+  #handOn(hold: Hold, usedFence: number): boolean {
+    const now = this.clock.now();
+    if (!hold.mayBeHandedOn(usedFence, now)) return false;
+    for (let token = hold.next; token !== undefined; token = hold.next) {
+      const next = this.#acquisitions.get(claimKey(hold.key, token));
+      if (next?.mayBeServed) {
+        if (!hold.suits(next.request.ttl, now)) return false;
+        const former = hold.request.token;
+        hold.handOn(next.request, usedFence);
+        this.#holds.moved(hold, former);
+        next.serve(hold);
+        return true;
+      }
+      hold.skip();
+    }
+    return false;
+  }
+
+  /** What the store does not know yet: whom a hold of this process serves now. */
+  #withHandedOn(info: LockInfo): LockInfo {
+    const hold = this.#holds.handedOn(info.key);
+    if (!hold) return info;
+    const holders = info.holders.map((holder) =>
+      holder.fence === hold.firstFence
+        ? { ...holder, fence: hold.fence, meta: { ...hold.request.meta } }
+        : holder,
+    );
+    const { length } = hold.served;
+    return { ...info, holders, waiters: info.waiters - length, waiting: info.waiting.slice(length) };
+  }
+
+  async #close(): Promise<void> {
+    for (const acquisition of [...this.#acquisitions.values()]) acquisition.close();
+    this.#queues.close();
+    this.#holds.close();
+    this.#releases.flush();
+    await this.#withinClosing(this.#releases.close());
+    this.limits.stop();
+    this.link.close();
+    await this.store.close();
+  }
+
+  #withinClosing(promise: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.clock.after(CLOSE_MS, resolve);
+      promise.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+}

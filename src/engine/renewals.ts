@@ -1,0 +1,104 @@
+import type { Clock } from '../core/clock.js';
+import type { Extension, Grant } from '../lease/driver.js';
+import { claimKey } from './claim-key.js';
+import { type Hold, surelyUntil } from './hold.js';
+import type { Holds } from './holds.js';
+import type { Link } from './link.js';
+import type { LockStore, Renewal, RenewalAnswer, StoreError } from './store.js';
+
+// How long an extension waits for a lost connection to come back.
+const RECONNECT_MS = 500;
+
+/** One extension of a hold, on its way. */
+interface Sent {
+  readonly hold: Hold;
+  readonly grant: Grant;
+  readonly renewal: Renewal;
+}
+
+/**
+ * Renews holds in batches. A hold's time rises by the answer to the latest renewal sent, and by no other: a shorter one
+ * may be in force although its answer is lost.
+ */
+export class Renewals {
+  readonly #clock: Clock;
+  readonly #store: LockStore;
+  readonly #link: Link;
+  readonly #holds: Holds;
+
+  constructor(clock: Clock, store: LockStore, link: Link, holds: Holds) {
+    this.#clock = clock;
+    this.#store = store;
+    this.#link = link;
+    this.#holds = holds;
+  }
+
+  /** The answers stand in the order of the extensions; null: the hold is lost. */
+  async renew(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]> {
+    if (!this.#link.ready) {
+      const fault = await this.#link.whenReady(RECONNECT_MS).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      if (fault) return extensions.map(() => fault);
+    }
+    const answers: (Grant | null | Error)[] = extensions.map(() => null);
+    const sent: (Sent & { index: number })[] = [];
+    extensions.forEach(({ grant, ttl }, index) => {
+      const hold = this.#holds.serving(grant);
+      if (hold) sent.push({ index, hold, grant, renewal: this.#prepare(hold, ttl) });
+    });
+    const size = this.#store.limits.renewBatch;
+    const batches = [];
+    for (let from = 0; from < sent.length; from += size) batches.push(sent.slice(from, from + size));
+    await Promise.all(
+      batches.map(async (batch) => {
+        for (const [i, answer] of (await this.#send(batch)).entries()) answers[batch[i]!.index] = answer;
+      }),
+    );
+    return answers;
+  }
+
+  /** The hold is being taken away: it ends `grace` ms from now at the latest. */
+  revoked(hold: Hold, grace: number): void {
+    this.#holds.setValidUntil(hold, Math.min(hold.validUntil, this.#clock.now() + grace));
+    if (grace <= 0) this.#holds.end(hold);
+    hold.request.onRevoked?.(Math.max(0, grace));
+  }
+
+  #prepare(hold: Hold, ttl: number): Renewal {
+    hold.sequence++;
+    hold.renewing++;
+    const { key, token, sequence } = hold;
+    return { key, token, mode: hold.request.mode, ttl, sequence };
+  }
+
+  async #send(batch: readonly Sent[]): Promise<(Grant | null | Error)[]> {
+    const asOf = this.#clock.now();
+    for (const { hold, renewal } of batch)
+      this.#holds.setValidUntil(hold, Math.min(hold.validUntil, surelyUntil(asOf, renewal.ttl)));
+    let answers: readonly RenewalAnswer[];
+    try {
+      answers = await this.#store.renew(batch.map(({ renewal }) => renewal));
+      this.#link.answered();
+    } catch (error) {
+      answers = batch.map(() => error as StoreError);
+    }
+    return batch.map((sent, i) => this.#take(sent, answers[i]!, asOf));
+  }
+
+  #take({ hold, grant, renewal }: Sent, answer: RenewalAnswer, asOf: number): Grant | null | Error {
+    hold.renewing--;
+    if (answer instanceof Error) return answer;
+    const serves = this.#holds.find(claimKey(hold.key, hold.token)) === hold;
+    if (answer === 'renewed') {
+      const until = surelyUntil(asOf, renewal.ttl);
+      const validUntil = renewal.sequence === hold.sequence ? until : Math.min(until, hold.validUntil);
+      if (serves) this.#holds.setValidUntil(hold, validUntil);
+      return { ...grant, validUntil };
+    }
+    if (answer === 'lost') this.#holds.end(hold);
+    else if (serves) this.revoked(hold, answer.revoked);
+    return null;
+  }
+}
