@@ -206,11 +206,11 @@ export class Connection {
   /** A server may take a connection and say nothing: so each has a time to get ready in. */
   #limitHandshake(client: Client, looks = 0): void {
     if (this.#dialled.cluster) return;
-    const timer = this.#clock.after(looks === 0 ? 2 * SILENCE_MS : LOOK_MS, () => {
+    const timer = this.#clock.after(looks === 0 ? SILENCE_MS : LOOK_MS, () => {
       const { status } = client;
       if (this.#closed || status !== 'connect') return;
       if (looks < LOOKS) return this.#limitHandshake(client, looks + 1);
-      this.#fault = new Error(`not ready within ${2 * SILENCE_MS} ms`);
+      this.#fault = new Error(`not ready within ${SILENCE_MS} ms`);
       (client as Redis).disconnect(true);
     });
     timer.keepAlive(false);

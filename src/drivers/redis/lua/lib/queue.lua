@@ -66,9 +66,9 @@ local function run_of(process)
   return table.concat(tokens, ',')
 end
 
--- Hands the lock to the places at the head that fit, and tells their processes; not the one whose token is "own".
--- Answers whether a place that lives still waits, whether there may be more to do, and the fence of "own" if it came in.
-local function hand_over(own)
+-- Hands the lock to the places at the head that fit. Answers as hand_over, and fills messages.
+local messages = {}
+local function admit(own)
   local granted, dropped, own_fence = 0, 0, nil
   local n, last_step = first, first + STEPS
   while n < next_place do
@@ -93,12 +93,21 @@ local function hand_over(own)
         own_fence = fence
       else
         local run = mode == 'w' and run_of(process) or ''
-        redis.call('PUBLISH', 'latchkey:' .. process, 'granted ' .. number(fence) .. ' ' .. token .. ' ' .. run .. ' ' .. lock)
+        messages[#messages + 1] = {'latchkey:' .. process, 'granted ' .. number(fence) .. ' ' .. token .. ' ' .. run .. ' ' .. lock}
       end
     end
     n = n + 1
   end
   return hold and true or false, false, own_fence
+end
+
+-- Hands the lock to the places at the head that fit, and tells their processes; not the one whose token is "own".
+-- Answers whether a place that lives still waits, whether there may be more to do, and the fence of "own" if it came in.
+local function hand_over(own)
+  local waits, more, fence = admit(own)
+  -- Redis writes first to the client that it has last something for: so the first in the queue hears first.
+  for i = #messages, 1, -1 do redis.call('PUBLISH', messages[i][1], messages[i][2]) end
+  return waits, more, fence
 end
 
 -- Tells the process of the first place when the lock will be free.
