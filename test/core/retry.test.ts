@@ -91,17 +91,17 @@ describe('backoff, the knobs of mapmutex', () => {
 
 describe('wrong arguments', () => {
   test.each([
-    ['delay', () => retry.linear('x')],
+    ['delay', () => retry.linear('x' as never)],
     ['delay', () => retry.linear(-1)],
     ['min', () => retry.exponential(Number.NaN, 1)],
-    ['max', () => retry.exponential(1, '1')],
+    ['max', () => retry.exponential(1, '1' as never)],
     ['max', () => retry.exponential(10, 5)],
     ['retries', () => retry.limit([0], -1)],
     ['retries', () => retry.limit([0], 1.5)],
     ['strategy', () => retry.limit(5 as never, 1)],
     ['maxRetry', () => retry.backoff({ maxRetry: -1 })],
     ['maxRetry', () => retry.backoff({ maxRetry: Infinity })],
-    ['baseDelay', () => retry.backoff({ baseDelay: '1' })],
+    ['baseDelay', () => retry.backoff({ baseDelay: '1' as never })],
     ['maxDelay', () => retry.backoff({ maxDelay: -1 })],
     ['factor', () => retry.backoff({ factor: 0.5 })],
     ['factor', () => retry.backoff({ factor: Number.NaN })],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { Duration } from '../../src/core/duration.js';
 import { LockUsageError } from '../../src/core/errors.js';
 import { DEFAULTS, parseTtl, resolveOptions } from '../../src/lease/options.js';
 import { KeyedMutex } from '../../src/mutex/keyed-mutex.js';
@@ -122,7 +123,7 @@ describe('keys, functions and names', () => {
       expect(usageOf(() => registry.registerDriver(name as string, never))).toEqual(named('name'));
     }
     for (const grace of [-1, 'x', Number.NaN]) {
-      await expect(registry.close({ grace })).rejects.toEqual(named('grace'));
+      await expect(registry.close({ grace: grace as Duration })).rejects.toEqual(named('grace'));
     }
     expect(await locker.tryAcquire('still open')).not.toBeNull();
   });
@@ -135,7 +136,7 @@ describe('what a hold is given', () => {
       const lease = await locker.acquire(`r ${String(value)}`);
       const lock = locker.New(`h ${String(value)}`);
       await lock.lock();
-      const bad = value as string;
+      const bad = value as Duration;
       await expect(lease.refresh(bad)).rejects.toMatchObject({ option: 'ttl', value });
       await expect(lock.refresh(bad)).rejects.toMatchObject({ option: 'ttl', value });
       if (value !== 0) {
@@ -161,7 +162,8 @@ describe('what a hold is given', () => {
   });
 
   test('New(key, ttl) checks its ttl', () => {
-    for (const ttl of [0, '10x', -1]) expect(usageOf(() => locker.New('h', ttl)).option).toBe('ttl');
+    for (const ttl of [0, '10x', -1] as Duration[])
+      expect(usageOf(() => locker.New('h', ttl)).option).toBe('ttl');
   });
 });
 

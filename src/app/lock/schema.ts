@@ -1,13 +1,13 @@
-import { parseDuration, parseWait } from '../../core/duration.js';
+import { type Duration, parseDuration, parseWait, type Wait } from '../../core/duration.js';
 import { type ConfigEntry, type ConfigSchema, flag, text, texts } from '../schema.js';
 
 /** What may be configured for all lockers, and for each; unset where code and defaults are to decide. */
 export interface LockerConfig {
   driver?: string;
   prefix?: string;
-  ttl?: string | number;
-  wait?: string | number;
-  retry_interval?: string | number;
+  ttl?: Duration;
+  wait?: Wait;
+  retry_interval?: Duration;
   auto_renew?: boolean;
   meta?: Record<string, string>;
 }
@@ -20,7 +20,7 @@ export interface LockConfig extends Omit<LockerConfig, 'driver' | 'meta'> {
 
 type Setting = Omit<ConfigEntry, 'env'>;
 
-const DURATION = "a duration such as '250ms', '30s', '5m' or '1h'";
+const DURATION = "a duration such as '250ms', '30s', '5m', '1h' or '1d'";
 
 const ttl = duration((value) => parseDuration('ttl', value, 1), `${DURATION}, at least 1 ms`);
 const wait = duration((value) => parseWait('wait', value), `${DURATION}, or 'forever'`);

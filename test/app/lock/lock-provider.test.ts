@@ -227,7 +227,7 @@ describe('injecting', () => {
     const container = new Container();
     container.bind('ttl').toConstantValue('7s');
     await app(
-      lockProvider(async (from) => ({ ttl: from.get<string>('ttl'), lockers: { jobs: {} } })),
+      lockProvider(async (from) => ({ ttl: from.get<'7s'>('ttl'), lockers: { jobs: {} } })),
       { container },
     ).start();
     expect(settings('jobs')?.ttl).toBe(7_000);
