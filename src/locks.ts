@@ -35,5 +35,7 @@ export type { Lease } from './lease/lease.js';
 export { Lock } from './lease/lock.js';
 export { type Keys, Locker, type TryWithResult } from './lease/locker.js';
 export type { AcquireOptions, LockerOptions } from './lease/options.js';
-export { KeyedMutex, mutex, type WaitOptions } from './mutex/keyed-mutex.js';
+export { KeyedMutex, mutex } from './mutex/keyed-mutex.js';
+export type { WaitOptions } from './mutex/keyed-queue.js';
+export { KeyedSemaphore } from './mutex/keyed-semaphore.js';
 export { type CloseOptions, type DriverStatus, type LockerInfo, LockRegistry } from './registry.js';

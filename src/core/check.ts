@@ -7,6 +7,13 @@ export function checkText(option: string, value: unknown): string {
   return value;
 }
 
+/** @throws LockUsageError for what is no whole number of at least 1, nor `Infinity`. */
+export function checkLimit(option: string, value: unknown): number {
+  const ok = value === Infinity || (Number.isInteger(value) && (value as number) >= 1);
+  if (!ok) throw new LockUsageError(option, value, 'a whole number of at least 1, or Infinity');
+  return value as number;
+}
+
 /** @throws LockUsageError for what is no object. */
 export function checkObject(option: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) throw new LockUsageError(option, value, 'an object');

@@ -55,11 +55,14 @@ export const systemClock: Clock = {
   after: (ms, fn) => new SystemTimer(ms, fn),
 };
 
-/** Resolves after `ms`; below 1 ms, which no timer can do, after the current turn of the event loop. */
+/**
+ * Resolves after `ms`; below 1 ms, which no timer can do, after the current turn of the event loop. Rejects with the
+ * signal's reason when that aborts first.
+ */
 export function sleep(ms: number, clock: Clock, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    if (ms < 1 && !signal) return void setImmediate(resolve);
+    if (ms < 1) return void setImmediate(() => (signal?.aborted ? reject(signal.reason) : resolve()));
     const stop =
       signal &&
       onAbort(signal, () => {

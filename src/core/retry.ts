@@ -1,3 +1,4 @@
+import { type Clock, sleep } from './clock.js';
 import { type Duration, parseDuration } from './duration.js';
 import { LockUsageError } from './errors.js';
 
@@ -76,6 +77,29 @@ export const retry = {
     });
   },
 };
+
+/**
+ * Yields when the next try is due; ends with the strategy, or when `deadline` (of `clock.now()`) has come. Before each
+ * try but the first the event loop has turned, also where the strategy has no delays.
+ * @throws the signal's reason when it aborts, LockUsageError for a delay that is none.
+ */
+export async function* attempts(
+  strategy: RetryStrategy,
+  { deadline, clock, signal }: { deadline: number; clock: Clock; signal: AbortSignal | undefined },
+): AsyncGenerator<void, void, void> {
+  signal?.throwIfAborted();
+  let tried = false;
+  for (const delay of strategy) {
+    const ms = parseDuration('retry', delay);
+    if (tried || ms > 0) {
+      const left = Math.max(0, deadline - clock.now());
+      await sleep(Math.min(ms, left), clock, signal);
+      if (ms > left || clock.now() >= deadline) return;
+    }
+    yield;
+    tried = true;
+  }
+}
 
 /** @throws LockUsageError for what is no {@link RetryStrategy}, a one-shot iterator among them. */
 export function checkRetry(option: string, value: unknown): asserts value is RetryStrategy {

@@ -93,7 +93,7 @@ class MemoryDriver implements LockDriver {
     // Who waits may be waiting for nothing but an expiry: the process must live to see it.
     this.#expiries.keepAlive(true);
     try {
-      const options = { wait: wait === Infinity ? 'forever' : wait, signal };
+      const options = { wait: wait === Infinity ? ('forever' as const) : wait, signal };
       await (mode === 'write' ? this.#mutex.lock(key, options) : this.#mutex.rLock(key, options));
       return true;
     } catch (error) {

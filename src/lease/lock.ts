@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Duration } from '../core/duration.js';
 import { LockNotHeldError, LockUsageError } from '../core/errors.js';
-import type { WaitOptions } from '../mutex/keyed-mutex.js';
+import type { WaitOptions } from '../mutex/keyed-queue.js';
 import type { Lease } from './lease.js';
 import type { Locker } from './locker.js';
 import type { AcquireOptions } from './options.js';

@@ -8,4 +8,6 @@ export {
   LockUsageError,
 } from '../core/errors.js';
 export { type BackoffOptions, type RetryStrategy, retry } from '../core/retry.js';
-export { KeyedMutex, mutex, type WaitOptions } from './keyed-mutex.js';
+export { KeyedMutex, mutex } from './keyed-mutex.js';
+export type { WaitOptions } from './keyed-queue.js';
+export { KeyedSemaphore } from './keyed-semaphore.js';

@@ -1,134 +1,139 @@
 import { onAbort } from '../core/abort.js';
 import type { Clock, Timer } from '../core/clock.js';
-import { LockTimeoutError } from '../core/errors.js';
 
-/** One who stands in a {@link WaitQueue}. Small, for there may be many. */
-interface Waiter {
-  next: Waiter | undefined;
-  readonly write: boolean;
-  readonly resolve: () => void;
-  readonly limit: Limit | undefined;
-}
+/** The limit of who must be alone inside. All other limits are numbers of at least 1: see {@link fits}. */
+export const EXCLUSIVE = 0;
 
-/** What may end the waiting of one who does not wait for ever: only such a one leaves from the middle of the line. */
-interface Limit {
-  previous: Waiter | undefined;
-  readonly reject: (reason: unknown) => void;
-  readonly signal: AbortSignal | undefined;
-  timer?: Timer;
-  stopListening?: () => void;
-}
+/** How many an exclusive one counts for, and the largest limit. Small enough that V8 keeps twice of it as an integer. */
+export const EVERYONE = 2 ** 29;
 
-export interface WaitLimits {
+/** Whether one with this limit may enter where so many are inside: while they are fewer than its limit. */
+export const fits = (limit: number, inside: number): boolean => inside < (limit || 1);
+
+/** What one with this limit adds to the number inside. */
+export const weight = (limit: number): number => (limit === EXCLUSIVE ? EVERYONE : 1);
+
+/** What may end the waiting of one who does not wait forever. */
+export interface Bounds {
   /** ms; may be `Infinity`. */
   readonly wait: number;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
-  /** Named in the error. */
-  readonly key: unknown;
+  timedOut(): void;
+  aborted(reason: unknown): void;
 }
 
-/** Who is inside one key, and who waits for it in order. Entering the line and leaving it anywhere are O(1). */
-export class WaitQueue {
+/** One who waits. Small, for there may be many. */
+interface Waiter<B> {
+  next: Waiter<B> | undefined;
+  readonly limit: number;
+  readonly enter: () => void;
+  readonly exit: Exit<B> | undefined;
+}
+
+/** What it takes to leave from the middle of the queue. */
+interface Exit<B> {
+  previous: Waiter<B> | undefined;
+  readonly bounds: B;
+  timer?: Timer;
+  stopListening?: () => void;
+}
+
+/**
+ * Who is inside, and who waits in order. One enters while fewer than its own limit are inside; an exclusive one enters
+ * when nobody is, and counts for everyone. The first in the queue enters when it fits, and nobody overtakes it. Entering
+ * the queue and leaving it anywhere are O(1).
+ */
+export class WaitQueue<B extends Bounds = Bounds> {
   length = 0;
-  #head: Waiter | undefined = undefined;
-  #tail: Waiter | undefined = undefined;
+  #head: Waiter<B> | undefined = undefined;
+  #tail: Waiter<B> | undefined = undefined;
 
-  constructor(
-    public writer: boolean,
-    public readers: number,
-  ) {}
+  constructor(public inside: number) {}
 
-  get #idle(): boolean {
-    return !this.writer && this.readers === 0;
-  }
-
-  /** Goes in if that overtakes nobody. */
-  tryEnter(write: boolean): boolean {
-    if (this.writer || this.#head || (write && this.readers > 0)) return false;
-    this.#enter(write);
+  /** Enters if that overtakes nobody. */
+  tryEnter(limit: number): boolean {
+    if (this.#head || !fits(limit, this.inside)) return false;
+    this.inside += weight(limit);
     return true;
   }
 
-  /** Resolves inside. */
-  wait(write: boolean): Promise<void> {
-    return new Promise((resolve) => {
-      this.#push({ next: undefined, write, resolve, limit: undefined });
+  /** Waits without bounds; resolves inside. */
+  wait(limit: number): Promise<void> {
+    return new Promise((enter) => {
+      this.#push({ next: undefined, limit, enter, exit: undefined });
     });
   }
 
-  /** As {@link wait}; rejects, out of the line, when the wait passes or the signal aborts. */
-  waitWithin(write: boolean, { wait, signal, clock, key }: WaitLimits): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const limit: Limit = { previous: this.#tail, reject, signal };
-      const waiter: Waiter = { next: undefined, write, resolve, limit };
-      this.#push(waiter);
-      const leave = (reason: unknown) => {
-        this.#unlink(waiter, limit.previous);
-        reject(reason);
-        this.#admit();
-      };
-      if (wait < Infinity) limit.timer = clock.after(wait, () => leave(new LockTimeoutError(key, wait)));
-      if (signal) limit.stopListening = onAbort(signal, () => leave(signal.reason));
-    });
-  }
-
-  /** The writer goes, and who is next comes in. True when nobody is inside then. */
-  leaveWriter(): boolean {
-    const next = this.#head;
-    // The usual case costs least: the key stays a writer's.
-    if (next?.write && !next.limit) {
-      this.#unlink(next, undefined);
-      next.resolve();
-      return false;
+  /** Waits within `bounds`. One of `enter`, `timedOut` and `aborted` is called, once, and none may throw. */
+  waitWithin(limit: number, bounds: B, enter: () => void): void {
+    const { wait, signal, clock } = bounds;
+    const exit: Exit<B> = { previous: this.#tail, bounds };
+    const waiter: Waiter<B> = { next: undefined, limit, enter, exit };
+    this.#push(waiter);
+    const leave = (): void => {
+      this.#unlink(waiter, exit.previous);
+      this.#admit();
+    };
+    if (wait < Infinity) {
+      exit.timer = clock.after(wait, () => {
+        leave();
+        bounds.timedOut();
+      });
     }
-    this.writer = false;
-    this.#admit();
-    return this.#idle;
+    if (signal) {
+      exit.stopListening = onAbort(signal, () => {
+        leave();
+        bounds.aborted(signal.reason);
+      });
+    }
   }
 
-  /** As {@link leaveWriter}, of a reader. */
-  leaveReader(): boolean {
-    this.readers--;
+  /** One who entered with this limit leaves, and who is next enters. True when nobody is inside then. */
+  leave(limit: number): boolean {
+    this.inside -= weight(limit);
     this.#admit();
-    return this.#idle;
+    return this.inside === 0;
   }
 
-  /** Lets in from the head: one writer, or all the readers that stand together. */
+  /** Adds an exclusive one to those inside, whoever they are: nobody enters until it leaves. */
+  block(): void {
+    this.inside += EVERYONE;
+  }
+
+  /** The bounds of those who wait within bounds, in order. */
+  *[Symbol.iterator](): Generator<B, void, void> {
+    for (let waiter = this.#head; waiter; waiter = waiter.next) if (waiter.exit) yield waiter.exit.bounds;
+  }
+
   #admit(): void {
-    for (let waiter = this.#head; waiter && !this.writer; waiter = this.#head) {
-      if (waiter.write && this.readers > 0) return;
+    for (let waiter = this.#head; waiter && fits(waiter.limit, this.inside); waiter = this.#head) {
       this.#unlink(waiter, undefined);
-      const { limit } = waiter;
-      // One signal may end many waits: those it has yet to tell must not get in meanwhile.
-      if (limit?.signal?.aborted) {
-        limit.reject(limit.signal.reason);
+      const bounds = waiter.exit?.bounds;
+      // One signal may end many waits: those it has yet to tell must not enter meanwhile.
+      if (bounds?.signal?.aborted) {
+        bounds.aborted(bounds.signal.reason);
         continue;
       }
-      this.#enter(waiter.write);
-      waiter.resolve();
+      this.inside += weight(waiter.limit);
+      waiter.enter();
     }
   }
 
-  #enter(write: boolean): void {
-    if (write) this.writer = true;
-    else this.readers++;
-  }
-
-  #push(waiter: Waiter): void {
+  #push(waiter: Waiter<B>): void {
     if (this.#tail) this.#tail.next = waiter;
     else this.#head = waiter;
     this.#tail = waiter;
     this.length++;
   }
 
-  #unlink({ next, limit }: Waiter, previous: Waiter | undefined): void {
+  #unlink({ next, exit }: Waiter<B>, previous: Waiter<B> | undefined): void {
     if (previous) previous.next = next;
     else this.#head = next;
     if (!next) this.#tail = previous;
-    else if (next.limit) next.limit.previous = previous;
+    else if (next.exit) next.exit.previous = previous;
     this.length--;
-    limit?.timer?.cancel();
-    limit?.stopListening?.();
+    exit?.timer?.cancel();
+    exit?.stopListening?.();
   }
 }

@@ -1,0 +1,103 @@
+import { checkLimit } from '../core/check.js';
+import { type Clock, systemClock } from '../core/clock.js';
+import type { RetryStrategy } from '../core/retry.js';
+import { KeyedQueue, type WaitOptions } from './keyed-queue.js';
+import { EVERYONE } from './wait-queue.js';
+
+// What any limit adds to those inside.
+const PERMIT = 1;
+
+/**
+ * A semaphore for every key, inside one process: at most `limit` permits of a key are taken at once. Any Map key will do:
+ * `123` and `'123'` are two keys.
+ *
+ * First come, first served: nobody overtakes who waits. A key takes memory while a permit of it is taken or awaited, and
+ * no longer. Permits have no owner and no expiry: whoever calls `unlock` gives one back.
+ *
+ * ```ts
+ * const calls = new KeyedSemaphore<string>((tenant) => (tenant === 'big' ? 20 : 5));
+ * await calls.lockFunc('acme', () => fetch(url), { wait: '2s' });
+ * ```
+ */
+export class KeyedSemaphore<K = unknown> {
+  readonly #queue: KeyedQueue<K>;
+  readonly #limitOf: (key: K) => number;
+
+  /**
+   * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the key
+   * by each call that asks for a permit. So a limit may change: whoever waits goes by that of its own call, and a smaller
+   * one takes no permit away.
+   * @throws LockUsageError for any other number; the calls do where a function gives one, and take nothing.
+   */
+  constructor(limit: number | ((key: K) => number), options: { clock?: Clock } = {}) {
+    this.#queue = new KeyedQueue(options.clock ?? systemClock);
+    if (typeof limit === 'function') {
+      this.#limitOf = (key) => permits(limit(key));
+    } else {
+      const fixed = permits(limit);
+      this.#limitOf = () => fixed;
+    }
+  }
+
+  /**
+   * Waits for a permit and takes it.
+   * @throws LockTimeoutError when `wait` runs out, the signal's reason when it aborts, LockUsageError.
+   */
+  async lock(key: K, options?: WaitOptions): Promise<void> {
+    return this.#queue.enter(key, this.#limitOf(key), options);
+  }
+
+  /** Takes a permit now, or not: also false while anybody waits. @throws LockUsageError */
+  tryLock(key: K): boolean {
+    return this.#queue.tryEnter(key, this.#limitOf(key));
+  }
+
+  /**
+   * Tries when `retry` says; false when that ends, or `options.wait` does. It waits in no queue: {@link lock} is fair, this
+   * is not. Between two tries the event loop turns, also with delays of 0.
+   * @throws the signal's reason when it aborts, LockUsageError.
+   */
+  async tryLockWithRetry(key: K, retry: RetryStrategy, options?: WaitOptions): Promise<boolean> {
+    return this.#queue.enterWithRetry(key, this.#limitOf(key), retry, options);
+  }
+
+  /** Gives a permit back. @throws LockNotHeldError when none of the key is taken. */
+  unlock(key: K): void {
+    this.#queue.leave(key, PERMIT);
+  }
+
+  /** Runs `fn` while holding a permit; gives it back whatever `fn` does. */
+  async lockFunc<T>(key: K, fn: () => T | Promise<T>, options?: WaitOptions): Promise<T> {
+    return this.#queue.run(key, this.#limitOf(key), fn, options);
+  }
+
+  /** True when `fn` ran: there was a permit. */
+  async tryLockFunc(key: K, fn: () => unknown): Promise<boolean> {
+    return this.#queue.tryRun(key, this.#limitOf(key), fn);
+  }
+
+  /** False while a permit is taken or awaited. Never needed: idle keys take no memory. */
+  remove(key: K): boolean {
+    return !this.#queue.has(key);
+  }
+
+  /** Drops idle state, of which there is none. Never gives back a permit. */
+  clear(): void {}
+
+  /** Whether any permit of the key is taken. */
+  isLocked(key: K): boolean {
+    return this.#queue.has(key);
+  }
+
+  /** How many wait for a permit of the key. */
+  waiting(key: K): number {
+    return this.#queue.waiting(key);
+  }
+
+  /** How many keys have a permit that is taken or awaited. */
+  get size(): number {
+    return this.#queue.size;
+  }
+}
+
+const permits = (limit: unknown): number => Math.min(checkLimit('limit', limit), EVERYONE);
