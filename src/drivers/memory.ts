@@ -1,18 +1,9 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import { Deadline, Deadlines } from '../core/deadlines.js';
-import { LockClosedError, LockTimeoutError } from '../core/errors.js';
-import type { AcquireRequest, Grant, LockDriver, LockInfo, LockMode } from '../lease/driver.js';
-import { KeyedMutex } from '../mutex/keyed-mutex.js';
-
-/** One hold of one key, as this driver keeps it. */
-class Hold {
-  constructor(
-    readonly request: AcquireRequest,
-    readonly fence: number,
-    readonly expiry: Deadline,
-    readonly since = Date.now(),
-  ) {}
-}
+import { LockClosedError } from '../core/errors.js';
+import type { AcquireRequest, Grant, LockDriver, LockInfo } from '../lease/driver.js';
+import { EVERYONE, EXCLUSIVE } from '../mutex/wait-queue.js';
+import { type Hold, MemoryLock, type Waiting } from './memory/memory-lock.js';
 
 /** Leases inside one process. */
 export function memoryDriver(options: { clock?: Clock } = {}): LockDriver {
@@ -21,62 +12,70 @@ export function memoryDriver(options: { clock?: Clock } = {}): LockDriver {
 
 class MemoryDriver implements LockDriver {
   readonly #clock: Clock;
-  readonly #mutex: KeyedMutex<string>;
-  readonly #holds = new Map<string, Map<string, Hold>>();
-  readonly #expiries: Deadlines;
+  readonly #deadlines: Deadlines;
+  /** Those that are held, or rest. */
+  readonly #locks = new Map<string, MemoryLock>();
   #lastFence = 0;
   #closed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#mutex = new KeyedMutex({ clock });
-    this.#expiries = new Deadlines(clock);
+    this.#deadlines = new Deadlines(clock);
   }
 
   async acquire(request: AcquireRequest): Promise<Grant | null> {
-    if (this.#closed) throw new LockClosedError(request.key);
-    this.#expiries.run();
-    const already = this.#find(request);
-    if (already) return this.#grant(already);
-    if (!(await this.#enter(request))) return null;
-    const twin = this.#find(request);
-    if (!twin && !this.#closed) return this.#hold(request);
-    this.#leave(request);
-    if (twin) return this.#grant(twin);
-    throw new LockClosedError(request.key);
+    const { key, token, wait, signal } = request;
+    if (this.#closed) throw new LockClosedError(key);
+    this.#deadlines.run();
+    const known = this.#locks.get(key);
+    const already = known?.find(token, this.#clock.now());
+    if (already) return grantOf(already);
+    signal?.throwIfAborted();
+    const lock = known ?? this.#open(key);
+    if (lock.queue.tryEnter(limitOf(request))) return grantOf(this.#hold(lock, request));
+    return wait > 0 ? await this.#wait(lock, request) : null;
   }
 
-  async extend(grant: Grant, ttl: number): Promise<Grant | null> {
-    const hold = this.#find(grant);
-    if (!hold) return null;
-    this.#expiries.set(hold.expiry, this.#clock.now() + ttl);
-    return this.#grant(hold);
+  async extend({ key, token }: Grant, ttl: number): Promise<Grant | null> {
+    const now = this.#clock.now();
+    const hold = this.#locks.get(key)?.find(token, now);
+    if (!hold || hold.revoked) return null;
+    this.#deadlines.set(hold.expiry, now + ttl);
+    return grantOf(hold);
   }
 
-  async release(grant: Grant): Promise<boolean> {
-    const hold = this.#find(grant);
-    if (!hold) return false;
-    this.#lastFence = Math.max(this.#lastFence, grant.fence);
-    this.#end(hold.request);
+  async release({ key, token, fence }: Grant, keepFor = 0): Promise<boolean> {
+    const lock = this.#locks.get(key);
+    const hold = lock?.find(token, this.#clock.now());
+    if (!lock || !hold) return false;
+    this.#lastFence = Math.max(this.#lastFence, fence);
+    if (keepFor > 0) this.#rest(lock, keepFor);
+    this.#end(lock, hold);
     return true;
   }
 
   async inspect(key: string): Promise<LockInfo | null> {
-    this.#expiries.run();
-    const holds = [...(this.#holds.get(key)?.values() ?? [])];
-    if (holds.length === 0) return null;
-    return {
-      key,
-      mode: holds[0]!.request.mode,
-      waiters: this.#mutex.waiting(key),
-      waiting: [],
-      holders: holds.map(({ fence, expiry, request, since }) => ({
-        fence,
-        since,
-        ttl: Math.ceil(expiry.at - this.#clock.now()),
-        meta: { ...request.meta },
-      })),
-    };
+    this.#deadlines.run();
+    return this.#locks.get(key)?.info(this.#clock.now()) ?? null;
+  }
+
+  async *list(prefix: string): AsyncGenerator<LockInfo, void, void> {
+    for (const key of [...this.#locks.keys()].filter((name) => name.startsWith(prefix))) {
+      const info = await this.inspect(key);
+      if (info) yield info;
+    }
+  }
+
+  async revoke(key: string, fence: number, grace = 0): Promise<boolean> {
+    const now = this.#clock.now();
+    const lock = this.#locks.get(key);
+    const hold = lock && [...lock.holds.values()].find((held) => held.fence === fence);
+    if (!hold || now >= hold.expiry.at) return false;
+    hold.revoked = true;
+    if (grace > 0) this.#deadlines.set(hold.expiry, Math.min(hold.expiry.at, now + grace));
+    else this.#end(lock, hold);
+    hold.request.onRevoked?.(grace);
+    return true;
   }
 
   async ping(): Promise<void> {
@@ -85,59 +84,95 @@ class MemoryDriver implements LockDriver {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const holds of this.#holds.values()) for (const { request } of holds.values()) this.#end(request);
-    this.#expiries.stop();
-  }
-
-  async #enter({ key, mode, wait, signal }: AcquireRequest): Promise<boolean> {
-    // Who waits may be waiting for nothing but an expiry: the process must live to see it.
-    this.#expiries.keepAlive(true);
-    try {
-      const options = { wait: wait === Infinity ? ('forever' as const) : wait, signal };
-      await (mode === 'write' ? this.#mutex.lock(key, options) : this.#mutex.rLock(key, options));
-      return true;
-    } catch (error) {
-      if (error instanceof LockTimeoutError) return false;
-      throw error;
-    } finally {
-      this.#expiries.keepAlive(false);
+    for (const { key, queue } of this.#locks.values()) {
+      for (const waiting of queue.drain()) waiting.aborted(new LockClosedError(key));
     }
+    this.#locks.clear();
+    this.#deadlines.stop();
   }
 
-  #hold(request: AcquireRequest): Grant {
-    const { key, token, ttl } = request;
+  #open(key: string): MemoryLock {
+    const lock = new MemoryLock(key);
+    this.#locks.set(key, lock);
+    return lock;
+  }
+
+  #wait(lock: MemoryLock, request: AcquireRequest): Promise<Grant | null> {
+    // It may wait for nothing but a deadline: the process must live to see it.
+    this.#deadlines.keepAlive(true);
+    return new Promise((resolve, reject) => {
+      const done = (grant: Grant | null) => {
+        this.#deadlines.keepAlive(false);
+        resolve(grant);
+      };
+      const waiting: Waiting = {
+        request,
+        since: Date.now(),
+        wait: request.wait,
+        signal: request.signal,
+        clock: this.#clock,
+        timedOut: () => done(null),
+        aborted: (reason) => {
+          this.#deadlines.keepAlive(false);
+          reject(reason);
+        },
+      };
+      lock.queue.waitWithin(limitOf(request), waiting, () => done(grantOf(this.#enter(lock, request))));
+    });
+  }
+
+  /** One who waited is inside now. */
+  #enter(lock: MemoryLock, request: AcquireRequest): Hold {
+    const twin = lock.find(request.token, this.#clock.now());
+    if (!twin) return this.#hold(lock, request);
+    // Later: the queue is in the middle of letting in, and there may be many of one token.
+    queueMicrotask(() => this.#leave(lock, limitOf(request)));
+    return twin;
+  }
+
+  /** Makes the hold of one who is inside. */
+  #hold(lock: MemoryLock, request: AcquireRequest): Hold {
+    const { token, ttl } = request;
+    const expired = lock.holds.get(token);
+    if (expired) this.#end(lock, expired);
+    const since = Date.now();
     // The clock's part keeps fences growing over restarts; as on Redis.
-    this.#lastFence = Math.max(this.#lastFence + 1, Date.now() * 1_000);
-    const hold = new Hold(request, this.#lastFence, new Deadline(() => this.#end(request)));
-    const holds = this.#holds.get(key);
-    if (holds) holds.set(token, hold);
-    else this.#holds.set(key, new Map([[token, hold]]));
-    this.#expiries.set(hold.expiry, this.#clock.now() + ttl);
-    return this.#grant(hold);
+    this.#lastFence = Math.max(this.#lastFence + 1, since * 1_000);
+    const expiry = new Deadline(() => this.#end(lock, hold));
+    const hold: Hold = { request, fence: this.#lastFence, since, expiry, revoked: false };
+    lock.holds.set(token, hold);
+    this.#deadlines.set(expiry, this.#clock.now() + ttl);
+    return hold;
   }
 
-  #grant({ request: { key, token, mode }, fence, expiry }: Hold): Grant {
-    return { key, token, mode, fence, validUntil: expiry.at };
+  #end(lock: MemoryLock, hold: Hold): void {
+    this.#deadlines.clear(hold.expiry);
+    lock.holds.delete(hold.request.token);
+    this.#leave(lock, limitOf(hold.request));
   }
 
-  /** The hold, unless its time is up. */
-  #find({ key, token }: { key: string; token: string }): Hold | undefined {
-    const hold = this.#holds.get(key)?.get(token);
-    return hold && this.#clock.now() < hold.expiry.at ? hold : undefined;
+  /** Nobody gets the key for so many ms, nor before the end of an earlier rest. */
+  #rest(lock: MemoryLock, ms: number): void {
+    const until = this.#clock.now() + ms;
+    if (lock.rest) return this.#deadlines.set(lock.rest, Math.max(lock.rest.at, until));
+    lock.queue.block();
+    lock.rest = new Deadline(() => {
+      lock.rest = undefined;
+      this.#leave(lock, EXCLUSIVE);
+    });
+    this.#deadlines.set(lock.rest, until);
   }
 
-  #end({ key, token }: { key: string; token: string }): void {
-    const holds = this.#holds.get(key);
-    const hold = holds?.get(token);
-    if (!holds || !hold) return;
-    this.#expiries.clear(hold.expiry);
-    holds.delete(token);
-    if (holds.size === 0) this.#holds.delete(key);
-    this.#leave({ key, mode: hold.request.mode });
+  #leave(lock: MemoryLock, limit: number): void {
+    if (lock.queue.leave(limit)) this.#locks.delete(lock.key);
   }
+}
 
-  #leave({ key, mode }: { key: string; mode: LockMode }): void {
-    if (mode === 'write') this.#mutex.unlock(key);
-    else this.#mutex.rUnlock(key);
-  }
+/** As the queue takes it. */
+function limitOf({ mode, limit = Infinity }: AcquireRequest): number {
+  return mode === 'write' ? EXCLUSIVE : Math.min(limit, EVERYONE);
+}
+
+function grantOf({ request: { key, token, mode }, fence, expiry }: Hold): Grant {
+  return { key, token, mode, fence, validUntil: expiry.at };
 }

@@ -119,7 +119,7 @@ export class KeyedQueue<K> {
   #enterWithin(key: K, limit: number, options: WaitOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       const { wait, signal } = check(options);
-      signal?.throwIfAborted();
+      if (signal?.aborted) return reject(signal.reason);
       if (this.tryEnter(key, limit)) return resolve();
       const timedOut = () => reject(new LockTimeoutError(key, wait));
       if (wait === 0) return timedOut();

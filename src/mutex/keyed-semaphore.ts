@@ -43,8 +43,12 @@ export class KeyedSemaphore<K = unknown> {
    * Waits for a permit and takes it.
    * @throws LockTimeoutError when `wait` runs out, the signal's reason when it aborts, LockUsageError.
    */
-  async lock(key: K, options?: WaitOptions): Promise<void> {
-    return this.#queue.enter(key, this.#limitOf(key), options);
+  lock(key: K, options?: WaitOptions): Promise<void> {
+    try {
+      return this.#queue.enter(key, this.#limitOf(key), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Takes a permit now, or not: also false while anybody waits. @throws LockUsageError */

@@ -101,7 +101,14 @@ export class WaitQueue<B extends Bounds = Bounds> {
     this.inside += EVERYONE;
   }
 
-  /** The bounds of those who wait within bounds, in order. */
+  /** Empties the queue; gives back the bounds of those who waited within any. */
+  drain(): B[] {
+    const all = [...this];
+    while (this.#head) this.#unlink(this.#head, undefined);
+    return all;
+  }
+
+  /** The bounds of those who wait within any, in order. */
   *[Symbol.iterator](): Generator<B, void, void> {
     for (let waiter = this.#head; waiter; waiter = waiter.next) if (waiter.exit) yield waiter.exit.bounds;
   }
