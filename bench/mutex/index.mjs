@@ -1,17 +1,27 @@
-/** Part `mutex`: KeyedMutex beside what else locks inside one process. */
+/** Part `mutex`: KeyedMutex and KeyedSemaphore beside what else locks inside one process. */
 import { figure, printTable, progress, times } from '../lib/table.mjs';
 import { atLeast } from '../lib/targets.mjs';
 import { memory, timeouts } from './apart.mjs';
+import * as semaphores from './contenders/semaphores.mjs';
 import { asyncLock, bare, keptMap, latchkey, oneMutex } from './contenders.mjs';
-import { contended, readers, uncontended } from './timings.mjs';
+import { busyPermits, contended, freePermits, readers, uncontended } from './timings.mjs';
 
 export async function run() {
   progress('mutex: uncontended');
   const free = await uncontended();
-  printTimes('Uncontended: ns to lock and unlock one of 1,000 keys', free);
+  printTimes('Uncontended: ns to lock and unlock one of 1,000 keys', free, latchkey);
   progress('mutex: contended');
   const busy = await contended();
-  printTimes('Contended: ns a hold, 1,000 callers on one key', busy);
+  printTimes('Contended: ns a hold, 1,000 callers on one key', busy, latchkey);
+  progress('mutex: semaphores');
+  const permits = await freePermits();
+  printTimes(
+    'Semaphore, uncontended: ns to take and give back one of 5 permits',
+    permits,
+    semaphores.latchkey,
+  );
+  const busyPermit = await busyPermits();
+  printTimes('Semaphore, contended: ns a hold, 1,000 callers, 5 permits', busyPermit, semaphores.latchkey);
   progress('mutex: readers');
   printReaders(await readers());
   progress('mutex: timeouts');
@@ -27,8 +37,8 @@ export async function run() {
   atLeast('mutex, contended, of async-lock', gain(busy, asyncLock), 2);
 }
 
-function printTimes(title, figures) {
-  const ours = figures.get(latchkey).value;
+function printTimes(title, figures, us) {
+  const ours = figures.get(us).value;
   const rows = [...figures].map(([{ name }, { value, all }]) => [
     name,
     value,

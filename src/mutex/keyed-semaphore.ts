@@ -21,7 +21,7 @@ const PERMIT = 1;
  */
 export class KeyedSemaphore<K = unknown> {
   readonly #queue: KeyedQueue<K>;
-  readonly #limitOf: (key: K) => number;
+  readonly #limit: number | ((key: K) => number);
 
   /**
    * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the key
@@ -31,12 +31,7 @@ export class KeyedSemaphore<K = unknown> {
    */
   constructor(limit: number | ((key: K) => number), options: { clock?: Clock } = {}) {
     this.#queue = new KeyedQueue(options.clock ?? systemClock);
-    if (typeof limit === 'function') {
-      this.#limitOf = (key) => permits(limit(key));
-    } else {
-      const fixed = permits(limit);
-      this.#limitOf = () => fixed;
-    }
+    this.#limit = typeof limit === 'function' ? limit : permits(limit);
   }
 
   /**
@@ -101,6 +96,10 @@ export class KeyedSemaphore<K = unknown> {
   /** How many keys have a permit that is taken or awaited. */
   get size(): number {
     return this.#queue.size;
+  }
+
+  #limitOf(key: K): number {
+    return typeof this.#limit === 'number' ? this.#limit : permits(this.#limit(key));
   }
 }
 
