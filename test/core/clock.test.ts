@@ -31,6 +31,18 @@ describe('the system clock', () => {
     expect(fn).toHaveBeenCalledTimes(1);
   });
 
+  test.each([true, false])('a long timer keeps the process alive in every leg, or in none: %s', (alive) => {
+    const spy = jest.spyOn(globalThis, 'setTimeout');
+    const legs = () => spy.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef());
+    const timer = systemClock.after(2 ** 32, () => {});
+    if (!alive) timer.keepAlive(false);
+    jest.advanceTimersByTime(2 ** 31);
+    expect(legs()).toEqual([alive, alive]);
+    timer.keepAlive(!alive);
+    expect(legs()).toEqual([alive, !alive]);
+    spy.mockRestore();
+  });
+
   test('a long timer can be cancelled after its first leg', () => {
     const fn = jest.fn();
     const timer = systemClock.after(2 ** 32, fn);
@@ -68,11 +80,43 @@ test('sleep ends with the clock, or rejects with the signal’s reason and leave
   expect(clock.pending).toBe(0);
 });
 
-test('sleep below 1 ms lets other things run', async () => {
+test.each([0, 0.5, 0.999])('sleep of %d ms sets no timer, and lets other things run', async (ms) => {
+  const clock = new FakeClock();
   let ran = false;
   setImmediate(() => {
     ran = true;
   });
-  await sleep(0.5, systemClock);
+  await sleep(ms, clock);
   expect(ran).toBe(true);
+  expect(clock.now()).toBe(0);
+});
+
+test('sleep of 1 ms is by the clock', async () => {
+  const clock = new FakeClock();
+  let slept = false;
+  void sleep(1, clock).then(() => {
+    slept = true;
+  });
+  await clock.advance(0.999);
+  expect(slept).toBe(false);
+  await clock.advance(0.001);
+  expect(slept).toBe(true);
+});
+
+test('sleep below 1 ms ends with the signal’s reason, whenever that aborts', async () => {
+  const before = AbortSignal.abort('before');
+  await expect(sleep(0, systemClock, before)).rejects.toBe('before');
+  const stop = new AbortController();
+  const rejected = expect(sleep(0, systemClock, stop.signal)).rejects.toBe('while');
+  stop.abort('while');
+  await rejected;
+});
+
+test.each([20, 80])('sleep of %d ms by the system clock is neither early nor late', async (ms) => {
+  const started = performance.now();
+  await sleep(ms, systemClock);
+  const took = performance.now() - started;
+  // A timer of Node's may be early by the rest of a ms.
+  expect(took).toBeGreaterThan(ms - 2);
+  expect(took).toBeLessThan(ms + 2_000);
 });

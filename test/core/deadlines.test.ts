@@ -40,6 +40,45 @@ test('run fires what is due before the timer comes round', () => {
   expect(fired).toEqual(['a']);
 });
 
+test('clearing one in the middle makes none behind it late', async () => {
+  const clock = new FakeClock();
+  const deadlines = new Deadlines(clock);
+  const fired: [number, number][] = [];
+  const set = (at: number) => {
+    const deadline = new Deadline(() => fired.push([at, clock.now()]));
+    deadlines.set(deadline, at);
+    return deadline;
+  };
+  // They lie in the heap as they are set here: 4 takes the place of 11, under 10, and must rise.
+  const [, , , eleven] = [1, 10, 2, 11, 12, 3, 4].map(set);
+  deadlines.clear(eleven!);
+  set(13);
+  await clock.advance(20);
+  expect(fired).toEqual([1, 2, 3, 4, 10, 12, 13].map((at) => [at, at]));
+});
+
+test('of hundreds, set and cleared at random, each that is left fires at its own time', async () => {
+  const times = fc.array(fc.nat(5_000), { minLength: 200, maxLength: 600 });
+  await fc.assert(
+    fc.asyncProperty(times, fc.infiniteStream(fc.boolean()), async (all, cleared) => {
+      const clock = new FakeClock();
+      const deadlines = new Deadlines(clock);
+      const fired: [number, number][] = [];
+      const set = all.map((at, n) => {
+        const deadline = new Deadline(() => fired.push([n, clock.now()]));
+        deadlines.set(deadline, at);
+        return deadline;
+      });
+      const kept = all.map((at, n) => [n, at] as const).filter(() => !cleared.next().value);
+      const keeps = new Set(kept.map(([n]) => n));
+      for (const [n, deadline] of set.entries()) if (!keeps.has(n)) deadlines.clear(deadline);
+      await clock.advance(5_000);
+      expect([...fired].sort(([a], [b]) => a - b)).toEqual(kept);
+    }),
+    { numRuns: 15 },
+  );
+});
+
 test('whatever is set, moved and cleared, each fires once, in order, at the last time set', async () => {
   const action = fc.tuple(fc.nat(19), fc.option(fc.nat(100), { nil: undefined }), fc.nat(5));
   await fc.assert(
@@ -67,6 +106,37 @@ test('whatever is set, moved and cleared, each fires once, in order, at the last
     }),
     { numRuns: 60 },
   );
+});
+
+test('a timer that is set anew keeps the process alive as the one before', async () => {
+  const made: { at: number; alive: boolean; fire: () => void }[] = [];
+  const after = (at: number, fire: () => void) => {
+    const timer = { at, alive: true, fire };
+    made.push(timer);
+    return {
+      cancel: () => {},
+      keepAlive: (yes: boolean) => {
+        timer.alive = yes;
+      },
+    };
+  };
+  let now = 0;
+  const deadlines = new Deadlines({ now: () => now, after });
+  deadlines.keepAlive(true);
+  deadlines.set(new Deadline(() => {}), 50);
+  deadlines.set(new Deadline(() => {}), 10);
+  now = 10;
+  made[1]!.fire();
+  deadlines.keepAlive(false);
+  now = 50;
+  deadlines.set(new Deadline(() => {}), 70);
+  made[2]!.fire();
+  expect(made.map(({ at, alive }) => [at, alive])).toEqual([
+    [50, true],
+    [10, true],
+    [40, false],
+    [20, false],
+  ]);
 });
 
 test('keeps the process alive only as long as somebody asks for it', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parseDuration, parseWait } from '../../src/core/duration.js';
+import { type Duration, parseDuration, parseWait, type Wait } from '../../src/core/duration.js';
 import { LockUsageError } from '../../src/core/errors.js';
 import { usageOf } from '../support/usage.js';
 
@@ -13,6 +13,8 @@ test.each([
   ['1.5s', 1_500],
   ['5m', 300_000],
   ['1h', 3_600_000],
+  ['1d', 86_400_000],
+  ['0.5d', 43_200_000],
   [' 30s ', 30_000],
   ['0ms', 0],
   ['0', 0],
@@ -27,6 +29,9 @@ test.each([
   '10x',
   '-1s',
   '1e3s',
+  '1w',
+  '5 seconds',
+  '1D',
   's',
   '10 000ms',
   'forever',
@@ -59,12 +64,41 @@ describe('a least value', () => {
 test('a wait may be forever', () => {
   expect(parseWait('wait', 'forever')).toBe(Infinity);
   expect(parseWait('wait', '5s')).toBe(5_000);
-  expect(usageOf(() => parseWait('wait', 'never')).option).toBe('wait');
+  expect(parseWait('wait', 0)).toBe(0);
+});
+
+test.each(['infinite', 'never', 'Forever', '', -1, Infinity, Number.NaN, null, undefined])(
+  '%p is no wait: the error says that there is "forever"',
+  (value) => {
+    const error = usageOf(() => parseWait('wait', value));
+    expect(error).toMatchObject({ option: 'wait', value });
+    expect(error.message).toMatch(/^lock: usage: expected `wait` to be a duration: .*, or 'forever', got /);
+  },
+);
+
+test('what is no text of a duration does not compile', () => {
+  const durations: Duration[] = [0, 1.5, '0', '250ms', '30s', '5m', '1h', '1d', '1.5s'];
+  const waits: Wait[] = [...durations, 'forever'];
+  const wrong: (Duration | Wait)[] = [
+    // @ts-expect-error: units are one or two letters
+    '5 seconds',
+    // @ts-expect-error: no unit
+    '10',
+    // @ts-expect-error: there are no weeks
+    '1w',
+    // @ts-expect-error: the word is 'forever'
+    'infinite',
+  ];
+  // @ts-expect-error: only a wait may be 'forever'
+  const ttl: Duration = 'forever';
+  expect(durations.map((value) => parseDuration('ttl', value))).not.toContain(Number.NaN);
+  expect(parseWait('wait', waits.at(-1))).toBe(Infinity);
+  for (const value of [...wrong, ttl]) expect(usageOf(() => parseDuration('ttl', value)).option).toBe('ttl');
 });
 
 test('any text gives a number of ms in range or a LockUsageError, nothing else', () => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.double(), fc.stringMatching(/^\d{1,20}(ms|s|m|h)$/)), (value) => {
+    fc.property(fc.oneof(fc.string(), fc.double(), fc.stringMatching(/^\d{1,20}(ms|s|m|h|d)$/)), (value) => {
       let ms: number;
       try {
         ms = parseDuration('ttl', value);
@@ -78,9 +112,9 @@ test('any text gives a number of ms in range or a LockUsageError, nothing else',
 });
 
 test('text means the same as the number it stands for', () => {
-  const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
   fc.assert(
-    fc.property(fc.nat(10_000), fc.constantFrom('ms', 's', 'm', 'h'), (n, unit) => {
+    fc.property(fc.nat(10_000), fc.constantFrom('ms', 's', 'm', 'h', 'd'), (n, unit) => {
       expect(parseDuration('ttl', `${n}${unit}`)).toBe(n * units[unit as keyof typeof units]);
     }),
   );

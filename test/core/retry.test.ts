@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { checkRetry, type RetryStrategy, retry } from '../../src/core/retry.js';
+import { systemClock } from '../../src/core/clock.js';
+import { attempts, checkRetry, type RetryStrategy, retry } from '../../src/core/retry.js';
+import { FakeClock } from '../../src/testing/fake-clock.js';
 import { usageOf } from '../support/usage.js';
 
 function first(count: number, strategy: RetryStrategy): number[] {
@@ -86,6 +88,106 @@ describe('backoff, the knobs of mapmutex', () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe('attempts', () => {
+  const bounds = { deadline: Infinity, clock: systemClock, signal: undefined };
+
+  /** When each of the first `count` attempts was due; fewer if they end. */
+  async function due(count: number, strategy: RetryStrategy, deadline = Infinity): Promise<number[]> {
+    const clock = new FakeClock();
+    const times: number[] = [];
+    const all = (async () => {
+      for await (const _ of attempts(strategy, { ...bounds, deadline, clock })) {
+        times.push(clock.now());
+        if (times.length === count) return;
+      }
+    })();
+    await clock.advance(10_000);
+    await all;
+    return times;
+  }
+
+  test('come when the strategy says', async () => {
+    expect(await due(5, [0, 10, 20, 50])).toEqual([0, 10, 30, 80]);
+    expect(await due(3, [5, 5, 5])).toEqual([5, 10, 15]);
+    expect(await due(3, retry.linear(100))).toEqual([0, 100, 200]);
+    expect(await due(3, [])).toEqual([]);
+  });
+
+  test('end at the deadline; the first needs no time', async () => {
+    expect(await due(9, retry.linear(100), 250)).toEqual([0, 100, 200]);
+    expect(await due(9, retry.linear(100), 200)).toEqual([0, 100]);
+    expect(await due(9, [0, 0, 0], 0)).toEqual([0]);
+    expect(await due(9, [300], 250)).toEqual([]);
+  });
+
+  test('whose next delay is longer than what is left end at the deadline, not later', async () => {
+    const clock = new FakeClock();
+    let ended = false;
+    void (async () => {
+      for await (const _ of attempts([0, 1_000], { ...bounds, deadline: 250, clock }));
+      ended = true;
+    })();
+    await clock.advance(249);
+    expect(ended).toBe(false);
+    await clock.advance(1);
+    expect(ended).toBe(true);
+  });
+
+  const hasty: [string, RetryStrategy][] = [
+    ['linear(0)', retry.linear(0)],
+    ['exponential(0, 0)', retry.exponential(0, 0)],
+    ['backoff of no delay', retry.backoff({ baseDelay: 0, maxRetry: 1e9 })],
+    ['backoff of ten ns', retry.backoff({ factor: 1, maxRetry: 1e9 })],
+    ['an array of zeros', Array(1_000_000).fill(0)],
+  ];
+
+  test.each(hasty)('of %s let the event loop turn before each but the first', async (_, strategy) => {
+    let turns = 0;
+    let running = true;
+    const turn = () => {
+      turns++;
+      if (running) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const seen: number[] = [];
+    for await (const _ of attempts(strategy, bounds)) {
+      seen.push(turns);
+      if (seen.length === 20) break;
+    }
+    running = false;
+    expect(seen[0]).toBe(0);
+    for (let n = 1; n < 20; n++) expect(seen[n]! - seen[n - 1]!).toBeGreaterThan(0);
+  });
+
+  test.each(hasty)('of %s end at the deadline, and with the signal', async (_, strategy) => {
+    const started = performance.now();
+    for await (const _ of attempts(strategy, { ...bounds, deadline: started + 50 })) {
+      if (performance.now() > started + 5_000) throw new Error('the deadline was not looked at');
+    }
+    expect(performance.now() - started).toBeGreaterThan(49);
+    const stop = new AbortController();
+    setTimeout(() => stop.abort('enough'), 20);
+    const ended = (async () => {
+      for await (const _ of attempts(strategy, { ...bounds, signal: stop.signal })) {
+        if (performance.now() > started + 10_000) throw new Error('the signal was not looked at');
+      }
+    })();
+    await expect(ended).rejects.toBe('enough');
+  });
+
+  test('of an aborted signal are none', async () => {
+    const signal = AbortSignal.abort('before');
+    await expect(attempts([0], { ...bounds, signal }).next()).rejects.toBe('before');
+  });
+
+  test('refuse a delay that is none', async () => {
+    const ended = (async () => {
+      for await (const _ of attempts([0, 'x' as never], bounds));
+    })();
+    await expect(ended).rejects.toMatchObject({ option: 'retry', value: 'x' });
   });
 });
 
