@@ -368,6 +368,62 @@ describe('tryLockWithRetry', () => {
     expect(answer).toBe(true);
   });
 
+  test.each([
+    ['linear(0)', retry.linear(0)],
+    ['exponential(0, 0)', retry.exponential(0, 0)],
+    ['an array of zeros', Array(1_000_000).fill(0)],
+  ])('with %s lets the event loop turn: whoever holds the key can free it', async (_, strategy) => {
+    const locks = new KeyedMutex<string>();
+    await locks.lock('k');
+    // An endless loop would keep jest's own time-out from coming.
+    const bounded = retry.limit(strategy, 2_000_000);
+    setTimeout(() => locks.unlock('k'), 30);
+    expect(await locks.tryLockWithRetry('k', bounded)).toBe(true);
+    expect(await locks.tryLockWithRetry('k', bounded, { wait: 30 })).toBe(false);
+    const stop = new AbortController();
+    setTimeout(() => stop.abort('enough'), 20);
+    await expect(locks.tryLockWithRetry('k', bounded, { signal: stop.signal })).rejects.toBe('enough');
+    expect([locks.waiting('k'), locks.size]).toEqual([0, 1]);
+  });
+
+  test('ends with wait, which is a hard limit, and with the signal', async () => {
+    const clock = new FakeClock();
+    const locks = new KeyedMutex<string>({ clock });
+    await locks.lock('k');
+    const said: unknown[] = [];
+    const stop = new AbortController();
+    const ask = (options: { wait?: number; signal?: AbortSignal }) => {
+      void locks.tryLockWithRetry('k', retry.linear(100), options).then(
+        (locked) => said.push(locked),
+        (reason) => said.push(reason),
+      );
+    };
+    ask({ wait: 250 });
+    ask({ signal: stop.signal });
+    await clock.advance(249);
+    expect(said).toEqual([]);
+    await clock.advance(1);
+    expect(said).toEqual([false]);
+    stop.abort('enough');
+    await clock.advance(0);
+    expect(said).toEqual([false, 'enough']);
+    expect(clock.pending).toBe(0);
+    ask({ wait: 0 });
+    for (let turn = 0; turn < 3; turn++) await clock.advance(0);
+    expect(said).toEqual([false, 'enough', false]);
+  });
+
+  test.each([{ wait: 'infinite' }, { signal: {} }, null, 5])(
+    'refuses the options %p, and tries nothing',
+    async (options) => {
+      const locks = new KeyedMutex<string>();
+      await expect(locks.tryLockWithRetry('k', [0], options as never)).rejects.toMatchObject({
+        code: 'LOCK_USAGE',
+      });
+      expect(locks.size).toBe(0);
+    },
+  );
+
   test('with maxRetry 0 is false without a try, even on a free key', async () => {
     const locks = new KeyedMutex<string>();
     expect(await locks.tryLockWithRetry('k', retry.backoff({ maxRetry: 0 }))).toBe(false);
@@ -450,6 +506,24 @@ describe('load', () => {
     for (let key = 0; key < 1_000_000; key++) locks.unlock(key);
     expect(locks.size).toBe(0);
   });
+});
+
+test('ten thousand calls leave one listener on a signal that they share, and it disturbs nobody later', async () => {
+  const locks = new KeyedMutex<string>();
+  const { signal, abort } = shared();
+  await Promise.all(
+    Array.from({ length: 10_000 }, async (_, n) => {
+      const form = n % 3 ? 'lockFunc' : 'rLockFunc';
+      await locks[form]('k', () => {}, { signal, wait: '1h' });
+    }),
+  );
+  for (let n = 0; n < 100; n++) await locks.tryLockWithRetry('k', [0, 1], { signal });
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+  const last = locks.lock('k');
+  abort();
+  expect([locks.waiting('k'), locks.size]).toEqual([1, 1]);
+  locks.unlock('k');
+  await last;
 });
 
 test('there is one mutex for the whole module', () => {
