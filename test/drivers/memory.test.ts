@@ -331,6 +331,52 @@ describe('revoke', () => {
   });
 });
 
+describe('a hold', () => {
+  test('is over when its time is, also where the timer is late', async () => {
+    const bed = new Bed();
+    const grant = await bed.take({ ttl: 100 });
+    bed.clock.jump(99);
+    expect((await bed.driver.extend(grant, 100))!.validUntil).toBe(199);
+    bed.clock.jump(100);
+    expect(await bed.driver.extend(grant, 100)).toBeNull();
+    expect(await bed.driver.release(grant)).toBe(false);
+    expect(await bed.driver.revoke!(KEY, grant.fence)).toBe(false);
+    expect(await bed.info()).toBeNull();
+  });
+
+  test('that was asked for twice with one token is one hold, also for who waited', async () => {
+    const bed = new Bed();
+    const holder = await bed.take();
+    const twins = [1, 2, 3].map(() => bed.wait({ mode: 'read', token: 'twin' }));
+    await bed.driver.release(holder);
+    await bed.clock.advance(0);
+    const [first] = twins.map(({ value }) => value!);
+    expect(twins.map(({ value }) => value!.fence)).toEqual([first!.fence, first!.fence, first!.fence]);
+    expect((await bed.info())!.holders).toHaveLength(1);
+    expect(await bed.driver.release(first!)).toBe(true);
+    expect(await bed.info()).toBeNull();
+  });
+
+  test('that is granted to a token whose last hold has run out is another one', async () => {
+    const bed = new Bed();
+    const limited = { mode: 'read', limit: 2 } as const;
+    const holders = [await bed.take(limited), await bed.take(limited)];
+    const first = bed.wait({ ...limited, token: 'same', ttl: 50 });
+    const second = bed.wait({ ...limited, token: 'same', ttl: 500 });
+    await bed.driver.release(holders[0]!);
+    await bed.clock.advance(0);
+    expect([first.state, second.state]).toEqual(['fulfilled', 'pending']);
+    // The loop was blocked: no timer told of the end.
+    bed.clock.jump(60);
+    await bed.driver.release(holders[1]!);
+    await bed.clock.advance(10);
+    expect(second.value!.fence).toBeGreaterThan(first.value!.fence);
+    expect((await bed.info())!.holders.map(({ fence }) => fence)).toEqual([second.value!.fence]);
+    expect(await bed.driver.release(second.value!)).toBe(true);
+    expect(await bed.info()).toBeNull();
+  });
+});
+
 describe('waiting', () => {
   test.each([2 ** 31, 2 ** 31 + 10, 2 ** 40])(
     'a wait and a ttl of %d ms end in their time, and not at once',
