@@ -21,6 +21,38 @@ test('a memory app never loads ioredis, and one on Redis does', async () => {
   expect(child.messages).toEqual([{ memory: false }, { redis: true }]);
 });
 
+/** What `import(specifier)` loads in a process that has loaded nothing else: packages, and the folders of ours. */
+async function loadedBy(specifier: string): Promise<{ packages: string[]; folders: string[] }> {
+  const child = runSource(`
+    import { Session } from 'node:inspector';
+    const session = new Session();
+    session.connect();
+    const scripts = new Set();
+    session.on('Debugger.scriptParsed', ({ params }) => scripts.add(params.url.replace(/^file:../, '')));
+    session.post('Debugger.enable');
+    await import('${specifier}');
+    send({ scripts: [...scripts] });
+    session.disconnect();
+  `);
+  expect(await child.exited).toEqual({ code: 0, signal: null });
+  const scripts = child.messages[0]!.scripts as string[];
+  const packages = scripts.map((script) => /node_modules.((?:@[^/]+.)?[^/]+)/.exec(script)?.[1]);
+  const folders = scripts.map((script) => /\/dist\/([^/]+)\//.exec(script)?.[1]);
+  const sorted = (names: (string | undefined)[]) =>
+    [...new Set(names)].filter((name) => name !== undefined).sort();
+  return { packages: sorted(packages), folders: sorted(folders) };
+}
+
+test('latchkey/mutex loads no package, and nothing of ours but the mutexes and the core', async () => {
+  expect(await loadedBy('latchkey/mutex')).toEqual({ packages: [], folders: ['core', 'mutex'] });
+});
+
+test('the same look sees what other entry points load', async () => {
+  const { packages, folders } = await loadedBy('latchkey');
+  expect(packages).toEqual(expect.arrayContaining(['convict', 'inversify']));
+  expect(folders).toEqual(expect.arrayContaining(['app', 'core', 'lease', 'mutex']));
+});
+
 test('a start that fails for want of a server leaves nothing open: the process ends by itself', async () => {
   const child = runSource(`
     import { createApp, lockProvider } from 'latchkey';

@@ -7,7 +7,7 @@ export function checkText(option: string, value: unknown): string {
   return value;
 }
 
-/** @throws LockUsageError for what is no whole number of at least 1, nor `Infinity`. */
+/** @throws LockUsageError unless it is a whole number of at least 1, or `Infinity`. */
 export function checkLimit(option: string, value: unknown): number {
   const ok = value === Infinity || (Number.isInteger(value) && (value as number) >= 1);
   if (!ok) throw new LockUsageError(option, value, 'a whole number of at least 1, or Infinity');

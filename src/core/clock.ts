@@ -15,8 +15,8 @@ export interface Timer {
 }
 
 /**
- * An answer that is due when a wait is over is looked for so often, with so many ms between. It may be here and unread,
- * for this process may have been busy, or stopped: between two timers it reads.
+ * After a stall, timers fire before sockets are read. Whoever waits for an answer polls this often, this many ms apart,
+ * before it reports a time-out: a reply that was delivered is not taken for one that is missing.
  */
 export const LOOKS = 4;
 export const LOOK_MS = 25;

@@ -52,7 +52,7 @@ export class Deadlines {
     }
   }
 
-  /** Forgets the timer: nothing is told any more, unless it is set anew. */
+  /** Cancels the timer: no deadline fires until another one is set. */
   stop(): void {
     this.#timer?.cancel();
     this.#timerAt = Infinity;

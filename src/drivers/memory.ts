@@ -98,7 +98,7 @@ class MemoryDriver implements LockDriver {
   }
 
   #wait(lock: MemoryLock, request: AcquireRequest): Promise<Grant | null> {
-    // It may wait for nothing but a deadline: the process must live to see it.
+    // Only a deadline may end this wait: the process must live to see it.
     this.#deadlines.keepAlive(true);
     return new Promise((resolve, reject) => {
       const done = (grant: Grant | null) => {
@@ -121,20 +121,19 @@ class MemoryDriver implements LockDriver {
     });
   }
 
-  /** One who waited is inside now. */
+  /** The hold of a request that waited and is inside now. */
   #enter(lock: MemoryLock, request: AcquireRequest): Hold {
     const twin = lock.find(request.token, this.#clock.now());
     if (!twin) return this.#hold(lock, request);
-    // Later: the queue is in the middle of letting in, and there may be many of one token.
+    // Not now: the queue is admitting, and many requests of one token would nest.
     queueMicrotask(() => this.#leave(lock, limitOf(request)));
     return twin;
   }
 
-  /** Makes the hold of one who is inside. */
+  /** Makes the hold of a request that is inside. */
   #hold(lock: MemoryLock, request: AcquireRequest): Hold {
     const { token, ttl } = request;
     const expired = lock.holds.get(token);
-    if (expired) this.#end(lock, expired);
     const since = Date.now();
     // The clock's part keeps fences growing over restarts; as on Redis.
     this.#lastFence = Math.max(this.#lastFence + 1, since * 1_000);
@@ -142,16 +141,18 @@ class MemoryDriver implements LockDriver {
     const hold: Hold = { request, fence: this.#lastFence, since, expiry, revoked: false };
     lock.holds.set(token, hold);
     this.#deadlines.set(expiry, this.#clock.now() + ttl);
+    if (expired) this.#end(lock, expired);
     return hold;
   }
 
   #end(lock: MemoryLock, hold: Hold): void {
+    const { token } = hold.request;
     this.#deadlines.clear(hold.expiry);
-    lock.holds.delete(hold.request.token);
+    if (lock.holds.get(token) === hold) lock.holds.delete(token);
     this.#leave(lock, limitOf(hold.request));
   }
 
-  /** Nobody gets the key for so many ms, nor before the end of an earlier rest. */
+  /** Nobody gets the key for `ms`, nor before an earlier rest is over. */
   #rest(lock: MemoryLock, ms: number): void {
     const until = this.#clock.now() + ms;
     if (lock.rest) return this.#deadlines.set(lock.rest, Math.max(lock.rest.at, until));

@@ -10,7 +10,7 @@ const READ = EVERYONE;
  * A read/write mutex for every key, inside one process. Any Map key will do: `123` and `'123'` are two keys.
  *
  * First come, first served. Readers that wait together at the head of the queue enter together; a waiting writer keeps
- * later readers out. Who times out or aborts leaves the queue at once. A key takes memory while it is held or awaited,
+ * later readers out. A waiter that times out or aborts leaves the queue at once. A key takes memory while it is held or awaited,
  * and no longer. There is no owner and no expiry: whoever calls `unlock` unlocks.
  */
 export class KeyedMutex<K = unknown> {

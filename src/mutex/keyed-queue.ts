@@ -21,13 +21,13 @@ const NEVER_LEAVES = Symbol();
 const EXAMPLE = new WaitQueue(EVERYONE);
 
 /**
- * A queue for every key, while the key is held or awaited. What each caller's limit means is said in {@link WaitQueue}.
- * A key for which nobody has waited yet has no queue, only the number inside.
+ * A {@link WaitQueue} for every key, while the key is held or awaited. A key for which nobody has waited yet has no queue,
+ * only the number inside.
  */
 export class KeyedQueue<K> {
   readonly #entries = new Map<K | typeof NEVER_LEAVES, WaitQueue | number>([[NEVER_LEAVES, EXAMPLE]]);
   readonly #clock: Clock;
-  /** Whoever wants a key that others want is seldom the last: where there is a queue, the key looked for last is known. */
+  // A contended key is looked up again and again: the last one with a queue is kept at hand.
   #lastKey: K | typeof NEVER_LEAVES = NEVER_LEAVES;
   #last: WaitQueue = EXAMPLE;
 
@@ -68,7 +68,7 @@ export class KeyedQueue<K> {
     return false;
   }
 
-  /** @throws LockNotHeldError when nobody is inside who entered with such a limit, exclusive or not. */
+  /** @throws LockNotHeldError when nobody is inside that entered so: exclusively, or with a limit. */
   leave(key: K, limit: number): void {
     const entry = this.#find(key);
     const inside = typeof entry === 'object' ? entry.inside : entry;

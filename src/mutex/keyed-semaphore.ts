@@ -4,14 +4,14 @@ import type { RetryStrategy } from '../core/retry.js';
 import { KeyedQueue, type WaitOptions } from './keyed-queue.js';
 import { EVERYONE } from './wait-queue.js';
 
-// What any limit adds to those inside.
+// Any limit but an exclusive one: to leave, it does not matter which.
 const PERMIT = 1;
 
 /**
  * A semaphore for every key, inside one process: at most `limit` permits of a key are taken at once. Any Map key will do:
  * `123` and `'123'` are two keys.
  *
- * First come, first served: nobody overtakes who waits. A key takes memory while a permit of it is taken or awaited, and
+ * First come, first served: no call takes a permit before one that waits. A key takes memory while a permit of it is taken or awaited, and
  * no longer. Permits have no owner and no expiry: whoever calls `unlock` gives one back.
  *
  * ```ts
@@ -24,10 +24,10 @@ export class KeyedSemaphore<K = unknown> {
   readonly #limit: number | ((key: K) => number);
 
   /**
-   * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the key
-   * by each call that asks for a permit. So a limit may change: whoever waits goes by that of its own call, and a smaller
-   * one takes no permit away.
-   * @throws LockUsageError for any other number; the calls do where a function gives one, and take nothing.
+   * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the key,
+   * once by each call that asks for a permit. So the limit may change: each call goes by the limit it was given, also while
+   * it waits, and permits that are taken stay taken.
+   * @throws LockUsageError for any other value. Where a function returns one, the call fails with it and takes nothing.
    */
   constructor(limit: number | ((key: K) => number), options: { clock?: Clock } = {}) {
     this.#queue = new KeyedQueue(options.clock ?? systemClock);

@@ -1,19 +1,22 @@
 import { onAbort } from '../core/abort.js';
 import type { Clock, Timer } from '../core/clock.js';
 
-/** The limit of who must be alone inside. All other limits are numbers of at least 1: see {@link fits}. */
+/** The limit of a caller that must be alone inside. All other limits are whole numbers of at least 1. */
 export const EXCLUSIVE = 0;
 
-/** How many an exclusive one counts for, and the largest limit. Small enough that V8 keeps twice of it as an integer. */
+/**
+ * What an exclusive caller adds to the number inside, and the largest limit: a reader's. V8 keeps twice this number as a
+ * small integer.
+ */
 export const EVERYONE = 2 ** 29;
 
-/** Whether one with this limit may enter where so many are inside: while they are fewer than its limit. */
+/** Whether a caller with this limit may enter while this many are inside. */
 export const fits = (limit: number, inside: number): boolean => inside < (limit || 1);
 
-/** What one with this limit adds to the number inside. */
+/** What a caller with this limit adds to the number inside. */
 export const weight = (limit: number): number => (limit === EXCLUSIVE ? EVERYONE : 1);
 
-/** What may end the waiting of one who does not wait forever. */
+/** What may end a wait, and who is told. */
 export interface Bounds {
   /** ms; may be `Infinity`. */
   readonly wait: number;
@@ -23,7 +26,7 @@ export interface Bounds {
   aborted(reason: unknown): void;
 }
 
-/** One who waits. Small, for there may be many. */
+/** One that waits. Small, for there may be many. */
 interface Waiter<B> {
   next: Waiter<B> | undefined;
   readonly limit: number;
@@ -40,9 +43,9 @@ interface Exit<B> {
 }
 
 /**
- * Who is inside, and who waits in order. One enters while fewer than its own limit are inside; an exclusive one enters
- * when nobody is, and counts for everyone. The first in the queue enters when it fits, and nobody overtakes it. Entering
- * the queue and leaving it anywhere are O(1).
+ * The callers inside, counted, and those that wait, in order. A caller enters while fewer than its own limit are inside; an
+ * exclusive one enters while nobody is, and keeps everybody else out. The first waiter enters as soon as it fits, and no
+ * other caller enters before it. Joining the queue, and leaving it from any place, is O(1).
  */
 export class WaitQueue<B extends Bounds = Bounds> {
   length = 0;
@@ -51,7 +54,7 @@ export class WaitQueue<B extends Bounds = Bounds> {
 
   constructor(public inside: number) {}
 
-  /** Enters if that overtakes nobody. */
+  /** Enters now if it fits and nobody waits. */
   tryEnter(limit: number): boolean {
     if (this.#head || !fits(limit, this.inside)) return false;
     this.inside += weight(limit);
@@ -89,26 +92,26 @@ export class WaitQueue<B extends Bounds = Bounds> {
     }
   }
 
-  /** One who entered with this limit leaves, and who is next enters. True when nobody is inside then. */
+  /** A caller that entered with this limit leaves, and the waiters that fit now enter. True when nobody is inside then. */
   leave(limit: number): boolean {
     this.inside -= weight(limit);
     this.#admit();
     return this.inside === 0;
   }
 
-  /** Adds an exclusive one to those inside, whoever they are: nobody enters until it leaves. */
+  /** Nobody enters until `leave(EXCLUSIVE)`; those inside stay. */
   block(): void {
     this.inside += EVERYONE;
   }
 
-  /** Empties the queue; gives back the bounds of those who waited within any. */
+  /** Empties the queue and returns the bounds of those that waited within any. None of their methods is called. */
   drain(): B[] {
     const all = [...this];
     while (this.#head) this.#unlink(this.#head, undefined);
     return all;
   }
 
-  /** The bounds of those who wait within any, in order. */
+  /** The bounds of those that wait within any, in order. */
   *[Symbol.iterator](): Generator<B, void, void> {
     for (let waiter = this.#head; waiter; waiter = waiter.next) if (waiter.exit) yield waiter.exit.bounds;
   }
@@ -117,7 +120,7 @@ export class WaitQueue<B extends Bounds = Bounds> {
     for (let waiter = this.#head; waiter && fits(waiter.limit, this.inside); waiter = this.#head) {
       this.#unlink(waiter, undefined);
       const bounds = waiter.exit?.bounds;
-      // One signal may end many waits: those it has yet to tell must not enter meanwhile.
+      // A signal shared by many tells them one after the other: those not told yet must not enter meanwhile.
       if (bounds?.signal?.aborted) {
         bounds.aborted(bounds.signal.reason);
         continue;

@@ -2,10 +2,10 @@ import type { Deadline } from '../../core/deadlines.js';
 import type { AcquireRequest, LockInfo } from '../../lease/driver.js';
 import { type Bounds, WaitQueue } from '../../mutex/wait-queue.js';
 
-/** How many of those who wait are shown. */
+/** How many waiters `inspect` shows. */
 const SHOWN = 100;
 
-/** One who waits for a key. */
+/** A request that waits. */
 export interface Waiting extends Bounds {
   readonly request: AcquireRequest;
   /** ms since 1970. */
@@ -22,12 +22,12 @@ export interface Hold {
   revoked: boolean;
 }
 
-/** One key that is held, or rests: its holds, and who waits. */
+/** One key that is held or rests: its holds, and its queue. */
 export class MemoryLock {
   readonly queue = new WaitQueue<Waiting>(0);
   /** By token. */
   readonly holds = new Map<string, Hold>();
-  /** When the key has rested: until then it is blocked for all who wait. */
+  /** The end of the rest; until then the queue is blocked. */
   rest: Deadline | undefined = undefined;
 
   constructor(readonly key: string) {}
