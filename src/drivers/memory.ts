@@ -133,7 +133,6 @@ class MemoryDriver implements LockDriver {
   /** Makes the hold of a request that is inside. */
   #hold(lock: MemoryLock, request: AcquireRequest): Hold {
     const { token, ttl } = request;
-    const expired = lock.holds.get(token);
     const since = Date.now();
     // The clock's part keeps fences growing over restarts; as on Redis.
     this.#lastFence = Math.max(this.#lastFence + 1, since * 1_000);
@@ -141,13 +140,13 @@ class MemoryDriver implements LockDriver {
     const hold: Hold = { request, fence: this.#lastFence, since, expiry, revoked: false };
     lock.holds.set(token, hold);
     this.#deadlines.set(expiry, this.#clock.now() + ttl);
-    if (expired) this.#end(lock, expired);
     return hold;
   }
 
   #end(lock: MemoryLock, hold: Hold): void {
     const { token } = hold.request;
     this.#deadlines.clear(hold.expiry);
+    // One of the same token may have followed before the timer told of this one's end.
     if (lock.holds.get(token) === hold) lock.holds.delete(token);
     this.#leave(lock, limitOf(hold.request));
   }
