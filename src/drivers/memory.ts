@@ -49,8 +49,8 @@ class MemoryDriver implements LockDriver {
     const hold = lock?.find(token, this.#clock.now());
     if (!lock || !hold) return false;
     this.#lastFence = Math.max(this.#lastFence, fence);
-    if (keepFor > 0) this.#rest(lock, keepFor);
-    this.#end(lock, hold);
+    if (keepFor > 0) this.#rest(lock, hold, keepFor);
+    else this.#end(lock, hold);
     return true;
   }
 
@@ -146,21 +146,17 @@ class MemoryDriver implements LockDriver {
   #end(lock: MemoryLock, hold: Hold): void {
     const { token } = hold.request;
     this.#deadlines.clear(hold.expiry);
-    // One of the same token may have followed before the timer told of this one's end.
+    // It may rest, or another one of its token may have followed before the timer told of its end.
     if (lock.holds.get(token) === hold) lock.holds.delete(token);
     this.#leave(lock, limitOf(hold.request));
   }
 
-  /** Nobody gets the key for `ms`, nor before an earlier rest is over. */
-  #rest(lock: MemoryLock, ms: number): void {
+  /** The hold is over, but keeps its place inside for `ms`. */
+  #rest(lock: MemoryLock, hold: Hold, ms: number): void {
     const until = this.#clock.now() + ms;
-    if (lock.rest) return this.#deadlines.set(lock.rest, Math.max(lock.rest.at, until));
-    lock.queue.block();
-    lock.rest = new Deadline(() => {
-      lock.rest = undefined;
-      this.#leave(lock, EXCLUSIVE);
-    });
-    this.#deadlines.set(lock.rest, until);
+    lock.holds.delete(hold.request.token);
+    lock.restsUntil = Math.max(lock.restsUntil, until);
+    this.#deadlines.set(hold.expiry, until);
   }
 
   #leave(lock: MemoryLock, limit: number): void {

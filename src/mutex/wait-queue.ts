@@ -4,11 +4,8 @@ import type { Clock, Timer } from '../core/clock.js';
 /** The limit of a caller that must be alone inside. All other limits are whole numbers of at least 1. */
 export const EXCLUSIVE = 0;
 
-/**
- * What an exclusive caller adds to the number inside, and the largest limit: a reader's. V8 keeps twice this number as a
- * small integer.
- */
-export const EVERYONE = 2 ** 29;
+/** What an exclusive caller adds to the number inside, and the largest limit: a reader's. One of V8's small integers. */
+export const EVERYONE = 2 ** 30 - 1;
 
 /** Whether a caller with this limit may enter while this many are inside. */
 export const fits = (limit: number, inside: number): boolean => inside < (limit || 1);
@@ -97,11 +94,6 @@ export class WaitQueue<B extends Bounds = Bounds> {
     this.inside -= weight(limit);
     this.#admit();
     return this.inside === 0;
-  }
-
-  /** Nobody enters until `leave(EXCLUSIVE)`; those inside stay. */
-  block(): void {
-    this.inside += EVERYONE;
   }
 
   /** Empties the queue and returns the bounds of those that waited within any. None of their methods is called. */

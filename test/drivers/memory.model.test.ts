@@ -17,15 +17,16 @@ interface Ask {
   /** While it holds: when that ends. */
   endsAt: number;
   revoked: boolean;
+  /** It was released, and keeps its place until `endsAt`. */
+  rests: boolean;
   grant: Grant | undefined;
 }
 
-/** What a driver does, in the plainest words: a list of holders, a list of waiters, and a time until which the key rests. */
+/** What a driver does, in the plainest words: a list of those inside, who hold or rest, and a list of waiters. */
 class Model {
   now = 0;
-  holders: Ask[] = [];
+  inside: Ask[] = [];
   waiting: Ask[] = [];
-  restsUntil = 0;
   /** What became of each request, in order. */
   readonly log: string[] = [];
 
@@ -43,29 +44,29 @@ class Model {
   }
 
   release(ask: Ask, keepFor: number): void {
-    if (keepFor > 0) this.restsUntil = Math.max(this.restsUntil, this.now + keepFor);
-    this.end(ask);
+    if (keepFor === 0) return this.end(ask);
+    ask.rests = true;
+    ask.endsAt = this.now + keepFor;
   }
 
   end(ask: Ask): void {
-    this.holders = this.holders.filter((other) => other !== ask);
+    this.inside = this.inside.filter((other) => other !== ask);
     this.#admit();
+  }
+
+  get holders(): Ask[] {
+    return this.inside.filter(({ rests }) => !rests);
   }
 
   advance(end: number): void {
     for (;;) {
-      const times = [
-        ...this.holders.map(({ endsAt }) => endsAt),
-        ...this.waiting.map(({ deadline }) => deadline),
-        ...(this.restsUntil > this.now ? [this.restsUntil] : []),
-      ];
-      const next = Math.min(...times);
+      const ends = this.inside.map(({ endsAt }) => endsAt);
+      const next = Math.min(...ends, ...this.waiting.map(({ deadline }) => deadline));
       if (next > end) break;
       this.now = next;
-      for (const ask of this.holders.filter(({ endsAt }) => endsAt <= next)) this.end(ask);
+      for (const ask of this.inside.filter(({ endsAt }) => endsAt <= next)) this.end(ask);
       for (const ask of this.waiting.filter(({ deadline }) => deadline <= next))
         this.stopWaiting(ask, 'late');
-      this.#admit();
     }
     this.now = end;
   }
@@ -74,15 +75,14 @@ class Model {
     for (let ask = this.waiting[0]; ask && this.#fits(ask); ask = this.waiting[0]) {
       this.waiting.shift();
       ask.endsAt = this.now + ask.ttl;
-      this.holders.push(ask);
+      this.inside.push(ask);
       this.log.push(`${ask.n} in`);
     }
   }
 
   #fits({ limit }: Ask): boolean {
-    if (this.restsUntil > this.now) return false;
-    const alone = this.holders.some((holder) => holder.limit === 0);
-    return limit === 0 ? this.holders.length === 0 : !alone && this.holders.length < limit;
+    const alone = this.inside.some((other) => other.limit === 0);
+    return limit === 0 ? this.inside.length === 0 : !alone && this.inside.length < limit;
   }
 }
 
@@ -108,6 +108,7 @@ class Run {
       deadline: this.clock.now() + its.wait,
       endsAt: Infinity,
       revoked: false,
+      rests: false,
       grant: undefined,
     };
     const shared = limit === 0 ? { mode: 'write' as const } : { mode: 'read' as const, limit };
@@ -177,22 +178,21 @@ class Run {
   }
 
   async check(): Promise<void> {
-    const { holders, waiting, restsUntil, log } = this.model;
+    const { inside, holders, waiting, log } = this.model;
     // Of what happens in one moment, the order of the answers does not matter; that of the grants does.
     const grants = (all: readonly string[]) => all.filter((line) => line.endsWith('in'));
     expect(grants(this.log)).toEqual(grants(log));
     expect([...this.log].sort()).toEqual([...log].sort());
     expect(this.fences).toEqual([...new Set(this.fences)].sort((a, b) => a - b));
     const info = await this.driver.inspect(KEY);
-    const resting = restsUntil > this.clock.now();
-    expect(info === null).toBe(holders.length === 0 && !resting);
+    expect(info === null).toBe(inside.length === 0);
     if (!info) return;
     expect(info.holders.map(({ meta, ttl }) => [meta.n, ttl])).toEqual(
       holders.map(({ n, endsAt }) => [`${n}`, Math.ceil(endsAt - this.clock.now())]),
     );
     expect(info.waiting.map(({ meta }) => meta.n)).toEqual(waiting.map(({ n }) => `${n}`));
     expect(info.waiters).toBe(waiting.length);
-    expect('restsUntil' in info).toBe(resting);
+    expect('restsUntil' in info).toBe(inside.some(({ rests }) => rests));
   }
 }
 

@@ -54,24 +54,27 @@ test('who leaves from the middle, one after the other, takes nobody along', asyn
   expect([bed.queue.length, bed.queue.leave(EXCLUSIVE)]).toEqual([0, true]);
 });
 
-test('block keeps all out beside those inside, until it is taken back', () => {
+test('each goes by its own limit, and none before one that waits', () => {
   const bed = new Bed();
-  bed.queue.tryEnter(EVERYONE);
-  bed.queue.tryEnter(5);
-  bed.queue.block();
-  expect([bed.queue.tryEnter(EVERYONE), bed.queue.tryEnter(EXCLUSIVE)]).toEqual([false, false]);
-  bed.wait('reader', EVERYONE);
+  expect([bed.queue.tryEnter(EVERYONE), bed.queue.tryEnter(3), bed.queue.tryEnter(2)]).toEqual([
+    true,
+    true,
+    false,
+  ]);
   bed.wait('one of 2', 2);
+  expect(bed.queue.tryEnter(EVERYONE)).toBe(false);
+  bed.wait('reader', EVERYONE);
   bed.wait('writer', EXCLUSIVE);
-  expect(bed.queue.leave(EVERYONE)).toBe(false);
-  expect(bed.said).toEqual([]);
-  expect(bed.queue.leave(EXCLUSIVE)).toBe(false);
-  expect(bed.said).toEqual(['reader in']);
-  bed.queue.leave(EVERYONE);
-  bed.queue.leave(EVERYONE);
-  expect(bed.said).toEqual(['reader in', 'one of 2 in']);
-  bed.queue.leave(2);
-  expect(bed.said).toEqual(['reader in', 'one of 2 in', 'writer in']);
+  bed.wait('one of 9', 9);
+  bed.queue.leave(3);
+  expect(bed.said).toEqual(['one of 2 in', 'reader in']);
+  for (let left = 3; left > 0; left--) {
+    expect(bed.said).toHaveLength(2);
+    bed.queue.leave(EVERYONE);
+  }
+  expect(bed.said.slice(2)).toEqual(['writer in']);
+  bed.queue.leave(EXCLUSIVE);
+  expect(bed.said.slice(3)).toEqual(['one of 9 in']);
 });
 
 test('drain empties the queue and calls nobody, also later', async () => {

@@ -17,7 +17,7 @@ export interface Hold {
   readonly fence: number;
   /** ms since 1970. */
   readonly since: number;
-  /** When its time is up. */
+  /** The end of its time, or of the rest after its release. */
   readonly expiry: Deadline;
   revoked: boolean;
 }
@@ -27,8 +27,8 @@ export class MemoryLock {
   readonly queue = new WaitQueue<Waiting>(0);
   /** By token. */
   readonly holds = new Map<string, Hold>();
-  /** The end of the rest; until then the queue is blocked. */
-  rest: Deadline | undefined = undefined;
+  /** By the clock of the deadlines: until then a released hold keeps its place inside. */
+  restsUntil = -Infinity;
 
   constructor(readonly key: string) {}
 
@@ -59,7 +59,7 @@ export class MemoryLock {
         meta: { ...request.meta },
       })),
       waiting,
-      ...(this.rest && { restsUntil: Math.ceil(Date.now() + this.rest.at - now) }),
+      ...(this.restsUntil > now && { restsUntil: Math.ceil(Date.now() + this.restsUntil - now) }),
     };
   }
 }
