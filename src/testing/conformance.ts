@@ -1,15 +1,22 @@
 import type { LockDriver } from '../lease/driver.js';
+import { alternating } from './conformance/alternating.js';
 import { closing } from './conformance/closing.js';
 import { crowds } from './conformance/crowds.js';
+import { durations } from './conformance/durations.js';
 import { exclusion } from './conformance/exclusion.js';
 import { expiry } from './conformance/expiry.js';
 import { extension } from './conformance/extension.js';
 import { fences } from './conformance/fences.js';
 import { inspection } from './conformance/inspection.js';
 import { type Expect, Kit } from './conformance/kit.js';
+import { limits } from './conformance/limits.js';
+import { listing } from './conformance/listing.js';
 import { order } from './conformance/order.js';
 import { ownership } from './conformance/ownership.js';
+import { crashes, peers } from './conformance/peers.js';
 import { readers } from './conformance/readers.js';
+import { rests } from './conformance/rests.js';
+import { revocation } from './conformance/revocation.js';
 import { waiting } from './conformance/waiting.js';
 
 export type { Expect } from './conformance/kit.js';
@@ -17,6 +24,16 @@ export type { Expect } from './conformance/kit.js';
 export interface ConformanceOptions {
   /** Makes the driver of one case, which closes it. All of them may share one backend. */
   createDriver: () => LockDriver | Promise<LockDriver>;
+  /**
+   * Makes another driver on the backend of `driver`, as another process has one; the case closes it. Order, exclusion,
+   * fences and hand-over are then tested between the two as well. Default: they are not, as for locks inside one process.
+   */
+  createPeer?: ((driver: LockDriver) => LockDriver | Promise<LockDriver>) | undefined;
+  /**
+   * Ends a driver of `createPeer` as a killed process does: nothing it has sent is taken back, and nothing more is sent.
+   * What it held and awaited is then tested too. Default: it is not.
+   */
+  crash?: ((peer: LockDriver) => void | Promise<void>) | undefined;
   /** The runner's own: jest's, vitest's or `node:test`'s. A case takes less than 5 s. */
   test: (name: string, fn: () => Promise<void>) => unknown;
   /** jest's or vitest's, or another with the same matchers. */
@@ -25,6 +42,7 @@ export interface ConformanceOptions {
   describe?: ((name: string, fn: () => void) => unknown) | undefined;
 }
 
+/** What one driver does. */
 const GROUPS = {
   exclusion,
   ownership,
@@ -32,30 +50,80 @@ const GROUPS = {
   waiting,
   order,
   readers,
+  limits,
   expiry,
   extension,
+  durations,
+  rests,
   inspection,
+  listing,
+  revocation,
   crowds,
   closing,
 };
 
+/** What two drivers on one backend do just as one does. */
+const SHARED = { exclusion, fences, order, readers, limits, rests, listing, revocation, crowds };
+
 /** Says what a {@link LockDriver} is: registers a test for each thing that one does. */
-export function driverConformance({ createDriver, test, expect, describe }: ConformanceOptions): void {
+export function driverConformance(options: ConformanceOptions): void {
+  const { createDriver, createPeer, crash, test, expect, describe } = options;
   const group = describe ?? ((_name: string, fn: () => void) => fn());
-  for (const [name, cases] of Object.entries(GROUPS)) {
+  const register = <Case>(
+    name: string,
+    cases: Record<string, Case>,
+    run: (testCase: Case) => Promise<void>,
+  ) =>
     group(name, () => {
-      for (const [sentence, run] of Object.entries(cases)) {
-        test(sentence, async () => {
-          const driver = await createDriver();
-          try {
-            // Connected before any wait is measured.
-            await driver.ping();
-            await run(new Kit(driver, expect));
-          } finally {
-            await driver.close();
-          }
-        });
-      }
+      for (const [sentence, testCase] of Object.entries(cases)) test(sentence, () => run(testCase));
     });
+
+  for (const [name, cases] of Object.entries(GROUPS)) {
+    register(name, cases, (testCase) =>
+      withDriver(createDriver, (driver) => testCase(new Kit(driver, expect))),
+    );
+  }
+  if (!createPeer) return;
+  const withBoth = (run: (driver: LockDriver, peer: LockDriver) => Promise<void>) =>
+    withDriver(createDriver, (driver) =>
+      withDriver(
+        () => createPeer(driver),
+        (peer) => run(driver, peer),
+      ),
+    );
+  for (const [name, cases] of Object.entries(SHARED)) {
+    const renamed = Object.entries(cases).map(
+      ([sentence, run]) => [`two drivers: ${sentence}`, run] as const,
+    );
+    register(`${name}, two drivers`, Object.fromEntries(renamed), (testCase) =>
+      withBoth((driver, peer) => testCase(new Kit(alternating(driver, peer), expect))),
+    );
+  }
+  register('peers', peers, (testCase) =>
+    withBoth((driver, peer) => {
+      const kit = new Kit(driver, expect);
+      return testCase(kit, kit.through(peer));
+    }),
+  );
+  if (!crash) return;
+  register('crashes', crashes, (testCase) =>
+    withBoth((driver, peer) => {
+      const kit = new Kit(driver, expect);
+      return testCase(kit, kit.through(peer), async () => crash(peer));
+    }),
+  );
+}
+
+/** Runs with a driver that is connected before any wait is measured, and closes it. */
+async function withDriver(
+  create: () => LockDriver | Promise<LockDriver>,
+  run: (driver: LockDriver) => Promise<void>,
+): Promise<void> {
+  const driver = await create();
+  try {
+    await driver.ping();
+    await run(driver);
+  } finally {
+    await driver.close();
   }
 }

@@ -23,7 +23,7 @@ export const crowds: Cases = {
     await kit.expectFree();
   },
 
-  'whatever is asked for, a writer is alone and fences grow': async (kit) => {
+  'whatever is asked for, a writer is alone, limits hold and fences grow': async (kit) => {
     const random = generator(20_261_121);
     const keys = ['a', 'b', 'c'].map((name) => kit.name(name));
     const counts = new Counts(kit);
@@ -31,10 +31,11 @@ export const crowds: Cases = {
       for (let job = 0; job < 12; job++) {
         const stop = new AbortController();
         if (random() < 0.2) setTimeout(() => stop.abort(new Error('enough')), random() * 30);
-        const mode = random() < 0.5 ? 'read' : 'write';
+        const mode = random() < 0.6 ? 'read' : 'write';
         const request = {
           key: keys[Math.floor(random() * 3)]!,
           mode,
+          limit: mode === 'read' && random() < 0.5 ? 1 + Math.floor(random() * 4) : undefined,
           wait: random() * 60,
           signal: stop.signal,
         } as const;
@@ -69,6 +70,7 @@ class Counts {
     const inside = this.#inside(request.key ?? key);
     const write = grant.mode === 'write';
     expect(write ? inside.readers + inside.writers : inside.writers).toBe(0);
+    expect(inside.readers).toBeLessThanOrEqual((request.limit ?? Infinity) - 1);
     expect(grant.fence).toBeGreaterThan(write ? inside.latest : inside.written);
     inside[write ? 'writers' : 'readers']++;
     if (write) inside.written = grant.fence;

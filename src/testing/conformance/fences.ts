@@ -1,4 +1,4 @@
-import type { Cases } from './kit.js';
+import { type Cases, sleep } from './kit.js';
 
 export const fences: Cases = {
   'fences are safe integers above 0 that grow with every new owner': async (kit) => {
@@ -25,6 +25,18 @@ export const fences: Cases = {
     kit.expect(second.fence).toBeGreaterThan(first.fence);
     const third = await kit.take({ token: 'owner', wait: 4_000 });
     kit.expect(third.fence).toBeGreaterThan(second.fence);
+  },
+
+  'a fence grows when a hold has expired and nobody waited, also for the same token': async (kit) => {
+    let last = 0;
+    for (const token of ['owner', 'rival', 'rival']) {
+      const { fence } = await kit.take({ token, ttl: 100 });
+      kit.expect(fence).toBeGreaterThan(last);
+      last = fence;
+      await sleep(90);
+      await kit.untilFree();
+    }
+    kit.expect((await kit.take()).fence).toBeGreaterThan(last);
   },
 
   'a fence grows beyond that of other keys which the hold was used under': async (kit) => {

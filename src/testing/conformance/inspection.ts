@@ -1,4 +1,4 @@
-import type { Cases } from './kit.js';
+import { type Cases, SLACK, sleep } from './kit.js';
 
 export const inspection: Cases = {
   'inspecting a free key answers null': async (kit) => {
@@ -11,8 +11,14 @@ export const inspection: Cases = {
     const meta = { host: 'h1', job: 'ü 🔑 {"}' };
     const { fence } = await kit.take({ ttl: 5_000, meta, token: 'the-secret' });
     const info = await kit.driver.inspect(kit.key);
-    const ttl = info!.holders[0]!.ttl;
-    kit.expect(info).toEqual({ key: kit.key, mode: 'write', waiters: 0, holders: [{ fence, ttl, meta }] });
+    const { ttl, since } = info!.holders[0]!;
+    kit.expect(info).toEqual({
+      key: kit.key,
+      mode: 'write',
+      waiters: 0,
+      holders: [{ fence, ttl, since, meta }],
+      waiting: [],
+    });
     kit.expect(ttl).toBeGreaterThan(0);
     kit.expect(ttl).toBeLessThanOrEqual(5_000);
     kit.expect(JSON.stringify(info).includes('the-secret')).toBe(false);
@@ -33,12 +39,81 @@ export const inspection: Cases = {
     kit.expect(holders[0]!.ttl).toBeLessThanOrEqual(10_000);
   },
 
-  'inspecting counts who waits': async (kit) => {
-    const holder = await kit.take();
+  'inspecting shows since when a hold is, however often it is extended': async (kit) => {
+    const since = async () => (await kit.driver.inspect(kit.key))!.holders[0]!.since;
+    const first = await kit.take();
+    const started = performance.now();
+    const began = await since();
+    // A clock of this century, whole ms or parts of them.
+    kit.expect(began).toBeGreaterThan(Date.UTC(2001, 0));
     const { granted } = await kit.queue();
-    await kit.expectWaiters(1);
-    await kit.driver.release(holder);
+    await sleep(300);
+    await kit.driver.extend(first, 20_000);
+    kit.expect(await since()).toBe(began);
+    await kit.driver.release(first);
     await granted;
+    kit.expect((await since()) - began).toBeGreaterThan(250);
+    kit.expect((await since()) - began).toBeLessThanOrEqual(performance.now() - started + SLACK);
+  },
+
+  'inspecting counts who waits, writers and readers': async (kit) => {
+    const holder = await kit.take();
+    const writer = await kit.queue();
+    await kit.expectWaiters(1);
+    const readers = [await kit.queue({ mode: 'read' }), await kit.queue({ mode: 'read', limit: 5 })];
+    await kit.expectWaiters(3);
+    await kit.driver.release(holder);
+    const second = await writer.granted;
+    await kit.expectWaiters(2);
+    await kit.driver.release(second);
+    for (const { granted } of readers) await granted;
     await kit.expectWaiters(0);
+  },
+
+  'inspecting shows who waits, in order, since when and with which metadata, but no token': async (kit) => {
+    await kit.take();
+    const asked = (await kit.driver.inspect(kit.key))!.holders[0]!.since;
+    await kit.queue({ meta: { n: '1' }, token: 'secret-1' });
+    await sleep(300);
+    await kit.queue({ meta: { n: '2 ü 🔑 {"}' }, mode: 'read', token: 'secret-2' });
+    await kit.queue({ meta: { n: '3' }, mode: 'read', limit: 5, token: 'secret-3' });
+    const stop = new AbortController();
+    await kit.queue({ meta: { n: 'left' }, signal: stop.signal });
+    await kit.queue({ meta: {}, token: 'secret-5' });
+    stop.abort(new Error('enough'));
+    await kit.expectWaiters(4);
+    const info = await kit.driver.inspect(kit.key);
+    kit.expect(info!.waiting.map(({ mode, meta }) => [mode, meta])).toEqual([
+      ['write', { n: '1' }],
+      ['read', { n: '2 ü 🔑 {"}' }],
+      ['read', { n: '3' }],
+      ['write', {}],
+    ]);
+    let last = asked - 1;
+    for (const { since } of info!.waiting) {
+      kit.expect(since).toBeGreaterThan(last - 1);
+      last = since;
+    }
+    const [first, second] = info!.waiting;
+    kit.expect(second!.since - first!.since).toBeGreaterThan(250);
+    kit.expect(last - asked).toBeLessThanOrEqual(4_000 + SLACK);
+    kit.expect(JSON.stringify(info).includes('secret')).toBe(false);
+  },
+
+  'inspecting shows the first hundred who wait, and counts all': async (kit) => {
+    const holder = await kit.take();
+    const stop = new AbortController();
+    const waiting = Array.from({ length: 120 }, (_, n) =>
+      kit.ask({ wait: 4_500, meta: { n: String(n) }, signal: stop.signal }),
+    );
+    for (const answer of waiting) answer.catch(() => {});
+    await kit.expectWaiters(120);
+    const info = await kit.driver.inspect(kit.key);
+    const names = Array.from({ length: 100 }, (_, n) => String(n));
+    kit.expect(info!.waiting.map(({ meta }) => meta.n)).toEqual(names);
+    stop.abort(new Error('enough'));
+    await Promise.allSettled(waiting);
+    await kit.driver.release(holder);
+    await kit.expectFree();
   },
 };

@@ -13,19 +13,35 @@ export type Expect = (actual: unknown) => {
 /** One thing a driver does. */
 export type Cases = Record<string, (kit: Kit) => Promise<void>>;
 
+/** As much as a busy machine may add to a time, in ms. */
+export const SLACK = 2_000;
+
+/** A backend that counts in whole ms may be so early, in ms. */
+export const ROUNDING = 2;
+
 /** A driver to try, and a key that no other case uses. */
 export class Kit {
-  readonly #id = randomUUID();
   readonly key = this.name('key');
 
   constructor(
     readonly driver: LockDriver,
     readonly expect: Expect,
+    readonly id: string = randomUUID(),
   ) {}
+
+  /** The same keys, asked for through another driver. */
+  through(driver: LockDriver): Kit {
+    return new Kit(driver, this.expect, this.id);
+  }
+
+  /** What the full names of all keys of this case start with. */
+  get prefix(): string {
+    return `conformance:${this.id}:`;
+  }
 
   /** The full name of another key of this case alone. */
   name(key: string): string {
-    return lockName(`conformance:${this.#id}:`, key);
+    return lockName(this.prefix, key);
   }
 
   /** Asks for `this.key`: to write, for 10 s, once, with a token of its own. */
@@ -50,12 +66,27 @@ export class Kit {
     return grant;
   }
 
-  /** As `take`, of one who waits; resolves when it stands in line. */
+  /** As `take`, of one who waits; resolves when it is in the queue. */
   async queue(request: Partial<AcquireRequest> = {}): Promise<{ granted: Promise<Grant> }> {
-    const granted = this.take({ wait: 4_000, ...request });
+    const { answer } = await this.queueUp(request);
+    const granted = answer.then((grant) => grant ?? Promise.reject(new Error('a waiter was refused')));
     granted.catch(() => {});
-    await sleep(30);
     return { granted };
+  }
+
+  /** As `ask`, of one who waits; resolves when it is in the queue. */
+  async queueUp(request: Partial<AcquireRequest> = {}): Promise<{ answer: Promise<Grant | null> }> {
+    const waiters = async () => (await this.driver.inspect(request.key ?? this.key))?.waiters ?? 0;
+    const before = await waiters();
+    const answer = this.ask({ wait: 4_000, ...request });
+    let settled = false;
+    const settle = () => {
+      settled = true;
+    };
+    answer.then(settle, settle);
+    // A driver that counts its waiters wrongly goes on all the same: a case of its own says so.
+    for (let looks = 0; looks < 20 && !settled && (await waiters()) <= before; looks++) await sleep(10);
+    return { answer };
   }
 
   /** That the promise is unsettled, now and for `ms`. */
@@ -69,16 +100,29 @@ export class Kit {
 
   /** That so many wait for the key, now or soon: a backend may still be on its way there. */
   async expectWaiters(waiters: number): Promise<void> {
-    const count = async () => (await this.driver.inspect(this.key))?.waiters;
+    const count = async () => (await this.driver.inspect(this.key))?.waiters ?? 0;
     for (let tries = 0; tries < 50 && (await count()) !== waiters; tries++) await sleep(20);
     this.expect(await count()).toBe(waiters);
   }
 
   /** That nobody holds or awaits the key, now or soon. */
   async expectFree(key = this.key): Promise<void> {
-    for (let tries = 0; tries < 50 && (await this.driver.inspect(key)); tries++) await sleep(20);
+    await this.untilFree(key);
     this.expect(await this.driver.inspect(key)).toBe(null);
     this.expect(await this.driver.release(await this.take({ key }))).toBe(true);
+  }
+
+  /** That nobody holds or awaits the key, now or soon, nor any more for `ms` after that. */
+  async expectToStayFree(key = this.key, ms = 150): Promise<void> {
+    await this.untilFree(key);
+    for (const end = performance.now() + ms; performance.now() < end; await sleep(5))
+      this.expect(await this.driver.inspect(key)).toBe(null);
+  }
+
+  /** Looks until nobody holds or awaits the key, for a second at most. */
+  async untilFree(key = this.key): Promise<void> {
+    for (const end = performance.now() + 1_000; performance.now() < end; await sleep(5))
+      if (!(await this.driver.inspect(key))) return;
   }
 }
 

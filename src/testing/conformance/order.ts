@@ -1,24 +1,13 @@
-import type { Grant } from '../../lease/driver.js';
-import { type Cases, sleep } from './kit.js';
+import type { AcquireRequest } from '../../lease/driver.js';
+import { type Cases, type Kit, sleep } from './kit.js';
 
 export const order: Cases = {
   'waiters are served in the order of asking': async (kit) => {
-    let holder = await kit.take();
-    const served: string[] = [];
-    const line: Promise<Grant>[] = [];
-    for (const token of ['1', '2', '3', '4', '5']) {
-      const { granted } = await kit.queue({ token });
-      granted.then(
-        () => served.push(token),
-        () => {},
-      );
-      line.push(granted);
-    }
-    for (const next of line) {
-      await kit.driver.release(holder);
-      holder = await next;
-    }
-    kit.expect(served).toEqual(['1', '2', '3', '4', '5']);
+    const first = await kit.take();
+    const queue = new Queue(kit);
+    for (const name of ['1', '2', '3', '4', '5']) await queue.add(name);
+    await kit.driver.release(first);
+    kit.expect(await queue.served(5)).toEqual(['1', '2', '3', '4', '5']);
   },
 
   'a newcomer does not overtake a waiter': async (kit) => {
@@ -32,7 +21,7 @@ export const order: Cases = {
     await kit.expectFree();
   },
 
-  'a newcomer does not overtake a waiter who stands behind one who waited, too': async (kit) => {
+  'a newcomer does not overtake a waiter who is behind one who waited, too': async (kit) => {
     const first = await kit.take({ wait: 1_000 });
     const { granted } = await kit.queue();
     const newcomers = [kit.ask()];
@@ -42,6 +31,25 @@ export const order: Cases = {
     kit.expect(await released).toBe(true);
     await kit.driver.release(await granted);
     await kit.expectFree();
+  },
+
+  'a newcomer that writes does not overtake readers that wait': async (kit) => {
+    for (const mode of ['write', 'read'] as const) {
+      const first = await kit.take({ mode });
+      // Readers wait for a writer, or for one that waits before them.
+      const before = mode === 'read' ? await kit.queue() : undefined;
+      const behind = [await kit.queue({ mode: 'read' }), await kit.queue({ mode: 'read' })];
+      let released = kit.driver.release(first);
+      if (before) {
+        await released;
+        released = kit.driver.release(await before.granted);
+      }
+      const newcomers = [kit.ask(), kit.ask({ wait: 1 })];
+      kit.expect(await Promise.all(newcomers)).toEqual([null, null]);
+      await released;
+      for (const { granted } of behind) kit.expect(await kit.driver.release(await granted)).toBe(true);
+      await kit.expectFree();
+    }
   },
 
   'a release lets in one waiter, not two': async (kit) => {
@@ -54,7 +62,7 @@ export const order: Cases = {
     await third.granted;
   },
 
-  'who leaves the line in the middle holds up nobody behind': async (kit) => {
+  'who leaves the queue in the middle holds up nobody behind': async (kit) => {
     const first = await kit.take();
     const stop = new AbortController();
     await kit.queue({ signal: stop.signal });
@@ -65,4 +73,64 @@ export const order: Cases = {
     kit.expect(await kit.driver.release(await granted)).toBe(true);
     await kit.expectFree();
   },
+
+  'who is behind one who aborts keeps its place': (kit) =>
+    keepsPlaces(kit, async (queue) => {
+      const stop = new AbortController();
+      await queue.add('leaves', { signal: stop.signal });
+      return () => stop.abort(new Error('enough'));
+    }),
+
+  'who is behind one whose time runs out keeps its place': (kit) =>
+    keepsPlaces(kit, async (queue) => {
+      await queue.add('leaves', { wait: 500 });
+      return () => sleep(600);
+    }),
 };
+
+async function keepsPlaces(
+  kit: Kit,
+  enter: (queue: Queue) => Promise<() => void | Promise<void>>,
+): Promise<void> {
+  const first = await kit.take();
+  const queue = new Queue(kit);
+  await queue.add('1');
+  const leave = await enter(queue);
+  for (const name of ['2', '3', '4']) await queue.add(name);
+  await leave();
+  await kit.expectWaiters(4);
+  await queue.add('5');
+  await kit.driver.release(first);
+  kit.expect(await queue.served(5)).toEqual(['1', '2', '3', '4', '5']);
+  await kit.expectFree();
+}
+
+/** Waiters that release as soon as they are granted the key, and note in which order they were. */
+export class Queue {
+  readonly #kit: Kit;
+  readonly #served: { name: string; fence: number }[] = [];
+  readonly #answers: Promise<unknown>[] = [];
+
+  constructor(kit: Kit) {
+    this.#kit = kit;
+  }
+
+  /** Resolves when it is in the queue. */
+  async add(name: string, request: Partial<AcquireRequest> = {}, kit = this.#kit): Promise<void> {
+    const { answer } = await kit.queueUp(request);
+    const done = answer.then(async (grant) => {
+      if (!grant) return;
+      this.#served.push({ name, fence: grant.fence });
+      await kit.driver.release(grant);
+    });
+    done.catch(() => {});
+    this.#answers.push(done);
+  }
+
+  /** Who was served, once everybody has left; in the order of their fences. There are `count` of them. */
+  async served(count: number): Promise<string[]> {
+    await Promise.allSettled(this.#answers);
+    this.#kit.expect(this.#served.length).toBe(count);
+    return this.#served.sort((a, b) => a.fence - b.fence).map(({ name }) => name);
+  }
+}

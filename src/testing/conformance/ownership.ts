@@ -33,6 +33,18 @@ export const ownership: Cases = {
     await kit.expectFree();
   },
 
+  'who asks again beside a reader that lasts longer is told its own time': async (kit) => {
+    await kit.take({ mode: 'read', ttl: 60_000 });
+    const brief = { token: 'brief', mode: 'read', ttl: 3_000 } as const;
+    const first = await kit.take(brief);
+    await kit.take({ mode: 'read', ttl: 60_000 });
+    for (const again of [await kit.take(brief), await kit.take({ ...brief, wait: 1_000 })]) {
+      kit.expect(again.fence).toBe(first.fence);
+      kit.expect(again.validUntil - performance.now()).toBeGreaterThan(0);
+      kit.expect(again.validUntil - performance.now()).toBeLessThanOrEqual(3_000);
+    }
+  },
+
   'releasing twice answers false the second time': async (kit) => {
     const grant = await kit.take();
     kit.expect(await kit.driver.release(grant)).toBe(true);

@@ -1,4 +1,4 @@
-import { type Cases, sleep } from './kit.js';
+import type { Cases } from './kit.js';
 
 export const readers: Cases = {
   'readers hold together, and keep a writer out until the last one leaves': async (kit) => {
@@ -38,6 +38,40 @@ export const readers: Cases = {
     await last.granted;
   },
 
+  'many readers that wait behind a writer wait for it, and are not let in by another reader': async (kit) => {
+    const inside = [await kit.take({ mode: 'read' }), await kit.take({ mode: 'read' })];
+    const writer = await kit.queue();
+    const late = [];
+    for (let n = 0; n < 5; n++) late.push(await kit.queue({ mode: 'read' }));
+    await kit.expectPending(Promise.race(late.map(({ granted }) => granted)));
+    kit.expect(await kit.driver.release(inside[0]!)).toBe(true);
+    await kit.expectPending(Promise.race(late.map(({ granted }) => granted)));
+    kit.expect(await kit.driver.release(inside[1]!)).toBe(true);
+    const written = await writer.granted;
+    await kit.expectPending(Promise.race(late.map(({ granted }) => granted)));
+    await kit.driver.release(written);
+    await Promise.all(late.map(({ granted }) => granted));
+  },
+
+  'any number of readers hold together': async (kit) => {
+    const grants = await Promise.all(Array.from({ length: 150 }, () => kit.take({ mode: 'read' })));
+    kit.expect(await kit.ask()).toBe(null);
+    kit.expect((await kit.driver.inspect(kit.key))?.holders.length).toBe(150);
+    for (const grant of grants) kit.expect(await kit.driver.release(grant)).toBe(true);
+    await kit.expectFree();
+  },
+
+  'any number of readers that wait enter together': async (kit) => {
+    const writer = await kit.take();
+    const waiting = Array.from({ length: 150 }, () => kit.take({ mode: 'read', wait: 4_500 }));
+    await kit.expectWaiters(150);
+    await kit.driver.release(writer);
+    const grants = await Promise.all(waiting);
+    kit.expect(await kit.ask()).toBe(null);
+    for (const grant of grants) kit.expect(await kit.driver.release(grant)).toBe(true);
+    await kit.expectFree();
+  },
+
   'a writer that aborts at the head lets the readers behind it in': async (kit) => {
     const reader = await kit.take({ mode: 'read' });
     const stop = new AbortController();
@@ -51,11 +85,9 @@ export const readers: Cases = {
 
   'a writer that times out at the head lets the readers behind it in': async (kit) => {
     await kit.take({ mode: 'read' });
-    const writer = kit.ask({ wait: 150 });
-    writer.catch(() => {});
-    await sleep(30);
+    const writer = await kit.queueUp({ wait: 150 });
     const late = await kit.queue({ mode: 'read' });
-    kit.expect(await writer).toBe(null);
+    kit.expect(await writer.answer).toBe(null);
     await late.granted;
   },
 

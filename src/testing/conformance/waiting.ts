@@ -1,8 +1,8 @@
 import { LockClosedError } from '../../core/errors.js';
-import { type Cases, type Kit, reasonOf, sleep } from './kit.js';
+import { type Cases, type Kit, reasonOf, SLACK, sleep } from './kit.js';
 
-/** As much as a busy machine may add to a time. */
-const SLACK = 2_000;
+// Long enough to see one that is stretched, or counts anew.
+const WAIT = 1_500;
 
 export const waiting: Cases = {
   'a wait of 0 answers at once': async (kit) => {
@@ -19,6 +19,36 @@ export const waiting: Cases = {
     const took = performance.now() - started;
     kit.expect(took).toBeGreaterThan(140);
     kit.expect(took).toBeLessThanOrEqual(150 + SLACK);
+  },
+
+  'a wait ends in time among many that wait, and when the holder changes meanwhile': async (kit) => {
+    const first = await kit.take();
+    const second = await kit.queue();
+    const started = performance.now();
+    const took = async (mode: 'write' | 'read') => {
+      kit.expect(await kit.ask({ mode, wait: WAIT })).toBe(null);
+      return performance.now() - started;
+    };
+    const times = [took('write'), took('write'), took('read'), took('write')];
+    await kit.expectWaiters(5);
+    await sleep(0.8 * WAIT);
+    await kit.driver.release(first);
+    await second.granted;
+    for (const time of times) {
+      kit.expect(await time).toBeGreaterThan(WAIT - 10);
+      kit.expect(await time).toBeLessThanOrEqual(1.6 * WAIT);
+    }
+    await kit.expectWaiters(0);
+  },
+
+  'patience lengthens no wait, and changes no answer that comes': async (kit) => {
+    const holder = await kit.take({ patience: 30_000 });
+    const started = performance.now();
+    kit.expect(await kit.ask({ patience: 30_000 })).toBe(null);
+    kit.expect(await kit.ask({ patience: 30_000, wait: 150 })).toBe(null);
+    kit.expect(performance.now() - started).toBeGreaterThan(140);
+    kit.expect(performance.now() - started).toBeLessThanOrEqual(150 + SLACK);
+    kit.expect(await kit.driver.release(holder)).toBe(true);
   },
 
   'a waiter gets the key when it is released': async (kit) => {
@@ -65,8 +95,16 @@ export const waiting: Cases = {
     kit.expect(await kit.driver.release(grant)).toBe(true);
   },
 
+  'an abort in the moment of the grant rejects and holds nothing, or comes too late': async (kit) => {
+    const turns = Array.from({ length: 14 }, (_, turn) => turn);
+    await Promise.all(turns.map((turn) => abortsAtTheGrant(kit, kit.name(`aborted ${turn}`), turn)));
+  },
+
   'who timed out is not given the key later': (kit) =>
     leavesNothing(kit, async () => kit.expect(await kit.ask({ wait: 100 })).toBe(null)),
+
+  'a reader that timed out is not given the key later': (kit) =>
+    leavesNothing(kit, async () => kit.expect(await kit.ask({ mode: 'read', wait: 100 })).toBe(null)),
 
   'who aborted is not given the key later': (kit) =>
     leavesNothing(kit, async () => {
@@ -96,6 +134,23 @@ async function leavesNothing(kit: Kit, askAndLeave: () => Promise<void>): Promis
   await askAndLeave();
   await kit.expectWaiters(0);
   await kit.driver.release(holder);
-  await sleep(60);
+  await kit.expectToStayFree();
   await kit.expectFree();
+}
+
+/** Aborts a waiter while its grant is on its way: so many microtasks after the release, or ms where those are many. */
+async function abortsAtTheGrant(kit: Kit, key: string, turn: number): Promise<void> {
+  const holder = await kit.take({ key });
+  const stop = new AbortController();
+  const { answer } = await kit.queueUp({ key, signal: stop.signal });
+  const released = kit.driver.release(holder);
+  for (let n = 0; n < Math.min(turn, 10); n++) await null;
+  if (turn > 10) await sleep(turn - 10);
+  const reason = new Error('enough');
+  stop.abort(reason);
+  const grant = await answer.catch((error: unknown) => kit.expect(error).toBe(reason));
+  kit.expect(await released).toBe(true);
+  if (grant) kit.expect(await kit.driver.release(grant)).toBe(true);
+  await kit.expectToStayFree(key);
+  await kit.expectFree(key);
 }

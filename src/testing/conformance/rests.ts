@@ -1,0 +1,119 @@
+import { type Cases, ROUNDING, SLACK, sleep } from './kit.js';
+import { Queue } from './order.js';
+
+// ms that a key rests here.
+const REST = 400;
+
+export const rests: Cases = {
+  'a key that is released to rest is given to nobody before': async (kit) => {
+    const grant = await kit.take();
+    const before = performance.now();
+    kit.expect(await kit.driver.release(grant, REST)).toBe(true);
+    for (const mode of ['write', 'read'] as const) kit.expect(await kit.ask({ mode })).toBe(null);
+    kit.expect(await kit.ask({ mode: 'read', limit: 9, wait: 50 })).toBe(null);
+    for (let next = null; !next; next = await kit.ask()) await sleep(5);
+    kit.expect(performance.now() - before).toBeGreaterThan(REST - ROUNDING);
+    kit.expect(performance.now() - before).toBeLessThanOrEqual(REST + SLACK);
+  },
+
+  'a key that rests is held by nobody, and its holder is told so': async (kit) => {
+    const grant = await kit.take({ token: 'owner' });
+    await kit.driver.release(grant, 10_000);
+    kit.expect(await kit.driver.release(grant)).toBe(false);
+    kit.expect(await kit.driver.release(grant, 0)).toBe(false);
+    kit.expect(await kit.driver.extend(grant, 10_000)).toBe(null);
+    kit.expect(await kit.ask({ token: 'owner' })).toBe(null);
+    kit.expect((await kit.driver.inspect(kit.key))?.holders).toEqual([]);
+  },
+
+  'who waited before the rest gets the key when it is over': async (kit) => {
+    const grant = await kit.take();
+    const { granted } = await kit.queue();
+    const before = performance.now();
+    kit.expect(await kit.driver.release(grant, REST)).toBe(true);
+    const next = await granted;
+    kit.expect(performance.now() - before).toBeGreaterThan(REST - ROUNDING);
+    kit.expect(performance.now() - before).toBeLessThanOrEqual(REST + SLACK);
+    kit.expect(next.fence).toBeGreaterThan(grant.fence);
+    kit.expect(next.validUntil - performance.now()).toBeLessThanOrEqual(10_000);
+    kit.expect(await kit.driver.release(next)).toBe(true);
+    await kit.expectFree();
+  },
+
+  'who asks to wait during the rest gets the key when it is over': async (kit) => {
+    const before = performance.now();
+    await kit.driver.release(await kit.take(), REST);
+    const next = await kit.take({ wait: 4_000 });
+    kit.expect(performance.now() - before).toBeGreaterThan(REST - ROUNDING);
+    kit.expect(performance.now() - before).toBeLessThanOrEqual(REST + SLACK);
+    kit.expect(await kit.driver.release(next)).toBe(true);
+  },
+
+  'a rest keeps the order of those who wait': async (kit) => {
+    const grant = await kit.take();
+    const queue = new Queue(kit);
+    await queue.add('1');
+    await queue.add('2', { mode: 'read' });
+    await kit.driver.release(grant, REST);
+    await queue.add('3', { mode: 'read', limit: 5 });
+    await queue.add('4');
+    await queue.add('5');
+    kit.expect(await queue.served(5)).toEqual(['1', '2', '3', '4', '5']);
+    await kit.expectFree();
+  },
+
+  'a wait that runs out during the rest answers null, and an abort rejects': async (kit) => {
+    await kit.driver.release(await kit.take(), 10_000);
+    kit.expect(await kit.ask({ wait: 100 })).toBe(null);
+    const stop = new AbortController();
+    const { answer } = await kit.queueUp({ signal: stop.signal });
+    const reason = new Error('enough');
+    stop.abort(reason);
+    kit.expect(await answer.catch((error: unknown) => error)).toBe(reason);
+    await kit.expectWaiters(0);
+  },
+
+  'a rest of 0 is none': async (kit) => {
+    kit.expect(await kit.driver.release(await kit.take(), 0)).toBe(true);
+    await kit.expectFree();
+  },
+
+  'a rest that is asked for with a lost hold does nothing': async (kit) => {
+    const grant = await kit.take({ ttl: 150 });
+    await sleep(400);
+    kit.expect(await kit.driver.release(grant, 60_000)).toBe(false);
+    const next = await kit.take();
+    kit.expect(await kit.driver.release(grant, 60_000)).toBe(false);
+    kit.expect(await kit.driver.release(next)).toBe(true);
+    await kit.expectFree();
+  },
+
+  'inspecting shows until when a key rests': async (kit) => {
+    const grant = await kit.take();
+    // Both times are the backend's: only its own clock can say.
+    const { since } = (await kit.driver.inspect(kit.key))!.holders[0]!;
+    const before = performance.now();
+    await kit.driver.release(grant, 5_000);
+    const info = await kit.driver.inspect(kit.key);
+    kit.expect(info!.restsUntil! - since).toBeGreaterThan(5_000 - ROUNDING);
+    kit.expect(info!.restsUntil! - since).toBeLessThanOrEqual(5_000 + performance.now() - before + SLACK);
+    const { waiters, holders, waiting } = info!;
+    kit.expect({ waiters, holders, waiting }).toEqual({ waiters: 0, holders: [], waiting: [] });
+    await kit.queue({ mode: 'read' });
+    await kit.expectWaiters(1);
+    const awaited = await kit.driver.inspect(kit.key);
+    kit.expect(awaited!.mode).toBe('read');
+    kit.expect(awaited!.restsUntil).toBe(info!.restsUntil);
+  },
+
+  'inspecting a key after its rest answers null': async (kit) => {
+    await kit.driver.release(await kit.take(), 100);
+    await sleep(300);
+    await kit.expectFree();
+  },
+
+  'inspecting a held key shows no rest': async (kit) => {
+    await kit.take();
+    kit.expect((await kit.driver.inspect(kit.key))?.restsUntil).toBe(undefined);
+  },
+};
