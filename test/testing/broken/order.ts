@@ -1,0 +1,111 @@
+import type { AcquireRequest, Grant, LockDriver } from '../../../src/lease/driver.js';
+import { sleep } from '../../support/wait.js';
+import { type Broken, broken, Lists } from './broken.js';
+
+export const order: Broken[] = [
+  broken('polls without a queue', 'waiters are served in the order of asking', (right) => {
+    let asked = 0;
+    return {
+      async acquire(request) {
+        const until = performance.now() + request.wait;
+        const pause = 60 - 10 * (asked++ % 6);
+        for (;;) {
+          const grant = await right.acquire({ ...request, wait: 0 });
+          if (grant || performance.now() > until) return grant;
+          await sleep(pause);
+        }
+      },
+    };
+  }),
+  broken(
+    'sends whoever is behind one who aborts to the end of the queue',
+    'who is behind one who aborts keeps its place',
+    (right) => ({ acquire: requeuing(right, 'abort') }),
+  ),
+  broken(
+    'sends whoever is behind one whose time runs out to the end of the queue',
+    'who is behind one whose time runs out keeps its place',
+    (right) => ({ acquire: requeuing(right, 'time-out') }),
+  ),
+  broken('lets in a newcomer before who waits', 'a newcomer does not overtake a waiter', (right) =>
+    slipping(right, () => true),
+  ),
+  broken(
+    'lets in a newcomer that writes before readers that wait',
+    'a newcomer that writes does not overtake readers that wait',
+    (right) => slipping(right, (waiting) => waiting.every(({ mode }) => mode === 'read')),
+  ),
+];
+
+interface Place {
+  readonly request: AcquireRequest;
+  moved: AbortController;
+}
+
+/** Where one leaves the queue so, the one behind it loses its place. */
+function requeuing(right: LockDriver, leaving: 'abort' | 'time-out'): LockDriver['acquire'] {
+  const places = new Lists<Place>();
+  const MOVED = new Error('moved to the end');
+  return async (request) => {
+    if (request.wait === 0) return right.acquire(request);
+    const queue = places.of(request.key);
+    const place = { request, moved: new AbortController() };
+    queue.push(place);
+    const leave = () => {
+      const behind = queue[queue.indexOf(place) + 1];
+      queue.splice(queue.indexOf(place), 1);
+      return behind;
+    };
+    const moveNext = () => {
+      const behind = leave();
+      if (behind && behind !== queue.at(-1)) behind.moved.abort(MOVED);
+    };
+    for (;;) {
+      const signals = [place.moved.signal, ...(request.signal ? [request.signal] : [])];
+      try {
+        const grant = await right.acquire({ ...request, signal: AbortSignal.any(signals) });
+        if (!grant && leaving === 'time-out') moveNext();
+        else leave();
+        return grant;
+      } catch (error) {
+        if (error === MOVED) {
+          leave();
+          queue.push(place);
+          place.moved = new AbortController();
+        } else {
+          if (leaving === 'abort') moveNext();
+          else leave();
+          throw error;
+        }
+      }
+    }
+  };
+}
+
+/** Keeps a key for a moment after its release: a try that comes then is served before those who wait, where `when` says so. */
+function slipping(
+  right: LockDriver,
+  when: (waiting: readonly { mode: string }[]) => boolean,
+): Partial<LockDriver> {
+  const keeping = new Map<string, { kept: Grant; taker?: Grant }>();
+  const aliases = new Map<string, Grant>();
+  const real = (grant: Grant) => aliases.get(grant.token) ?? grant;
+  return {
+    async acquire(request) {
+      const slot = keeping.get(request.key);
+      if (!slot || slot.taker || request.wait > 0 || request.mode === 'read') return right.acquire(request);
+      slot.taker = { ...slot.kept, token: request.token, fence: slot.kept.fence + 1 };
+      aliases.set(request.token, slot.kept);
+      return slot.taker;
+    },
+    async release(grant, keepFor) {
+      const waiting = (await right.inspect(grant.key))?.waiting ?? [];
+      if (waiting.length === 0 || !when(waiting)) return right.release(real(grant), keepFor);
+      const slot: { kept: Grant; taker?: Grant } = { kept: real(grant) };
+      keeping.set(grant.key, slot);
+      await sleep(5);
+      keeping.delete(grant.key);
+      return slot.taker ? true : right.release(real(grant), keepFor);
+    },
+  };
+}
