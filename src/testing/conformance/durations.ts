@@ -2,6 +2,8 @@ import { type Cases, sleep } from './kit.js';
 
 // More than 2^31 ms, at which Node's timers fire at once.
 const MONTH = 30 * 24 * 3_600_000;
+// What a driver may take off for clocks that differ.
+const ALMOST = 0.99 * MONTH;
 
 export const durations: Cases = {
   'a wait of a month does not end at once': async (kit) => {
@@ -20,8 +22,8 @@ export const durations: Cases = {
     await sleep(100);
     for (const { key, validUntil } of grants) {
       kit.expect(await kit.ask({ key })).toBe(null);
-      kit.expect((await kit.driver.inspect(key))!.holders[0]!.ttl).toBeGreaterThan(MONTH - 60_000);
-      kit.expect(validUntil - performance.now()).toBeGreaterThan(MONTH - 60_000);
+      kit.expect((await kit.driver.inspect(key))!.holders[0]!.ttl).toBeGreaterThan(ALMOST);
+      kit.expect(validUntil - performance.now()).toBeGreaterThan(ALMOST);
       kit.expect(validUntil - performance.now()).toBeLessThanOrEqual(MONTH);
     }
     for (const grant of grants) kit.expect(await kit.driver.release(grant)).toBe(true);
@@ -30,7 +32,7 @@ export const durations: Cases = {
   'an extension by a month does not end at once': async (kit) => {
     const grant = await kit.take({ ttl: 5_000 });
     const extended = await kit.driver.extend(grant, MONTH);
-    kit.expect(extended!.validUntil - performance.now()).toBeGreaterThan(MONTH - 60_000);
+    kit.expect(extended!.validUntil - performance.now()).toBeGreaterThan(ALMOST);
     await sleep(100);
     kit.expect(await kit.ask()).toBe(null);
     kit.expect(await kit.driver.release(grant)).toBe(true);

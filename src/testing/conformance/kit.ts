@@ -21,13 +21,15 @@ export const ROUNDING = 2;
 
 /** A driver to try, and a key that no other case uses. */
 export class Kit {
-  readonly key = this.name('key');
+  readonly key: string;
 
   constructor(
     readonly driver: LockDriver,
     readonly expect: Expect,
     readonly id: string = randomUUID(),
-  ) {}
+  ) {
+    this.key = this.name('key');
+  }
 
   /** The same keys, asked for through another driver. */
   through(driver: LockDriver): Kit {
@@ -56,22 +58,18 @@ export class Kit {
       retryInterval: 20,
       meta: {},
     };
-    return this.driver.acquire({ ...defaults, ...request } as AcquireRequest);
+    return handled(this.driver.acquire({ ...defaults, ...request } as AcquireRequest));
   }
 
   /** As `ask`, where the answer must be a grant. */
-  async take(request?: Partial<AcquireRequest>): Promise<Grant> {
-    const grant = await this.ask(request);
-    if (!grant) throw new Error(`expected to be granted ${request?.key ?? this.key}`);
-    return grant;
+  take(request?: Partial<AcquireRequest>): Promise<Grant> {
+    return handled(this.#take(request));
   }
 
   /** As `take`, of one who waits; resolves when it is in the queue. */
   async queue(request: Partial<AcquireRequest> = {}): Promise<{ granted: Promise<Grant> }> {
     const { answer } = await this.queueUp(request);
-    const granted = answer.then((grant) => grant ?? Promise.reject(new Error('a waiter was refused')));
-    granted.catch(() => {});
-    return { granted };
+    return { granted: handled(answer.then((grant) => grant ?? this.#refused(request))) };
   }
 
   /** As `ask`, of one who waits; resolves when it is in the queue. */
@@ -124,6 +122,20 @@ export class Kit {
     for (const end = performance.now() + 1_000; performance.now() < end; await sleep(5))
       if (!(await this.driver.inspect(key))) return;
   }
+
+  async #take(request?: Partial<AcquireRequest>): Promise<Grant> {
+    return (await this.ask(request)) ?? this.#refused(request);
+  }
+
+  #refused({ key = this.key }: Partial<AcquireRequest> = {}): never {
+    throw new Error(`expected to be granted ${key}`);
+  }
+}
+
+/** The promise, whose rejection is nobody's fault but that of the case that awaits it: it may have failed before. */
+export function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 export function sleep(ms: number): Promise<void> {

@@ -146,6 +146,7 @@ export const limits: Cases = {
     const asked = [kit.take(mine), kit.take(mine), kit.take({ ...mine, wait: 1_000 })];
     const [first, ...again] = await Promise.all(asked);
     for (const { fence } of again) kit.expect(fence).toBe(first!.fence);
+    kit.expect((await kit.take(mine)).fence).toBe(first!.fence);
     await kit.take(permit(2));
     kit.expect(await kit.ask(permit(2))).toBe(null);
     kit.expect((await kit.take(mine)).fence).toBe(first!.fence);

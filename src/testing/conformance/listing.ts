@@ -62,7 +62,14 @@ async function list(kit: Kit, prefix: string): Promise<LockInfo[]> {
   return infos.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** All but the time left, which has gone on. */
+/** All but the time left, which has gone on, and but the ms in which a rest ends, which may be rounded. */
 function timeless(info: LockInfo | null): unknown {
-  return info && { ...info, holders: info.holders.map((holder) => ({ ...holder, ttl: 0 })) };
+  return (
+    info && {
+      ...info,
+      rests: info.restsUntil !== undefined,
+      restsUntil: 0,
+      holders: info.holders.map((holder) => ({ ...holder, ttl: 0 })),
+    }
+  );
 }

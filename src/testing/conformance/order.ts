@@ -1,5 +1,5 @@
 import type { AcquireRequest } from '../../lease/driver.js';
-import { type Cases, type Kit, sleep } from './kit.js';
+import { type Cases, handled, type Kit, sleep } from './kit.js';
 
 export const order: Cases = {
   'waiters are served in the order of asking': async (kit) => {
@@ -123,8 +123,7 @@ export class Queue {
       this.#served.push({ name, fence: grant.fence });
       await kit.driver.release(grant);
     });
-    done.catch(() => {});
-    this.#answers.push(done);
+    this.#answers.push(handled(done));
   }
 
   /** Who was served, once everybody has left; in the order of their fences. There are `count` of them. */

@@ -63,7 +63,7 @@ export const rests: Cases = {
   },
 
   'a wait that runs out during the rest answers null, and an abort rejects': async (kit) => {
-    await kit.driver.release(await kit.take(), 10_000);
+    await kit.driver.release(await kit.take(), 4_000);
     kit.expect(await kit.ask({ wait: 100 })).toBe(null);
     const stop = new AbortController();
     const { answer } = await kit.queueUp({ signal: stop.signal });
@@ -103,7 +103,7 @@ export const rests: Cases = {
     await kit.expectWaiters(1);
     const awaited = await kit.driver.inspect(kit.key);
     kit.expect(awaited!.mode).toBe('read');
-    kit.expect(awaited!.restsUntil).toBe(info!.restsUntil);
+    kit.expect(Math.abs(awaited!.restsUntil! - info!.restsUntil!)).toBeLessThanOrEqual(ROUNDING);
   },
 
   'inspecting a key after its rest answers null': async (kit) => {

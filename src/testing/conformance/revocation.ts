@@ -1,5 +1,5 @@
 import type { AcquireRequest, Grant } from '../../lease/driver.js';
-import { type Cases, type Kit, ROUNDING, reasonOf, SLACK, sleep } from './kit.js';
+import { type Cases, handled, type Kit, ROUNDING, reasonOf, SLACK, sleep } from './kit.js';
 
 /** Registered for every driver; those without `revoke` have nothing to show. */
 export const revocation: Cases = {
@@ -35,7 +35,7 @@ export const revocation: Cases = {
     if (!revoke) return;
     const first = await kit.take();
     const { granted } = await kit.queue();
-    const second = holder(kit, { wait: 4_000 });
+    const second = handled(holder(kit, { wait: 4_000 }));
     kit.expect(await revoke(first.fence)).toBe(true);
     const next = await granted;
     kit.expect(next.fence).toBeGreaterThan(first.fence);
@@ -74,7 +74,7 @@ export const revocation: Cases = {
     if (!revoke) return;
     const victim = await holder(kit);
     const { granted } = await kit.queue();
-    const revoked = revoke(victim.grant.fence, 3_000);
+    const revoked = handled(revoke(victim.grant.fence, 3_000));
     await victim.untilTold();
     kit.expect(victim.told[0]!).toBeGreaterThan(0);
     kit.expect(victim.told[0]!).toBeLessThanOrEqual(3_000);
@@ -92,7 +92,7 @@ export const revocation: Cases = {
     const victim = await holder(kit);
     const { granted } = await kit.queue();
     const asked = performance.now();
-    const revoked = revoke(victim.grant.fence, 600);
+    const revoked = handled(revoke(victim.grant.fence, 600));
     await victim.untilTold();
     kit.expect(await kit.driver.extend(victim.grant, 60_000)).toBe(null);
     kit.expect((await granted).fence).toBeGreaterThan(victim.grant.fence);

@@ -3,7 +3,7 @@ import { sleep } from '../../support/wait.js';
 import { asking, type Broken, broken, granting } from './broken.js';
 
 /** How long after its end a hold comes back, where it does: before anybody else looks, in ms. */
-const SOON = 200;
+const SOON = 1_000;
 
 export const expiry: Broken[] = [
   broken('ends no hold', 'a hold that is not extended expires', (right) =>

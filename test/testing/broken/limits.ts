@@ -63,7 +63,7 @@ export const limits: Broken[] = [
         const leaves = request.wait > 0 && (request.signal || request.wait < 1_000);
         if (leaves)
           right
-            .acquire({ ...request, token: `${request.token} stays`, wait: 4_000, signal: undefined })
+            .acquire({ ...request, token: `${request.token} stays`, wait: 8_000, signal: undefined })
             .catch(() => {});
         return right.acquire(request);
       },
@@ -74,7 +74,7 @@ export const limits: Broken[] = [
     'those with a limit are served in the order of asking, among readers and writers',
     (right) => ({
       async acquire(request) {
-        if (request.limit && request.wait > 0) await sleep(150);
+        if (request.limit && request.wait > 0) await sleep(400);
         return right.acquire(request);
       },
     }),
@@ -113,12 +113,15 @@ export const limits: Broken[] = [
   broken(
     'lets one more in while many wait',
     'of a hundred who wait with a limit of 7, all get in, and never more than 7 at once',
-    (right) => ({
-      async acquire(request) {
-        const waiters = (await right.inspect(request.key))?.waiters ?? 0;
-        return right.acquire({ ...request, ...(waiters > 50 && { limit: 8 }) });
-      },
-    }),
+    (right) => {
+      let waiting = 0;
+      return {
+        acquire(request) {
+          const limit = ++waiting > 50 ? 8 : request.limit;
+          return right.acquire({ ...request, limit }).finally(() => waiting--);
+        },
+      };
+    },
   ),
   broken(
     'shows the largest limit',

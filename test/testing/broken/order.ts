@@ -85,27 +85,31 @@ function requeuing(right: LockDriver, leaving: 'abort' | 'time-out'): LockDriver
 /** Keeps a key for a moment after its release: a try that comes then is served before those who wait, where `when` says so. */
 function slipping(
   right: LockDriver,
-  when: (waiting: readonly { mode: string }[]) => boolean,
+  when: (waiting: readonly AcquireRequest[]) => boolean,
 ): Partial<LockDriver> {
-  const keeping = new Map<string, { kept: Grant; taker?: Grant }>();
-  const aliases = new Map<string, Grant>();
-  const real = (grant: Grant) => aliases.get(grant.token) ?? grant;
+  const waiting = new Lists<AcquireRequest>();
+  const kept = new Map<string, Grant>();
+  const slipped = new Map<string, Grant>();
   return {
     async acquire(request) {
-      const slot = keeping.get(request.key);
-      if (!slot || slot.taker || request.wait > 0 || request.mode === 'read') return right.acquire(request);
-      slot.taker = { ...slot.kept, token: request.token, fence: slot.kept.fence + 1 };
-      aliases.set(request.token, slot.kept);
-      return slot.taker;
+      const grant = kept.get(request.key);
+      if (request.wait === 0 && request.mode === 'write' && grant) {
+        kept.delete(request.key);
+        slipped.set(request.token, grant);
+        return { ...grant, token: request.token, fence: grant.fence + 1 };
+      }
+      if (request.wait === 0) return right.acquire(request);
+      const all = waiting.of(request.key);
+      all.push(request);
+      return right.acquire(request).finally(() => all.splice(all.indexOf(request), 1));
     },
-    async release(grant, keepFor) {
-      const waiting = (await right.inspect(grant.key))?.waiting ?? [];
-      if (waiting.length === 0 || !when(waiting)) return right.release(real(grant), keepFor);
-      const slot: { kept: Grant; taker?: Grant } = { kept: real(grant) };
-      keeping.set(grant.key, slot);
+    async release(given, keepFor) {
+      const grant = slipped.get(given.token) ?? given;
+      const all = waiting.of(grant.key);
+      if (all.length === 0 || !when(all)) return right.release(grant, keepFor);
+      kept.set(grant.key, grant);
       await sleep(5);
-      keeping.delete(grant.key);
-      return slot.taker ? true : right.release(real(grant), keepFor);
+      return kept.delete(grant.key) ? right.release(grant, keepFor) : true;
     },
   };
 }

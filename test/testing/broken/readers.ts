@@ -66,9 +66,10 @@ function capped(right: LockDriver, what: 'tries' | 'waits'): Partial<LockDriver>
       const all = inside.of(request.key);
       const counts = request.mode === 'read' && (what === 'tries') === (request.wait === 0);
       if (counts && all.length >= 16 && what === 'tries') return null;
+      const until = performance.now() + request.wait;
       const grant = await right.acquire(request);
       if (!grant || !counts) return grant;
-      for (; all.length >= 16; await sleep(10)) if (performance.now() > grant.validUntil) return null;
+      for (; all.length >= 16; await sleep(10)) if (performance.now() > until) return null;
       all.push(request.token);
       return grant;
     },

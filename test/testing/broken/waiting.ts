@@ -1,8 +1,6 @@
-import type { AcquireRequest, LockDriver } from '../../../src/lease/driver.js';
+import type { AcquireRequest } from '../../../src/lease/driver.js';
 import { sleep } from '../../support/wait.js';
-import { asking, type Broken, broken } from './broken.js';
-
-const waitersOf = async (right: LockDriver, key: string) => (await right.inspect(key))?.waiters ?? 0;
+import { asking, type Broken, broken, Lists } from './broken.js';
 
 export const waiting: Broken[] = [
   broken('forgets a waiter', 'a waiter gets the key when it is released', (right) => ({
@@ -19,12 +17,18 @@ export const waiting: Broken[] = [
   broken(
     'stretches a wait threefold where others wait',
     'a wait ends in time among many that wait, and when the holder changes meanwhile',
-    (right) => ({
-      async acquire(request) {
-        const others = request.wait > 0 ? await waitersOf(right, request.key) : 0;
-        return right.acquire({ ...request, wait: request.wait * (others >= 2 ? 3 : 1) });
-      },
-    }),
+    (right) => {
+      const waiting = new Lists<string>();
+      return {
+        acquire(request) {
+          if (request.wait === 0) return right.acquire(request);
+          const others = waiting.of(request.key);
+          const wait = request.wait * (others.length >= 2 ? 3 : 1);
+          others.push(request.token);
+          return right.acquire({ ...request, wait }).finally(() => others.pop());
+        },
+      };
+    },
   ),
   broken(
     'counts a wait anew when the holder changes',
