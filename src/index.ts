@@ -5,7 +5,7 @@ export type { Health, HealthAnswer, HealthStatus } from './app/health.js';
 export { lock } from './app/lock/accessor.js';
 export { lockProvider } from './app/lock/lock-provider.js';
 export type { LockProviderOptions } from './app/lock/settings.js';
-export { WithLock, type WithLockOptions } from './app/lock/with-lock.js';
+export { type LockDecorator, WithLock, type WithLockOptions } from './app/lock/with-lock.js';
 export type { App, Provider, ProviderContext } from './app/provider.js';
 export {
   type ConfigEntry,

@@ -68,6 +68,6 @@ test('a keyed mutex checks its keys, and gives what the function gives', () => {
 test('a time-out is a kind of not obtaining; an app is disposable; WithLock decorates methods', () => {
   expectTypeOf<LockTimeoutError>().toExtend<LockNotObtainedError>();
   expectTypeOf(createApp).returns.toExtend<AsyncDisposable>();
-  expectTypeOf(WithLock).returns.toEqualTypeOf<MethodDecorator>();
+  expectTypeOf(WithLock).returns.toExtend<MethodDecorator>();
   expect(new LockTimeoutError('k', 5)).toBeInstanceOf(LockNotObtainedError);
 });

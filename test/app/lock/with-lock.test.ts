@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { transformSync } from '@swc/core';
 import { injectable } from 'inversify';
 import {
   createApp,
@@ -100,6 +101,64 @@ describe('WithLock', () => {
     expect(() => WithLock('k', { ttl: 0 })).toThrow(LockUsageError);
     expect(() => WithLock(5 as never)).toThrow(LockUsageError);
     expect(() => WithLock('k')({}, 'field', {})).toThrow(LockUsageError);
+  });
+
+  test('generators are refused at once: their bodies would run without the lock', () => {
+    const generators = {
+      *plain() {},
+      async *asynchronous() {},
+    };
+    for (const name of ['plain', 'asynchronous'] as const) {
+      const descriptor = Object.getOwnPropertyDescriptor(generators, name)!;
+      expect(() => WithLock('k')(generators, name, descriptor)).toThrow(LockUsageError);
+      expect(() => WithLock('k')(generators, name, descriptor)).toThrow(
+        `expected \`${name}\` to be a method`,
+      );
+      expect(() => WithLock('k')(generators[name], { kind: 'method' })).toThrow(LockUsageError);
+    }
+  });
+
+  test('a method keeps its name, its length, and what metadata and properties stand on it', async () => {
+    const marked = (async (_a: string, _b: number) => currentLease()?.key) as unknown as {
+      (): Promise<string>;
+      mark?: string;
+    };
+    marked.mark = 'its own';
+    Reflect.defineMetadata('on the function', 1, marked);
+    const target = { marked };
+    Reflect.defineMetadata('on the member', 2, target, 'marked');
+    const descriptor = Object.getOwnPropertyDescriptor(target, 'marked')!;
+    WithLock('k')(target, 'marked', descriptor);
+    Object.defineProperty(target, 'marked', descriptor);
+    expect(target.marked).not.toBe(marked);
+    const { name, length, mark } = target.marked;
+    expect({ name, length, mark }).toEqual({ name: 'marked', length: 2, mark: 'its own' });
+    expect(Reflect.getMetadata('on the function', target.marked)).toBe(1);
+    expect(Reflect.getMetadata('on the member', target, 'marked')).toBe(2);
+    expect(await target.marked()).toBe('k');
+  });
+
+  test('works as a standard decorator, of methods and of static ones', async () => {
+    const source = `class Orders {
+      id = 7;
+      @WithLock('order:{0}') async handle(id) { return [this.id, key(), id]; }
+      @WithLock('all') static async all() { return key(); }
+    }`;
+    const { code } = transformSync(source, {
+      swcrc: false,
+      jsc: {
+        target: 'es2022',
+        parser: { syntax: 'ecmascript', decorators: true },
+        transform: { decoratorVersion: '2022-03' },
+      },
+    });
+    const Orders = new Function('WithLock', 'key', `${code}; return Orders;`)(
+      WithLock,
+      () => currentLease()?.key,
+    );
+    expect(await new Orders().handle(3)).toEqual([7, 'order:3', 3]);
+    expect(await Orders.all()).toBe('all');
+    expect([Orders.prototype.handle.name, Orders.prototype.handle.length]).toEqual(['handle', 1]);
   });
 
   test('without a running app a call is a coded error', async () => {
