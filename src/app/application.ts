@@ -9,6 +9,9 @@ import { type AppOptions, checkOptions, checkProvider } from './usage.js';
 
 export type { App, AppOptions };
 
+/** How long a stop waits for a start in progress, in ms. */
+const START_LIMIT = 5_000;
+
 /**
  * An app with no providers yet: `await createApp().install(…).start()`.
  * @throws AppError `APP_USAGE` for a bad option.
@@ -27,6 +30,9 @@ class Application implements App {
   #starting: Promise<this> | undefined;
   #stopping: Promise<void> | undefined;
   #state: 'new' | 'registered' | 'stopped' = 'new';
+  /** Why the app is stopped though its start has not ended. */
+  #abandoned: AppError | undefined;
+  #rejectStart!: (reason: AppError) => void;
   #unlisten = () => {};
 
   constructor(options: AppOptions) {
@@ -57,16 +63,16 @@ class Application implements App {
   start(): Promise<this> {
     if (this.#stopping)
       return Promise.reject(new AppError('APP_STOPPED', 'a stopped app does not start again'));
-    this.#starting ??= this.#start();
+    this.#starting ??= new Promise((resolve, reject) => {
+      this.#rejectStart = reject;
+      this.#start().then(resolve, reject);
+    });
     return this.#starting;
   }
 
   stop(): Promise<void> {
     if (!this.#starting) return Promise.resolve();
-    this.#stopping ??= this.#starting.then(
-      () => this.#stop(),
-      () => {},
-    );
+    this.#stopping ??= this.#stopAfter(this.#starting);
     return this.#stopping;
   }
 
@@ -90,17 +96,42 @@ class Application implements App {
     try {
       this.#config = await loadConfig(this.#providers, { file, env });
       for (const provider of this.#providers) {
-        await provider.register?.({ container: this.container, config: this.#config });
+        if (this.#abandoned) throw this.#abandoned;
+        await provider.register?.({ container: this.container, config: this.#config, env });
       }
-      this.#state = 'registered';
+      if (!this.#abandoned) this.#state = 'registered';
       for (const provider of this.#providers) {
+        if (this.#abandoned) throw this.#abandoned;
         await provider.start?.(this);
-        this.#started.push(provider);
+        if (!this.#abandoned) this.#started.push(provider);
+        // The others have been stopped without it.
+        else await provider.stop?.(this);
       }
+      if (this.#abandoned) throw this.#abandoned;
       return this;
     } catch (cause) {
-      await this.#stop().catch(() => {});
+      if (!this.#abandoned) await this.#stop().catch(() => {});
       throw cause;
+    }
+  }
+
+  /** Stops once the start has settled, or when it takes too long. */
+  async #stopAfter(starting: Promise<this>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, START_LIMIT, 'late');
+    });
+    const outcome = await Promise.race([starting.catch(() => 'failed' as const), late]);
+    clearTimeout(timer);
+    if (outcome === 'failed') return;
+    if (outcome !== 'late') return this.#stop();
+    const why = new AppError('APP_STOPPED', `the start did not end within ${START_LIMIT} ms of the stop`);
+    this.#abandoned = why;
+    try {
+      await this.#stop();
+    } finally {
+      // Whoever waits for the stop, be it to end the process, comes first.
+      setImmediate(() => this.#rejectStart(why));
     }
   }
 

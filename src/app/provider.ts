@@ -8,6 +8,8 @@ import type { ConfigOwner } from './schema.js';
 export interface ProviderContext {
   readonly container: Container;
   readonly config: Config;
+  /** The environment that the app was given, or the process's. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
@@ -24,10 +26,10 @@ export interface Provider extends ConfigOwner {
   register?(context: ProviderContext): void | Promise<void>;
   /**
    * Opens what must be open, with everything bound and the providers before this one started.
-   * Don't await `app.stop()` here: it waits for the start to end.
+   * Don't await `app.stop()` here: it waits for the start to end, for five seconds.
    */
   start?(app: App): void | Promise<void>;
-  /** Closes it. Called once, and only if the app got past this provider's `start`. */
+  /** Closes it. Called once, and only if this provider's `start` was done, be it after the app was stopped. */
   stop?(app: App): void | Promise<void>;
   /** Resolves while all is well and rejects otherwise; or tells of each of several things, by name. */
   health?(): HealthAnswer;
@@ -57,8 +59,9 @@ export interface App extends AsyncDisposable {
   start(): Promise<this>;
   /**
    * Stops the providers in reverse, every one even if another's stop fails, and then rejects with the first
-   * failure. Waits for a start in progress. Without a start, or after one that failed, it does nothing. However
-   * often it is called, it happens once, and every call settles alike.
+   * failure. Waits for a start in progress, for 5 s: then what has started is stopped, and the start rejects with
+   * AppError `APP_STOPPED`; a provider that ends its start later is stopped at once. Without a start, or after one that
+   * failed, it does nothing. However often it is called, it happens once, and every call settles alike.
    */
   stop(): Promise<void>;
   /**

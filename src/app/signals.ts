@@ -2,8 +2,8 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
  * Has SIGTERM and SIGINT call `stop`, once, and then end the process as they would have; further ones are ignored
- * meanwhile. If others listen for the signal, the process is theirs to end. A `stop` that fails is a warning of the
- * process and exit code 1. The function returned takes the listeners off again.
+ * meanwhile. A `stop` that fails is a warning of the process, which ends with exit code 1 then. If others listen for the
+ * signal, the process is theirs to end. The function returned takes the listeners off again.
  */
 export function stopOnSignals(stop: () => Promise<void>): () => void {
   let stopping = false;
@@ -22,7 +22,9 @@ export function stopOnSignals(stop: () => Promise<void>): () => void {
       await new Promise((resolve) => setImmediate(resolve));
     }
     unlisten();
-    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
+    if (process.listenerCount(signal) > 0) return;
+    if (process.exitCode) process.exit();
+    process.kill(process.pid, signal);
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   return unlisten;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { Container } from 'inversify';
 import { createApp } from '../../src/app/application.js';
 import { AppError, ConfigError } from '../../src/app/errors.js';
@@ -152,18 +152,18 @@ describe('start', () => {
     expect(calls).toEqual(['register a', 'start a']);
   });
 
-  test('gives register the container and the settings', async () => {
+  test('gives register the container, the settings and the environment', async () => {
     const app = createApp({ env: { A: 'on' } });
     let seen: unknown;
     app.install({
       name: 'a',
       config: { a: { ...flag, default: null, env: 'A' } },
-      register: ({ container, config }) => {
-        seen = [container === app.container, config === app.config, config.get('a')];
+      register: ({ container, config, env }) => {
+        seen = [container === app.container, config === app.config, config.get('a'), env.A];
       },
     });
     await app.start();
-    expect(seen).toEqual([true, true, true]);
+    expect(seen).toEqual([true, true, true, 'on']);
   });
 
   test('hooks are called with this', async () => {
@@ -269,6 +269,30 @@ describe('stop', () => {
     open();
     await Promise.all([starting, stopping]);
     expect(calls).toEqual(['register a', 'register b', 'start b', 'stop b', 'stop a']);
+  });
+
+  test('while a start hangs stops what had started, and the start rejects', async () => {
+    jest.useFakeTimers({ doNotFake: ['performance'] });
+    try {
+      const { calls, part } = recorder();
+      const { open, opened } = gate();
+      const app = createApp({ env: {} }).install(part('a'), part('b', { start: () => opened }), part('c'));
+      const starting = app.start().catch((reason) => reason);
+      await jest.advanceTimersByTimeAsync(1);
+      const stopping = app.stop();
+      await jest.advanceTimersByTimeAsync(4_900);
+      expect(calls.slice(3)).toEqual(['start a']);
+      await jest.advanceTimersByTimeAsync(200);
+      await stopping;
+      expect(await starting).toEqual(coded('APP_STOPPED', /within 5000 ms/));
+      expect(calls.slice(3)).toEqual(['start a', 'stop a']);
+      expect(thrown(() => app.get('x'))).toEqual(coded('APP_STOPPED'));
+      open();
+      await jest.advanceTimersByTimeAsync(1);
+      expect(calls.slice(3)).toEqual(['start a', 'stop a', 'stop b']);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   test('while a start fails does nothing of its own', async () => {

@@ -77,11 +77,21 @@ describe('with signals: true', () => {
     expect(signal).toBe('SIGTERM');
   });
 
-  test('a stop that fails is a warning, and the process still ends by the signal', async () => {
-    const { said, signal } = await run(`async stop() { throw new Error('stuck'); }`, 'SIGTERM');
+  test('a stop that fails is a warning, and the process ends with code 1', async () => {
+    const { said, code } = await run(`async stop() { throw new Error('stuck'); }`, 'SIGTERM');
     expect(said).toContain('Error: stuck');
     expect(said).not.toContain('nhandled');
+    expect(code).toBe(1);
+  });
+
+  test('a start that hangs does not keep the process: what had started is stopped after 5 s', async () => {
+    const started = performance.now();
+    const hangs = `start() { console.log('ready'); return new Promise(() => {}); }`;
+    const { said, signal } = await run(`${stop} }, { name: 'b', ${hangs}`, 'SIGTERM', 'SIGTERM');
+    expect(said).toMatch(/^ready\nstopped\n/);
+    expect(said).not.toContain('nhandled');
     expect(signal).toBe('SIGTERM');
+    expect(performance.now() - started).toBeGreaterThan(5_000);
   });
 
   test('where others listen for the signal the process is theirs to end, with code 1 after a failed stop', async () => {
