@@ -109,6 +109,10 @@ export class ConfigTree {
         continue;
       }
       const entry = meant[0] ?? name.toLowerCase();
+      const other = found.get(entry)?.[setting];
+      if (other !== undefined) this.mistake(path, `env ${variable}: ${other} sets the same already`);
+      // Whatever comes later and reads the same but for its signs means this one.
+      names.add(entry);
       found.set(entry, { ...found.get(entry), [setting]: variable });
     }
     return found;

@@ -17,21 +17,32 @@ export class Config {
     this.#root = root;
   }
 
+  /** The variable that sets it; `undefined` for what the file or a default sets, and for what is no setting. */
+  variable(path: ConfigPath): string | undefined {
+    const node = this.#find(path);
+    return node instanceof Map ? undefined : node?.variable;
+  }
+
   /**
    * A setting, or a whole section or table as an object that leaves out what is unset.
    * `undefined` for what is unset, and for what no schema knows.
    */
   get<T = unknown>(path: ConfigPath): T | undefined {
-    let node: ConfigNode | undefined = this.#root;
-    for (const key of typeof path === 'string' ? path.split('.') : path) {
-      node = node instanceof Map ? node.get(key) : undefined;
-    }
+    const node = this.#find(path);
     return node && (plain(node) as T | undefined);
   }
 
   /** Whether {@link get} gives anything but `undefined`. */
   has(path: ConfigPath): boolean {
     return this.get(path) !== undefined;
+  }
+
+  #find(path: ConfigPath): ConfigNode | undefined {
+    let node: ConfigNode | undefined = this.#root;
+    for (const key of typeof path === 'string' ? path.split('.') : path) {
+      node = node instanceof Map ? node.get(key) : undefined;
+    }
+    return node;
   }
 }
 

@@ -105,6 +105,14 @@ describe('layers', () => {
     expect((await load({ env: { ...both, LOCK_REDIS_URL: '' } })).get('lock.redis.url')).toBe('redis://b');
   });
 
+  test('says which variable sets what', async () => {
+    const config = await load({ toml: 'lock.wait = "1s"', env: { REDIS_URL: 'redis://b', LOCK_TTL: '1s' } });
+    expect(config.variable('lock.redis.url')).toBe('REDIS_URL');
+    expect(config.variable(['lock', 'ttl'])).toBe('LOCK_TTL');
+    for (const path of ['lock.wait', 'lock.provider', 'lock', 'lock.lockers', 'nothing.here'])
+      expect(config.variable(path)).toBeUndefined();
+  });
+
   test('a JSON file does as well, and its null is unset', async () => {
     const file = await fileOf('{"lock": {"ttl": null, "wait": "3s", "lockers": null}}', 'json');
     const config = await loadConfig([{ name: 'lock', config: lock }], { file, env: {} });
@@ -211,6 +219,25 @@ describe('named entries', () => {
     expect(await mistakesOf({ toml, env: { LOCK_LOCKERS__JOBS__TTL: '1s' } })).toEqual([
       'env LOCK_LOCKERS__JOBS__TTL: expected one entry of that name, got jobs, Jobs',
     ]);
+  });
+
+  test('two variables of one entry, in other cases or with other signs, may not set the same', async () => {
+    const twice = { LOCK_LOCKERS__JOBS__TTL: '1s', LOCK_LOCKERS__jobs__ttl: '2s' };
+    expect(await mistakesOf({ env: twice })).toEqual([
+      'env LOCK_LOCKERS__jobs__ttl: LOCK_LOCKERS__JOBS__TTL sets the same already',
+    ]);
+    expect(await mistakesOf({ env: twice, toml: '[lock.lockers.Jobs]' })).toHaveLength(1);
+    const signs = { 'LOCK_LOCKERS__NIGHT-JOBS__TTL': '1s', LOCK_LOCKERS__NIGHT_JOBS__TTL: '2s' };
+    expect(await mistakesOf({ env: signs })).toEqual([
+      'env LOCK_LOCKERS__NIGHT_JOBS__TTL: LOCK_LOCKERS__NIGHT-JOBS__TTL sets the same already',
+    ]);
+  });
+
+  test('two variables of one entry, in other cases, may set two things', async () => {
+    const config = await load({
+      env: { LOCK_LOCKERS__JOBS__TTL: '1s', LOCK_LOCKERS__jobs__RETRY_INTERVAL: '2s' },
+    });
+    expect(config.get('lock.lockers')).toEqual({ jobs: { ttl: '1s', retry_interval: '2s' } });
   });
 
   test('a variable without a name, or of an unknown setting, is a mistake', async () => {
