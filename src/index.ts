@@ -4,7 +4,7 @@ export { AppError, type AppErrorCode, ConfigError } from './app/errors.js';
 export type { Health, HealthAnswer, HealthStatus } from './app/health.js';
 export { lock } from './app/lock/accessor.js';
 export { lockProvider } from './app/lock/lock-provider.js';
-export type { LockProviderOptions } from './app/lock/settings.js';
+export type { LockProviderOptions } from './app/lock/options.js';
 export { type LockDecorator, WithLock, type WithLockOptions } from './app/lock/with-lock.js';
 export type { App, Provider, ProviderContext } from './app/provider.js';
 export {

@@ -45,6 +45,10 @@ class Application implements App {
     return this.#config;
   }
 
+  get env(): Readonly<Record<string, string | undefined>> {
+    return this.#options.env ?? process.env;
+  }
+
   install(...providers: (Provider | (() => Provider))[]): this {
     if (this.#starting) throw new AppError('APP_FROZEN', 'install() comes before start()');
     const given = providers.map((provider) => (typeof provider === 'function' ? provider() : provider));
@@ -83,7 +87,8 @@ class Application implements App {
 
   async health(): Promise<Health> {
     this.#checkRunning('health()');
-    return healthOf(this.#providers);
+    const able = this.#providers.filter(({ health }) => health);
+    return healthOf(able.map((part) => ({ name: part.name, health: async () => part.health?.(this) })));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -91,13 +96,13 @@ class Application implements App {
   }
 
   async #start(): Promise<this> {
-    const { configFile: file, env = process.env, signals } = this.#options;
+    const { configFile: file, signals } = this.#options;
     if (signals) this.#unlisten = stopOnSignals(() => this.stop());
     try {
-      this.#config = await loadConfig(this.#providers, { file, env });
+      this.#config = await loadConfig(this.#providers, { file, env: this.env });
       for (const provider of this.#providers) {
         if (this.#abandoned) throw this.#abandoned;
-        await provider.register?.({ container: this.container, config: this.#config, env });
+        await provider.register?.({ container: this.container, config: this.#config });
       }
       if (!this.#abandoned) this.#state = 'registered';
       for (const provider of this.#providers) {

@@ -8,13 +8,11 @@ import type { ConfigOwner } from './schema.js';
 export interface ProviderContext {
   readonly container: Container;
   readonly config: Config;
-  /** The environment that the app was given, or the process's. */
-  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
  * A part of an app: settings, bindings, and what must be started and stopped. Everything but `name` is optional.
- * Hooks are called with `this`, one at a time, and each is waited for.
+ * Hooks are called with `this`, one at a time, and each is waited for. One object may be a part of several apps.
  */
 export interface Provider extends ConfigOwner {
   /** Unique in its app. */
@@ -32,7 +30,7 @@ export interface Provider extends ConfigOwner {
   /** Closes it. Called once, and only if this provider's `start` was done, be it after the app was stopped. */
   stop?(app: App): void | Promise<void>;
   /** Resolves while all is well and rejects otherwise; or tells of each of several things, by name. */
-  health?(): HealthAnswer;
+  health?(app: App): HealthAnswer;
 }
 
 /** Providers that share a container and settings, started and stopped together. */
@@ -44,6 +42,8 @@ export interface App extends AsyncDisposable {
    * @throws AppError `APP_NOT_STARTED`.
    */
   readonly config: Config;
+  /** The environment that `createApp` was given, or the process's. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /**
    * Adds providers, in this order; all of them or, when it throws, none. A function is called at once to give one.
    * @throws AppError `APP_FROZEN` once `start` was called, `APP_DUPLICATE_PROVIDER`, `APP_USAGE`.

@@ -130,6 +130,7 @@ describe('options', () => {
       const app = await createApp().install({ name: 'a', config }).start();
       const other = await createApp({ env: {} }).install({ name: 'a', config }).start();
       expect([app.config.get('a'), other.config.get('a')]).toEqual([true, undefined]);
+      expect([app.env, other.env]).toEqual([process.env, {}]);
     } finally {
       delete process.env.LATCHKEY_TEST_APP_FLAG;
     }
@@ -152,18 +153,18 @@ describe('start', () => {
     expect(calls).toEqual(['register a', 'start a']);
   });
 
-  test('gives register the container, the settings and the environment', async () => {
+  test('gives register the container and the settings', async () => {
     const app = createApp({ env: { A: 'on' } });
     let seen: unknown;
     app.install({
       name: 'a',
       config: { a: { ...flag, default: null, env: 'A' } },
-      register: ({ container, config, env }) => {
-        seen = [container === app.container, config === app.config, config.get('a'), env.A];
+      register: ({ container, config }) => {
+        seen = [container === app.container, config === app.config, config.get('a')];
       },
     });
     await app.start();
-    expect(seen).toEqual([true, true, true, 'on']);
+    expect(seen).toEqual([true, true, true]);
   });
 
   test('hooks are called with this', async () => {

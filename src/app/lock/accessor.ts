@@ -22,5 +22,5 @@ export function enter(registry: LockRegistry): void {
 }
 
 export function leave(registry: LockRegistry): void {
-  running.splice(running.indexOf(registry), 1);
+  if (running.includes(registry)) running.splice(running.indexOf(registry), 1);
 }

@@ -1,12 +1,10 @@
 import type { Container } from 'inversify';
-import { LockConfigError, LockUsageError } from '../../core/errors.js';
-import { redisDriver } from '../../drivers/redis/driver.js';
-import { Locker } from '../../lease/locker.js';
-import { LockRegistry } from '../../registry.js';
+import { LockConfigError } from '../../core/errors.js';
 import type { App, Provider } from '../provider.js';
-import { enter, leave } from './accessor.js';
-import { type LockConfig, lockSchema } from './schema.js';
-import { driverNames, type LockProviderOptions, lockerOptions, redisOptions } from './settings.js';
+import { driverNames } from './backends.js';
+import { Component } from './component.js';
+import { checkOptions, type LockProviderOptions } from './options.js';
+import { lockSchema } from './schema.js';
 
 type OptionsOf = (container: Container) => LockProviderOptions | Promise<LockProviderOptions>;
 
@@ -15,84 +13,24 @@ type OptionsOf = (container: Container) => LockProviderOptions | Promise<LockPro
  * by default and by name, and `LockRegistry`; `lock.L()` gives its lockers while the app runs. Options may be a
  * function of the container, called when the component starts.
  *
- * The start fails with LockConfigError for wrong settings, LockUsageError for wrong options, and LockBackendError when
- * a backend that a locker uses does not serve.
+ * The start fails with LockConfigError for wrong settings, and where the container has the locks of another app, and
+ * with LockBackendError when a backend that a locker uses does not serve.
+ * @throws LockUsageError for wrong options; where a function gives them, the start fails with it.
  */
 export function lockProvider(options: LockProviderOptions | OptionsOf = {}): Provider {
-  if ((typeof options !== 'object' && typeof options !== 'function') || options === null) {
-    throw new LockUsageError('options', options, 'an object, or a function of the container');
-  }
   const known = typeof options === 'function' ? undefined : options;
-  let component: Component | undefined;
+  if (typeof options !== 'function') checkOptions(options);
+  const components = new WeakMap<App, Component>();
   return {
     name: 'lock',
     config: lockSchema(known && driverNames(known), Object.keys(known?.lockers ?? {})),
     configError: (message) => new LockConfigError(message),
     async start(app) {
-      component = await Component.start(
-        app,
-        typeof options === 'function' ? await options(app.container) : options,
-      );
+      const given = typeof options === 'function' ? await options(app.container) : options;
+      checkOptions(given);
+      components.set(app, await Component.start(app, given));
     },
-    stop: () => component?.stop(),
-    health: async () => component?.health(),
+    stop: (app) => components.get(app)?.stop(),
+    health: async (app) => components.get(app)?.health(),
   };
-}
-
-class Component {
-  readonly #registry: LockRegistry;
-  readonly #options: LockProviderOptions;
-  #unbind = () => {};
-
-  private constructor(options: LockProviderOptions, config: LockConfig) {
-    this.#options = options;
-    this.#registry = new LockRegistry().registerDriver('redis', () =>
-      redisDriver(redisOptions(options, config)),
-    );
-    for (const [name, driver] of Object.entries(options.drivers ?? {}))
-      this.#registry.registerDriver(name, driver);
-    for (const [name, locker] of lockerOptions(options, config)) this.#registry.registerLocker(name, locker);
-  }
-
-  static async start(app: App, options: LockProviderOptions): Promise<Component> {
-    const component = new Component(options, app.config.get<LockConfig>('lock') ?? {});
-    try {
-      await component.#registry.connect();
-    } catch (error) {
-      await component.#registry.close({ grace: 0 }).catch(() => {});
-      throw error;
-    }
-    component.#bind(app.container);
-    enter(component.#registry);
-    return component;
-  }
-
-  async stop(): Promise<void> {
-    try {
-      await this.#registry.close({ grace: this.#options.grace });
-    } finally {
-      leave(this.#registry);
-      this.#unbind();
-    }
-  }
-
-  async health() {
-    const drivers = await this.#registry.ping();
-    return Object.fromEntries([...drivers].map(([driver, status]) => [`lock.${driver}`, status]));
-  }
-
-  #bind(container: Container): void {
-    const bindings = [
-      container.bind(LockRegistry).toConstantValue(this.#registry).getIdentifier(),
-      container.bind(Locker).toConstantValue(this.#registry.mustOf()).whenDefault().getIdentifier(),
-      ...this.#registry
-        .info()
-        .map(({ name }) =>
-          container.bind(Locker).toConstantValue(this.#registry.mustOf(name)).whenNamed(name).getIdentifier(),
-        ),
-    ];
-    this.#unbind = () => {
-      for (const binding of bindings) container.unbind(binding);
-    };
-  }
 }

@@ -16,6 +16,7 @@ export interface LockConfig extends Omit<LockerConfig, 'driver' | 'meta'> {
   provider?: string;
   lockers?: Record<string, LockerConfig>;
   redis?: { url?: string };
+  postgres?: { url?: string; schema?: string };
 }
 
 type Setting = Omit<ConfigEntry, 'env'>;
@@ -60,6 +61,10 @@ export function lockSchema(drivers: readonly string[] | undefined, lockers: read
         },
       },
       redis: { url: { ...text, default: null, env: ['LOCK_REDIS_URL', 'REDIS_URL'], sensitive: true } },
+      postgres: {
+        url: { ...text, default: null, env: ['LOCK_POSTGRES_URL', 'DATABASE_URL'], sensitive: true },
+        schema: { ...text, default: null, env: 'LOCK_POSTGRES_SCHEMA' },
+      },
     },
   };
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Container, inject, injectable, named } from 'inversify';
 import {
   type AppOptions,
@@ -30,8 +30,20 @@ function app(provider: Provider | (() => Provider) = lockProvider, options: AppO
   return made;
 }
 
-const startWith = (options?: LockProviderOptions, env: Record<string, string> = {}, rest: AppOptions = {}) =>
-  app(options ? lockProvider(options) : lockProvider, { env, ...rest }).start();
+const startWith = async (
+  options?: LockProviderOptions,
+  env: Record<string, string> = {},
+  rest: AppOptions = {},
+) => app(options ? lockProvider(options) : lockProvider, { env, ...rest }).start();
+
+const thrown = (action: () => unknown) => {
+  try {
+    action();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('expected it to throw');
+};
 
 const settings = (name = 'default') =>
   lock
@@ -71,7 +83,7 @@ describe('choosing the driver', () => {
   test('an unknown name stops the start and lists the names there are', async () => {
     const start = startWith({ drivers: { mine: () => memoryDriver() } }, { LOCK_PROVIDER: 'nope' });
     await expect(start).rejects.toThrow(LockConfigError);
-    await expect(start).rejects.toThrow(/"nope".*memory, go_cache, redis, mine/);
+    await expect(start).rejects.toThrow(/"nope".*memory, go_cache, redis, postgres, mine/);
     expect(() => lock.L()).toThrow(LockConfigError);
   });
 
@@ -90,6 +102,84 @@ describe('choosing the driver', () => {
     await lease.release();
     await made.stop();
     await redis.stop();
+  });
+
+  test.each<[string, LockProviderOptions, Record<string, string>]>([
+    ['an address in code', { redis: { url: 'redis://127.0.0.1:9' } }, {}],
+    ['options in code', { redis: { port: 9 } }, {}],
+    ['LOCK_REDIS_URL', {}, { LOCK_REDIS_URL: 'redis://127.0.0.1:9' }],
+    [
+      'one more locker with a driver',
+      { lockers: { a: { driver: 'memory' } } },
+      { LOCK_REDIS_URL: 'redis://127.0.0.1:9' },
+    ],
+  ])('a backend that is given for locks is chosen: %s', async (_, options, env) => {
+    const error = await startWith(options, env).catch((reason) => reason);
+    expect(error).toBeInstanceOf(LockBackendError);
+    expect(error.message).toContain('127.0.0.1:9');
+  });
+
+  test.each<[string, LockProviderOptions, Record<string, string>]>([
+    ['REDIS_URL', {}, { REDIS_URL: 'redis://127.0.0.1:9' }],
+    ['DATABASE_URL', {}, { DATABASE_URL: 'postgres://127.0.0.1:9' }],
+    ['both', {}, { REDIS_URL: 'redis://127.0.0.1:9', DATABASE_URL: 'postgres://127.0.0.1:9' }],
+    ['a provider', { provider: 'memory', redis: { port: 9 } }, {}],
+    ['a driver for all', { driver: 'memory', redis: { port: 9 } }, {}],
+    ['LOCK_PROVIDER', {}, { LOCK_PROVIDER: 'memory', LOCK_REDIS_URL: 'redis://127.0.0.1:9' }],
+    ['a driver of each locker', { redis: { port: 9 }, lockers: { default: { driver: 'memory' } } }, {}],
+  ])('memory it is where no backend is given for locks, or another is named: %s', async (_, options, env) => {
+    await startWith(options, env);
+    expect(settings()?.driver).toBe('memory');
+  });
+
+  test('a file may give the backend', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'latchkey-'));
+    const configFile = join(directory, 'app.toml');
+    await writeFile(configFile, '[lock.redis]\nurl = "redis://127.0.0.1:9"\n');
+    await expect(startWith(undefined, {}, { configFile })).rejects.toThrow(LockBackendError);
+    await rm(directory, { recursive: true });
+  });
+
+  test('two backends and no provider stop the start', async () => {
+    const urls = { LOCK_REDIS_URL: 'redis://127.0.0.1:9', LOCK_POSTGRES_URL: 'postgres://127.0.0.1:9' };
+    for (const start of [startWith({}, urls), startWith({ redis: { port: 9 }, postgres: { port: 9 } })]) {
+      await expect(start).rejects.toThrow(LockConfigError);
+      await expect(start).rejects.toThrow(/redis and postgres .* LOCK_PROVIDER/);
+    }
+    await startWith({}, { ...urls, LOCK_PROVIDER: 'memory' });
+    expect(settings()?.driver).toBe('memory');
+  });
+
+  describe('memory under NODE_ENV=production', () => {
+    const production = { NODE_ENV: 'production' };
+    const warnings: unknown[] = [];
+    beforeEach(() => {
+      warnings.length = 0;
+      jest.spyOn(process, 'emitWarning').mockImplementation((message, options) => {
+        warnings.push([message, options]);
+      });
+    });
+    afterEach(() => {
+      jest.restoreAllMocks();
+    });
+
+    test('is one warning that says what to set, where nobody asked for it', async () => {
+      await startWith({ lockers: { jobs: {}, mails: { driver: 'memory' } } }, production);
+      expect(warnings).toEqual([
+        [
+          expect.stringMatching(/default, jobs\)\. Set LOCK_PROVIDER .*LOCK_REDIS_URL/),
+          { code: 'LATCHKEY_MEMORY' },
+        ],
+      ]);
+    });
+
+    test('is none where somebody asked for it, or elsewhere', async () => {
+      await startWith({ provider: 'memory' }, production);
+      await startWith(undefined, { ...production, LOCK_PROVIDER: 'go_cache' });
+      await startWith({ lockers: { default: { driver: 'memory' } } }, production);
+      await startWith(undefined, { NODE_ENV: 'test' });
+      expect(warnings).toEqual([]);
+    });
   });
 
   test('no Redis there: the start fails within seconds and names the address without its password', async () => {
@@ -168,16 +258,54 @@ describe('settings', () => {
     expect(settings('mails')).toMatchObject({ ttl: 3_000, meta: { team: 'post' } });
   });
 
-  test('a wrong option in code is a usage error that names it', async () => {
-    await expect(startWith({ lockers: { jobs: { ttl: 0 } } })).rejects.toThrow(LockUsageError);
-    expect(() => lockProvider(5 as never)).toThrow(LockUsageError);
-  });
-});
+  test.each<[unknown, string]>([
+    [5, 'expected `options` to be an object, got 5'],
+    [null, 'expected `options` to be an object, got null'],
+    [[], 'expected `options` to be an object, got an empty array'],
+    [{ ttl: 0 }, '`ttl`'],
+    [{ grace: '5sec' }, 'expected `grace` to be a duration'],
+    [{ grace: -1 }, 'expected `grace` to be a duration'],
+    [{ provider: 5 }, '`provider`'],
+    [{ lockers: null }, 'expected `lockers` to be an object, got null'],
+    [{ lockers: 3 }, 'expected `lockers` to be an object, got 3'],
+    [{ lockers: [] }, 'expected `lockers` to be an object, got an empty array'],
+    [{ lockers: { '': {} } }, 'expected `name` to be text that is not empty'],
+    [{ lockers: { jobs: null } }, 'expected `lockers.jobs` to be an object, got null'],
+    [{ lockers: { jobs: { ttl: 0 } } }, '`ttl`'],
+    [{ drivers: 5 }, '`drivers`'],
+    [{ drivers: { mine: {} } }, 'expected `drivers.mine` to be a LockDriver, or a function that makes one'],
+    [{ redis: 'redis://:hunter2@host' }, 'expected `redis` to be an ioredis client'],
+    [{ redis: null }, '`redis`'],
+    [{ postgres: 'postgres://:hunter2@host' }, '`postgres`'],
+  ])(
+    'a wrong option in code is a usage error that names it, at once or from a function: %j',
+    async (options, message) => {
+      const faults = [
+        thrown(() => lockProvider(options as never)),
+        await app(lockProvider(async () => options as never))
+          .start()
+          .catch((reason) => reason),
+      ];
+      for (const fault of faults) {
+        expect(fault).toBeInstanceOf(LockUsageError);
+        expect(fault).toMatchObject({ message: expect.stringContaining(message) });
+        expect(`${fault.stack} ${JSON.stringify(fault)}`).not.toContain('hunter2');
+      }
+      expect(() => lock.L()).toThrow(LockConfigError);
+    },
+  );
 
-test('a URL where options were expected is refused without being shown, for it may hold a password', async () => {
-  const start = startWith({ provider: 'redis', redis: 'redis://:hunter2@127.0.0.1' as never });
-  await expect(start).rejects.toThrow(LockUsageError);
-  await expect(start).rejects.not.toThrow('hunter2');
+  test('a function that gives no options at all is a usage error', async () => {
+    await expect(app(lockProvider(() => undefined as never)).start()).rejects.toThrow(LockUsageError);
+  });
+
+  test('two variables of one locker, in other cases, that set the same stop the start', async () => {
+    const start = startWith(undefined, { LOCK_LOCKERS__JOBS__TTL: '5s', LOCK_LOCKERS__jobs__TTL: '6s' });
+    await expect(start).rejects.toThrow(LockConfigError);
+    await expect(start).rejects.toThrow(
+      'LOCK_LOCKERS__jobs__TTL: LOCK_LOCKERS__JOBS__TTL sets the same already',
+    );
+  });
 });
 
 describe('injecting', () => {
@@ -195,6 +323,7 @@ describe('injecting', () => {
   test('two lockers on two drivers have their own prefix and ttl, and one key does not collide', async () => {
     const redis = await startRedis();
     const made = await startWith({
+      provider: 'memory',
       redis: { url: redis.url },
       lockers: {
         jobs: { driver: 'redis', prefix: 'jobs:', ttl: '5s' },
@@ -262,6 +391,35 @@ describe('lock.L()', () => {
     await made.start();
     await made.stop();
     expect(got).toEqual(['start', 'stop']);
+  });
+
+  test('one provider in two apps gives each its own locks, and stopping one leaves the other', async () => {
+    const shared = lockProvider({ prefix: 'shared:' });
+    const [first, second] = [app(shared), app(shared)];
+    await first.start();
+    await second.start();
+    const lease = await second.get<Locker>(Locker).acquire('k');
+    expect(await first.get<Locker>(Locker).tryAcquire('k', { ttl: '1s' })).not.toBeNull();
+    await first.stop();
+    expect(lease.held).toBe(true);
+    expect(await second.health()).toEqual({ 'lock.memory': expect.objectContaining({ status: 'up' }) });
+    expect(lock.L()).toBe(second.get(Locker));
+    await lease.release();
+    await second.stop();
+    expect(() => lock.L()).toThrow(LockConfigError);
+  });
+
+  test('two apps cannot have their locks in one container', async () => {
+    const container = new Container();
+    const first = await startWith(undefined, {}, { container });
+    const second = startWith(undefined, {}, { container });
+    await expect(second).rejects.toThrow(LockConfigError);
+    await expect(second).rejects.toThrow('a container of its own');
+    expect(lock.L()).toBe(first.get(Locker));
+    expect(await lock.L().with('k', () => 1)).toBe(1);
+    await first.stop();
+    const third = await startWith(undefined, {}, { container });
+    expect(third.get(Locker)).toBe(lock.L());
   });
 
   test('belongs to the app that started last and still runs', async () => {

@@ -1,0 +1,66 @@
+import { checkObject, checkText } from '../../core/check.js';
+import { type Duration, parseDuration } from '../../core/duration.js';
+import { LockUsageError } from '../../core/errors.js';
+import type { LentClient, RedisOptions } from '../../drivers/redis/options.js';
+import type { DriverFactory, LockDriver } from '../../lease/driver.js';
+import { DEFAULTS, type LockerOptions, resolveOptions } from '../../lease/options.js';
+
+/** The options of all lockers, beside those of the component. File and environment win over them. */
+export interface LockProviderOptions extends LockerOptions {
+  /**
+   * The driver of every locker that names none: `memory`, `redis`, `postgres`, or one of `drivers`. Default: the backend
+   * that is given for locks, here or by `LOCK_REDIS_URL` or `LOCK_POSTGRES_URL`; `memory` where none is.
+   */
+  provider?: string | undefined;
+  /** More lockers by name, or other options for `default`. What is set here beats what is set for all. */
+  lockers?: Record<string, LockerOptions> | undefined;
+  /** Drivers of your own, by the name that `provider` and `LOCK_PROVIDER` choose them by. */
+  drivers?: Record<string, DriverFactory | LockDriver> | undefined;
+  /** Where Redis is, or an ioredis client to be duplicated, which stays yours to close. Default `redis://127.0.0.1:6379`. */
+  redis?: LentClient | RedisOptions | undefined;
+  /** Where PostgreSQL is. Default `postgres://127.0.0.1:5432`. */
+  postgres?: object | undefined;
+  /** How long holders may go on when the app stops. Default 5 s. */
+  grace?: Duration | undefined;
+}
+
+/** @throws LockUsageError naming the first option that is wrong. */
+export function checkOptions(options: unknown): asserts options is LockProviderOptions {
+  checkTable('options', options);
+  const { provider, lockers, drivers, redis, postgres, grace, ...forAll } = options as LockProviderOptions;
+  resolveOptions(DEFAULTS, forAll);
+  if (provider !== undefined) checkText('provider', provider);
+  if (grace !== undefined) parseDuration('grace', grace);
+  if (lockers !== undefined) {
+    checkTable('lockers', lockers);
+    for (const [name, locker] of Object.entries(lockers)) {
+      checkText('name', name);
+      checkTable(`lockers.${name}`, locker);
+      resolveOptions(DEFAULTS, locker);
+    }
+  }
+  if (drivers !== undefined) {
+    checkTable('drivers', drivers);
+    for (const [name, driver] of Object.entries(drivers)) checkDriver(name, driver);
+  }
+  checkAddress('redis', redis, 'an ioredis client, or its options, or { url }');
+  checkAddress('postgres', postgres, 'options of pg, or { url }');
+}
+
+function checkAddress(option: string, value: unknown, expected: string): void {
+  if (value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value))) return;
+  // A URL may hold a password.
+  throw new LockUsageError(option, typeof value === 'string' ? 'text' : value, expected);
+}
+
+function checkTable(option: string, value: unknown): asserts value is object {
+  if (Array.isArray(value)) throw new LockUsageError(option, value, 'an object');
+  checkObject(option, value);
+}
+
+function checkDriver(name: string, driver: unknown): void {
+  checkText('name', name);
+  const made = typeof driver === 'function' || typeof (driver as LockDriver | null)?.acquire === 'function';
+  if (!made)
+    throw new LockUsageError(`drivers.${name}`, driver, 'a LockDriver, or a function that makes one');
+}
