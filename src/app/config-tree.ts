@@ -81,6 +81,9 @@ export class ConfigTree {
     const table = this.#table(file, path);
     const defaults = Array.isArray(known) ? {} : (known as Record<string, Table>);
     const names = new Set([...(Array.isArray(known) ? known : Object.keys(known)), ...Object.keys(table)]);
+    if (names.delete('')) {
+      this.mistake(path, `${path.join('.')} (${this.fileName}) has an entry named "": expected a name`);
+    }
     const variables = env === undefined ? new Map() : this.#variables(env, each, names, path);
     const node = (name: string) => {
       const shape = entryShape(each, own(defaults, name) as Table | undefined, variables.get(name));

@@ -240,6 +240,12 @@ describe('named entries', () => {
     expect(config.get('lock.lockers')).toEqual({ jobs: { ttl: '1s', retry_interval: '2s' } });
   });
 
+  test('an entry without a name is a mistake', async () => {
+    expect(await mistakesOf({ toml: '[lock.lockers.""]\nttl = "1s"' })).toEqual([
+      expect.stringMatching(/^lock\.lockers \(file .*\) has an entry named "": expected a name$/),
+    ]);
+  });
+
   test('a variable without a name, or of an unknown setting, is a mistake', async () => {
     const mistakes = await mistakesOf({
       env: { LOCK_LOCKERS__TTL: '1s', LOCK_LOCKERS__JOBS__TTTL: 'secret' },

@@ -7,7 +7,7 @@ import { createApp, lock, lockProvider } from '../../src/index.js';
 import { read, root, rows } from './documents.js';
 
 const schema = lockSchema(undefined, []) as { lock: Record<string, object> };
-const { lockers, redis, ...general } = schema.lock;
+const { lockers, redis, postgres, ...general } = schema.lock;
 const ofEach = Object.keys((lockers as { each: object }).each);
 const table = rows(read('docs/configuration.md')).filter(([key]) => key!.startsWith('`lock.'));
 
@@ -16,6 +16,7 @@ test('the table has a row for every key, and no other', () => {
     ...Object.keys(general).map((key) => `lock.${key}`),
     ...ofEach.map((key) => `lock.lockers.<name>.${key}`),
     ...Object.keys(redis!).map((key) => `lock.redis.${key}`),
+    ...Object.keys(postgres!).map((key) => `lock.postgres.${key}`),
   ];
   expect(table.map(([key]) => key!.replaceAll('`', '')).sort()).toEqual(keys.sort());
 });
@@ -43,6 +44,7 @@ test('every key of one locker can stand in a file, as runa’s page has them', a
      wait = "5s"
      retry_interval = "99ms"
      auto_renew = true
+     limit = 3
      meta = { role = "shared" }`,
   );
   await using _app = await createApp({ configFile, env: {} }).install(lockProvider).start();
@@ -56,6 +58,7 @@ test('every key of one locker can stand in a file, as runa’s page has them', a
       wait: 5_000,
       retryInterval: 99,
       autoRenew: true,
+      limit: 3,
       meta: expect.objectContaining({ role: 'shared' }),
     }),
   ]);
