@@ -11,8 +11,7 @@ interface FakeTimer {
 }
 
 /**
- * A clock that stands still until a test moves it: leases expire and waits run out without any sleeping. It never goes
- * back. Times are ms; those it is given are finite numbers of at least 0, else a LockUsageError is thrown.
+ * A clock that only a test moves: leases expire and waits run out without any sleeping. It never goes back. Times are ms; those it is given are finite numbers of at least 0, else a LockUsageError is thrown.
  */
 export class FakeClock implements Clock {
   readonly #timers = new Set<FakeTimer>();

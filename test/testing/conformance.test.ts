@@ -28,7 +28,7 @@ async function faultOf(run: () => Promise<void>): Promise<unknown> {
   ]);
 }
 
-/** As {@link faultOf}; where nothing is seen, it is looked at again: a machine that stands still for a moment hides faults. */
+/** As {@link faultOf}, up to three times: a machine that stalls for a moment hides faults that show for a moment only. */
 async function faultSoon(run: () => Promise<void>): Promise<unknown> {
   for (let look = 0; look < 2; look++) {
     const fault = await faultOf(run);

@@ -97,7 +97,7 @@ test('a jump during an advance that goes beyond its end is not taken back', asyn
   expect([clock.now(), overdue]).toEqual([10_010, 10_010]);
 });
 
-test('what is no finite number of ms, at least 0, is refused, and the time stands still', async () => {
+test('what is no finite number of ms, at least 0, is refused, and does not move the time', async () => {
   const clock = new FakeClock(5);
   for (const ms of [-1, Number.NaN, Infinity, -Infinity, '5', undefined, null] as number[]) {
     await expect(clock.advance(ms)).rejects.toBeInstanceOf(LockUsageError);

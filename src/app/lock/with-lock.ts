@@ -53,7 +53,7 @@ function checkMethod(name: string, method: unknown): Method {
   return method as Method;
 }
 
-/** `method` with the name, the length and all else that stands on `original`, metadata too. */
+/** `method`, with the name, the length, the properties and the metadata of `original`. */
 function likeOriginal(original: Method, method: Method): Method {
   const { prototype: _, arguments: __, caller: ___, ...own } = Object.getOwnPropertyDescriptors(original);
   Object.defineProperties(method, own);

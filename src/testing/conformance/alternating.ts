@@ -1,8 +1,8 @@
 import type { LockDriver } from '../../lease/driver.js';
 
 /**
- * One driver made of two on one backend: who asks first is served by the one, who asks next by the other, each ever after
- * by the same. What holds for one driver must hold for this one, too.
+ * One driver made of two on one backend. Tokens go to the two in turn, and each stays with its driver. What holds for one
+ * driver must hold for this one too.
  */
 export function alternating(one: LockDriver, other: LockDriver): LockDriver {
   const drivers = [one, other];

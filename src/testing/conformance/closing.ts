@@ -9,7 +9,7 @@ export const closing: Cases = {
     expect(await driver.close()).toBe(undefined);
   },
 
-  'closing rejects who waits': async (kit) => {
+  'closing rejects the waiters': async (kit) => {
     await kit.take({ ttl: 1_000 });
     const modes = ['write', 'read', 'write'] as const;
     const codes = modes.map((mode) => codeOf(kit.ask({ mode, wait: 4_000 })));

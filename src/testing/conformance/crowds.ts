@@ -2,12 +2,12 @@ import type { AcquireRequest } from '../../lease/driver.js';
 import { type Cases, type Kit, sleep } from './kit.js';
 
 export const crowds: Cases = {
-  'of a hundred who ask at once, one is given the key': async (kit) => {
+  'of a hundred that ask at once, one is given the key': async (kit) => {
     const answers = await Promise.all(Array.from({ length: 100 }, () => kit.ask()));
     kit.expect(answers.filter((grant) => grant !== null).length).toBe(1);
   },
 
-  'of two hundred who wait, all are given the key, one at a time': async (kit) => {
+  'of two hundred waiters, all are given the key, one at a time': async (kit) => {
     const counts = new Counts(kit);
     const jobs = Array.from({ length: 200 }, () => counts.hold({ wait: 4_500 }, 0));
     kit.expect((await Promise.all(jobs)).filter(Boolean).length).toBe(200);

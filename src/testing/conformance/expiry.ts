@@ -75,7 +75,7 @@ export const expiry: Cases = {
     kit.expect(extended!.validUntil).toBeGreaterThan(second.validUntil);
   },
 
-  'when somebody else is granted the key, validUntil of the hold before has passed': async (kit) => {
+  'validUntil of a hold has passed when the next holder is granted the key': async (kit) => {
     const first = await kit.take({ ttl: 300 });
     const [second, third] = [await kit.queue({ ttl: 300 }), await kit.queue()];
     const { validUntil } = await second.granted;
@@ -84,7 +84,7 @@ export const expiry: Cases = {
     kit.expect(performance.now()).toBeGreaterThan(validUntil - ROUNDING);
   },
 
-  'the ttl of who waited counts from the grant, not from the asking': async (kit) => {
+  'a waiter’s ttl counts from the grant, not from the asking': async (kit) => {
     const first = await kit.take();
     const { granted } = await kit.queue({ ttl: 2_000 });
     await sleep(900);

@@ -18,7 +18,7 @@ export const extension: Cases = {
     kit.expect(await kit.driver.release(grant)).toBe(false);
   },
 
-  'a shorter time left lets in whoever waits, one after the other': async (kit) => {
+  'a shorter time left admits the waiters, one after the other': async (kit) => {
     const grant = await kit.take({ ttl: 20_000 });
     const [second, third] = [await kit.queue(), await kit.queue()];
     const asked = performance.now();

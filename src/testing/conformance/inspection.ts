@@ -39,7 +39,7 @@ export const inspection: Cases = {
     kit.expect(holders[0]!.ttl).toBeLessThanOrEqual(10_000);
   },
 
-  'inspecting shows since when a hold is, however often it is extended': async (kit) => {
+  'inspecting shows when a hold began, however often it is extended': async (kit) => {
     const since = async () => (await kit.driver.inspect(kit.key))!.holders[0]!.since;
     const first = await kit.take();
     const started = performance.now();
@@ -56,7 +56,7 @@ export const inspection: Cases = {
     kit.expect((await since()) - began).toBeLessThanOrEqual(performance.now() - started + SLACK);
   },
 
-  'inspecting counts who waits, writers and readers': async (kit) => {
+  'inspecting counts all waiters, writers and readers': async (kit) => {
     const holder = await kit.take();
     const writer = await kit.queue();
     await kit.expectWaiters(1);
@@ -70,7 +70,7 @@ export const inspection: Cases = {
     await kit.expectWaiters(0);
   },
 
-  'inspecting shows who waits, in order, since when and with which metadata, but no token': async (kit) => {
+  'inspecting shows the waiters in order, with mode, since and metadata, but no token': async (kit) => {
     await kit.take();
     const asked = (await kit.driver.inspect(kit.key))!.holders[0]!.since;
     await kit.queue({ meta: { n: '1' }, token: 'secret-1' });
@@ -100,7 +100,7 @@ export const inspection: Cases = {
     kit.expect(JSON.stringify(info).includes('secret')).toBe(false);
   },
 
-  'inspecting shows the first hundred who wait, and counts all': async (kit) => {
+  'inspecting shows the first hundred waiters, and counts all': async (kit) => {
     const holder = await kit.take();
     const stop = new AbortController();
     const waiting = Array.from({ length: 120 }, (_, n) =>

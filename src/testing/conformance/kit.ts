@@ -66,13 +66,13 @@ export class Kit {
     return handled(this.#take(request));
   }
 
-  /** As `take`, of one who waits; resolves when it is in the queue. */
+  /** As `take`, for a waiter; resolves when it is in the queue. */
   async queue(request: Partial<AcquireRequest> = {}): Promise<{ granted: Promise<Grant> }> {
     const { answer } = await this.queueUp(request);
     return { granted: handled(answer.then((grant) => grant ?? this.#refused(request))) };
   }
 
-  /** As `ask`, of one who waits; resolves when it is in the queue. */
+  /** As `ask`, for a waiter; resolves when it is in the queue. */
   async queueUp(request: Partial<AcquireRequest> = {}): Promise<{ answer: Promise<Grant | null> }> {
     const waiters = async () => (await this.driver.inspect(request.key ?? this.key))?.waiters ?? 0;
     const before = await waiters();

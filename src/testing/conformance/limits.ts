@@ -6,7 +6,7 @@ const permit = (limit: number, request?: Partial<AcquireRequest>) =>
   ({ mode: 'read', limit, ...request }) as const;
 
 export const limits: Cases = {
-  'no more are inside than the limit, and one who leaves makes room for one': async (kit) => {
+  'at most `limit` holders are inside, and a release admits one more': async (kit) => {
     const grants = [await kit.take(permit(3)), await kit.take(permit(3)), await kit.take(permit(3))];
     kit.expect(await kit.ask(permit(3))).toBe(null);
     kit.expect(await kit.driver.release(grants[1]!)).toBe(true);
@@ -14,14 +14,14 @@ export const limits: Cases = {
     kit.expect(await kit.ask(permit(3))).toBe(null);
   },
 
-  'a limit of 1 lets one in': async (kit) => {
+  'a limit of 1 admits one holder': async (kit) => {
     const first = await kit.take(permit(1));
     kit.expect(await kit.ask(permit(1))).toBe(null);
     kit.expect(await kit.driver.release(first)).toBe(true);
     kit.expect((await kit.take(permit(1))).fence).toBeGreaterThan(first.fence);
   },
 
-  'each one’s limit is its own': async (kit) => {
+  'each caller enters by its own limit': async (kit) => {
     await kit.take(permit(5));
     await kit.take(permit(2));
     kit.expect(await kit.ask(permit(1))).toBe(null);
@@ -33,7 +33,7 @@ export const limits: Cases = {
     await kit.take(permit(5));
   },
 
-  'plain readers count towards a limit, and have none': async (kit) => {
+  'readers without a limit count towards the limits of others': async (kit) => {
     const reader = await kit.take({ mode: 'read' });
     await kit.take(permit(2));
     kit.expect(await kit.ask(permit(2))).toBe(null);
@@ -42,7 +42,7 @@ export const limits: Cases = {
     kit.expect(await kit.ask(permit(2))).toBe(null);
   },
 
-  'a writer keeps those with a limit out, and they keep a writer out': async (kit) => {
+  'writers and holders with a limit exclude each other': async (kit) => {
     const writer = await kit.take();
     kit.expect(await kit.ask(permit(9))).toBe(null);
     const waiting = await kit.queue(permit(9));
@@ -57,7 +57,7 @@ export const limits: Cases = {
     await kit.expectFree();
   },
 
-  'of those who wait behind a writer, as many enter as fit': async (kit) => {
+  'a writer’s release admits as many waiters as their limits allow': async (kit) => {
     const writer = await kit.take();
     const waiting = [];
     for (let n = 0; n < 5; n++) waiting.push((await kit.queue(permit(2))).granted);
@@ -72,7 +72,7 @@ export const limits: Cases = {
     await kit.expectPending(waiting[4]!);
   },
 
-  'nobody overtakes one whose limit is not met': async (kit) => {
+  'nobody overtakes a waiter that does not fit yet': async (kit) => {
     const inside = [await kit.take(permit(2)), await kit.take(permit(2))];
     const head = await kit.queue(permit(2));
     kit.expect(await kit.ask(permit(9))).toBe(null);
@@ -84,7 +84,7 @@ export const limits: Cases = {
     for (const { granted } of behind) kit.expect((await granted).fence).toBeGreaterThan(fence);
   },
 
-  'a head whose limit is not met and that leaves lets in those behind it': async (kit) => {
+  'when the first waiter leaves, those behind it enter if they fit': async (kit) => {
     await kit.take(permit(1));
     const stop = new AbortController();
     await kit.queue(permit(1, { signal: stop.signal }));
@@ -96,7 +96,7 @@ export const limits: Cases = {
     kit.expect(await kit.ask(permit(3))).toBe(null);
   },
 
-  'those with a limit are served in the order of asking, among readers and writers': async (kit) => {
+  'waiters with a limit, readers and writers are served in the order of asking': async (kit) => {
     const first = await kit.take();
     const queue = new Queue(kit);
     await queue.add('1', permit(1));
@@ -111,7 +111,7 @@ export const limits: Cases = {
     await kit.expectFree();
   },
 
-  'one whose time runs out makes room for the next': async (kit) => {
+  'an expired hold makes room for the next waiter': async (kit) => {
     const asked = performance.now();
     const brief = await kit.take(permit(2, { ttl: 200 }));
     const long = await kit.take(permit(2));
@@ -127,13 +127,13 @@ export const limits: Cases = {
     await kit.expectFree();
   },
 
-  'one whose time runs out makes room for a try, too': async (kit) => {
+  'an expired hold makes room for a single try': async (kit) => {
     await kit.take(permit(1, { ttl: 150 }));
     await sleep(400);
     await kit.take(permit(1));
   },
 
-  'one that is extended keeps its room': async (kit) => {
+  'an extended hold keeps its room': async (kit) => {
     const grant = await kit.take(permit(1, { ttl: 300 }));
     kit.expect((await kit.driver.extend(grant, 10_000))?.fence).toBe(grant.fence);
     await sleep(500);
@@ -154,7 +154,7 @@ export const limits: Cases = {
     await kit.take(permit(2));
   },
 
-  'of a hundred who wait with a limit of 7, all get in, and never more than 7 at once': async (kit) => {
+  'of a hundred waiters with a limit of 7, all enter, and never more than 7 are inside': async (kit) => {
     let inside = 0;
     let most = 0;
     const job = async () => {
@@ -169,7 +169,7 @@ export const limits: Cases = {
     await kit.expectFree();
   },
 
-  'inspecting shows the smallest limit of those inside, where one has a limit': async (kit) => {
+  'inspecting shows the smallest limit among the holders': async (kit) => {
     const limit = async () => (await kit.driver.inspect(kit.key))?.limit;
     const reader = await kit.take({ mode: 'read' });
     kit.expect(await limit()).toBe(undefined);

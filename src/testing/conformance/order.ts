@@ -21,7 +21,7 @@ export const order: Cases = {
     await kit.expectFree();
   },
 
-  'a newcomer does not overtake a waiter who is behind one who waited, too': async (kit) => {
+  'a newcomer does not overtake the waiter of a holder that waited itself': async (kit) => {
     const first = await kit.take({ wait: 1_000 });
     const { granted } = await kit.queue();
     const newcomers = [kit.ask()];
@@ -33,7 +33,7 @@ export const order: Cases = {
     await kit.expectFree();
   },
 
-  'a newcomer that writes does not overtake readers that wait': async (kit) => {
+  'a newcomer that writes does not overtake waiting readers': async (kit) => {
     for (const mode of ['write', 'read'] as const) {
       const first = await kit.take({ mode });
       // Readers wait for a writer, or for one that waits before them.
@@ -62,7 +62,7 @@ export const order: Cases = {
     await third.granted;
   },
 
-  'who leaves the queue in the middle holds up nobody behind': async (kit) => {
+  'a waiter that leaves the middle of the queue holds up nobody': async (kit) => {
     const first = await kit.take();
     const stop = new AbortController();
     await kit.queue({ signal: stop.signal });
@@ -74,14 +74,14 @@ export const order: Cases = {
     await kit.expectFree();
   },
 
-  'who is behind one who aborts keeps its place': (kit) =>
+  'a waiter keeps its place when one before it aborts': (kit) =>
     keepsPlaces(kit, async (queue) => {
       const stop = new AbortController();
       await queue.add('leaves', { signal: stop.signal });
       return () => stop.abort(new Error('enough'));
     }),
 
-  'who is behind one whose time runs out keeps its place': (kit) =>
+  'a waiter keeps its place when one before it times out': (kit) =>
     keepsPlaces(kit, async (queue) => {
       await queue.add('leaves', { wait: 500 });
       return () => sleep(600);

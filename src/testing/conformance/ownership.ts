@@ -33,7 +33,7 @@ export const ownership: Cases = {
     await kit.expectFree();
   },
 
-  'who asks again beside a reader that lasts longer is told its own time': async (kit) => {
+  'asking again beside a reader that lasts longer reports one’s own time': async (kit) => {
     await kit.take({ mode: 'read', ttl: 60_000 });
     const brief = { token: 'brief', mode: 'read', ttl: 3_000 } as const;
     const first = await kit.take(brief);

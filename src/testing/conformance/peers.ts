@@ -6,10 +6,7 @@ import { holder } from './revocation.js';
 export type PeerCases = Record<string, (kit: Kit, peer: Kit) => Promise<void>>;
 
 export const peers: PeerCases = {
-  'who waits in a busy driver and who waits in an idle one are served in the order of asking': async (
-    kit,
-    peer,
-  ) => {
+  'waiters of a busy driver and of an idle one are served in the order of asking': async (kit, peer) => {
     const first = await kit.take();
     const queue = new Queue(kit);
     for (const name of ['1', '2', '3', '4', '5']) await queue.add(name);
@@ -23,10 +20,7 @@ export const peers: PeerCases = {
     await peer.expectFree();
   },
 
-  'a writer that waits behind readers of its own driver is not overtaken by the other one': async (
-    kit,
-    peer,
-  ) => {
+  'a writer behind readers of its own driver is not overtaken by the other driver': async (kit, peer) => {
     const reader = await kit.take({ mode: 'read' });
     const queue = new Queue(kit);
     await queue.add('1');
@@ -37,7 +31,7 @@ export const peers: PeerCases = {
     kit.expect(await queue.served(3)).toEqual(['1', '2', '3']);
   },
 
-  'a try in one driver does not overtake who waits in the other': async (kit, peer) => {
+  'a try in one driver does not overtake a waiter of the other': async (kit, peer) => {
     const first = await kit.take();
     const { granted } = await peer.queue();
     const [, ...newcomers] = await Promise.all([kit.driver.release(first), kit.ask(), kit.ask({ wait: 1 })]);
@@ -45,7 +39,7 @@ export const peers: PeerCases = {
     kit.expect(await peer.driver.release(await granted)).toBe(true);
   },
 
-  'a hold is handed from driver to driver long before its time is up': async (kit, peer) => {
+  'a hold passes from driver to driver long before its ttl is over': async (kit, peer) => {
     let at = kit;
     let hold = await kit.take({ ttl: 60_000 });
     for (const next of [peer, kit, kit, peer, peer, kit]) {
@@ -85,7 +79,7 @@ export const peers: PeerCases = {
     kit.expect(holders.map(({ meta }) => meta.n).sort()).toEqual(['1', '2']);
   },
 
-  'a key that rests, rests for both drivers': async (kit, peer) => {
+  'a key rests for both drivers': async (kit, peer) => {
     const before = performance.now();
     await kit.driver.release(await kit.take(), 400);
     kit.expect(await peer.ask()).toBe(null);
@@ -94,7 +88,7 @@ export const peers: PeerCases = {
     kit.expect(performance.now() - before).toBeLessThanOrEqual(400 + SLACK);
   },
 
-  'who holds a key through one driver is told when the other one revokes it': async (kit, peer) => {
+  'a holder in one driver is told when the other one revokes its hold': async (kit, peer) => {
     if (!peer.driver.revoke) return;
     const victim = await holder(kit);
     const { granted } = await kit.queue();
@@ -104,7 +98,7 @@ export const peers: PeerCases = {
     kit.expect(await kit.driver.release(victim.grant)).toBe(false);
   },
 
-  'a driver that closes gives up its places, and ends nothing of the other’s': async (kit, peer) => {
+  'a driver that closes gives up its places, and leaves the other’s holds and waiters': async (kit, peer) => {
     const held = await kit.take();
     const gone = reasonOf(peer.take({ wait: 4_000 }));
     await kit.expectWaiters(1);
@@ -124,7 +118,7 @@ export const peers: PeerCases = {
 
 /** What holds when the driver of `peer` ends as a killed process does. */
 export const crashes: Record<string, (kit: Kit, peer: Kit, crash: () => Promise<void>) => Promise<void>> = {
-  'the hold of a driver that crashed ends with its ttl, and who waited there holds nobody up': async (
+  'the hold of a crashed driver ends with its ttl, and its waiters hold up nobody': async (
     kit,
     peer,
     crash,
@@ -140,11 +134,7 @@ export const crashes: Record<string, (kit: Kit, peer: Kit, crash: () => Promise<
     kit.expect(await kit.driver.release(next)).toBe(true);
   },
 
-  'a try is not refused for long because of who waited in a driver that crashed': async (
-    kit,
-    peer,
-    crash,
-  ) => {
+  'the waiters of a crashed driver do not keep tries out for long': async (kit, peer, crash) => {
     await peer.take({ ttl: 300 });
     for (let n = 0; n < 3; n++) await peer.queue({ ttl: 300, wait: 60_000 });
     await crash();

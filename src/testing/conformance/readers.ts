@@ -24,21 +24,21 @@ export const readers: Cases = {
     await late.granted;
   },
 
-  'readers that stand together enter together': async (kit) => {
+  'readers that are next to each other in the queue enter together': async (kit) => {
     const writer = await kit.take();
-    const line = [await kit.queue({ mode: 'read' }), await kit.queue({ mode: 'read' }), await kit.queue()];
+    const queue = [await kit.queue({ mode: 'read' }), await kit.queue({ mode: 'read' }), await kit.queue()];
     const last = await kit.queue({ mode: 'read' });
     await kit.driver.release(writer);
-    const together = await Promise.all(line.slice(0, 2).map(({ granted }) => granted));
-    await kit.expectPending(line[2]!.granted);
+    const together = await Promise.all(queue.slice(0, 2).map(({ granted }) => granted));
+    await kit.expectPending(queue[2]!.granted);
     for (const reader of together) await kit.driver.release(reader);
-    const second = await line[2]!.granted;
+    const second = await queue[2]!.granted;
     await kit.expectPending(last.granted);
     await kit.driver.release(second);
     await last.granted;
   },
 
-  'many readers that wait behind a writer wait for it, and are not let in by another reader': async (kit) => {
+  'many readers behind a waiting writer wait for it, also when another reader leaves': async (kit) => {
     const inside = [await kit.take({ mode: 'read' }), await kit.take({ mode: 'read' })];
     const writer = await kit.queue();
     const late = [];

@@ -5,7 +5,7 @@ import { Queue } from './order.js';
 const REST = 400;
 
 export const rests: Cases = {
-  'a key that is released to rest is given to nobody before': async (kit) => {
+  'nobody gets a resting key before the rest is over': async (kit) => {
     const grant = await kit.take();
     const before = performance.now();
     kit.expect(await kit.driver.release(grant, REST)).toBe(true);
@@ -16,7 +16,7 @@ export const rests: Cases = {
     kit.expect(performance.now() - before).toBeLessThanOrEqual(REST + SLACK);
   },
 
-  'a key that rests is held by nobody, and its holder is told so': async (kit) => {
+  'a resting key has no holder, and the last one can neither release nor extend it': async (kit) => {
     const grant = await kit.take({ token: 'owner' });
     await kit.driver.release(grant, 10_000);
     kit.expect(await kit.driver.release(grant)).toBe(false);
@@ -26,7 +26,7 @@ export const rests: Cases = {
     kit.expect((await kit.driver.inspect(kit.key))?.holders).toEqual([]);
   },
 
-  'who waited before the rest gets the key when it is over': async (kit) => {
+  'a waiter from before the rest gets the key when the rest is over': async (kit) => {
     const grant = await kit.take();
     const { granted } = await kit.queue();
     const before = performance.now();
@@ -40,7 +40,7 @@ export const rests: Cases = {
     await kit.expectFree();
   },
 
-  'who asks to wait during the rest gets the key when it is over': async (kit) => {
+  'a waiter that comes during the rest gets the key when the rest is over': async (kit) => {
     const before = performance.now();
     await kit.driver.release(await kit.take(), REST);
     const next = await kit.take({ wait: 4_000 });
@@ -49,7 +49,7 @@ export const rests: Cases = {
     kit.expect(await kit.driver.release(next)).toBe(true);
   },
 
-  'a rest keeps the order of those who wait': async (kit) => {
+  'a rest keeps the order of the waiters': async (kit) => {
     const grant = await kit.take();
     const queue = new Queue(kit);
     await queue.add('1');
@@ -62,7 +62,7 @@ export const rests: Cases = {
     await kit.expectFree();
   },
 
-  'a wait that runs out during the rest answers null, and an abort rejects': async (kit) => {
+  'a wait that runs out during a rest answers null, and an abort rejects': async (kit) => {
     await kit.driver.release(await kit.take(), 4_000);
     kit.expect(await kit.ask({ wait: 100 })).toBe(null);
     const stop = new AbortController();
@@ -73,12 +73,12 @@ export const rests: Cases = {
     await kit.expectWaiters(0);
   },
 
-  'a rest of 0 is none': async (kit) => {
+  'a keepFor of 0 is no rest': async (kit) => {
     kit.expect(await kit.driver.release(await kit.take(), 0)).toBe(true);
     await kit.expectFree();
   },
 
-  'a rest that is asked for with a lost hold does nothing': async (kit) => {
+  'keepFor does nothing for a lost hold': async (kit) => {
     const grant = await kit.take({ ttl: 150 });
     await sleep(400);
     kit.expect(await kit.driver.release(grant, 60_000)).toBe(false);

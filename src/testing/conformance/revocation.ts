@@ -16,7 +16,7 @@ export const revocation: Cases = {
     await kit.expectFree();
   },
 
-  'who is revoked is told, and holds nothing any more': async (kit) => {
+  'a revoked holder is told, and holds nothing any more': async (kit) => {
     const { revoke } = revoking(kit);
     if (!revoke) return;
     const victim = await holder(kit, { token: 'victim' });
@@ -30,7 +30,7 @@ export const revocation: Cases = {
     kit.expect((await kit.take({ token: 'victim' })).fence).toBeGreaterThan(victim.grant.fence);
   },
 
-  'whoever is next gets the key of one who is revoked, under a larger fence': async (kit) => {
+  'the next waiter gets a revoked key, under a larger fence': async (kit) => {
     const { revoke } = revoking(kit);
     if (!revoke) return;
     const first = await kit.take();
@@ -49,7 +49,7 @@ export const revocation: Cases = {
     await kit.expectFree();
   },
 
-  'one reader is revoked, and no other': async (kit) => {
+  'revoking one reader leaves the others': async (kit) => {
     const { revoke } = revoking(kit);
     if (!revoke) return;
     const readers = [
@@ -69,7 +69,7 @@ export const revocation: Cases = {
     }
   },
 
-  'who is revoked with a grace may release within it, and the next enters then': async (kit) => {
+  'a holder may release within the grace, and the next waiter enters then': async (kit) => {
     const { revoke } = revoking(kit);
     if (!revoke) return;
     const victim = await holder(kit);
@@ -86,7 +86,7 @@ export const revocation: Cases = {
     kit.expect(await revoked).toBe(true);
   },
 
-  'who is revoked with a grace loses the hold at its end, and extends it no more': async (kit) => {
+  'a holder loses its hold at the end of the grace, and cannot extend it before': async (kit) => {
     const { revoke } = revoking(kit);
     if (!revoke) return;
     const victim = await holder(kit);
@@ -114,7 +114,7 @@ export const revocation: Cases = {
     kit.expect(await revoked).toBe(undefined);
   },
 
-  'who releases, or whose time runs out, is told of no revocation': async (kit) => {
+  'a holder that releases or expires is told of no revocation': async (kit) => {
     const { revoke } = revoking(kit);
     if (!revoke) return;
     const released = await holder(kit);

@@ -21,7 +21,7 @@ export const waiting: Cases = {
     kit.expect(took).toBeLessThanOrEqual(150 + SLACK);
   },
 
-  'a wait ends in time among many that wait, and when the holder changes meanwhile': async (kit) => {
+  'a wait ends in time among other waiters too, and when the holder changes': async (kit) => {
     const first = await kit.take();
     const second = await kit.queue();
     const started = performance.now();
@@ -44,7 +44,7 @@ export const waiting: Cases = {
     await kit.expectWaiters(0);
   },
 
-  'patience lengthens no wait, and changes no answer that comes': async (kit) => {
+  'patience lengthens no wait and changes no answer': async (kit) => {
     const holder = await kit.take({ patience: 5_000 });
     const started = performance.now();
     kit.expect(await kit.ask({ patience: 5_000 })).toBe(null);
@@ -98,18 +98,18 @@ export const waiting: Cases = {
     kit.expect(await kit.driver.release(grant)).toBe(true);
   },
 
-  'an abort in the moment of the grant rejects and holds nothing, or comes too late': async (kit) => {
+  'an abort at the moment of the grant rejects and leaves nothing held, or changes nothing': async (kit) => {
     const turns = Array.from({ length: 14 }, (_, turn) => turn);
     await Promise.all(turns.map((turn) => abortsAtTheGrant(kit, kit.name(`aborted ${turn}`), turn)));
   },
 
-  'who timed out is not given the key later': (kit) =>
+  'a waiter that timed out is not given the key later': (kit) =>
     leavesNothing(kit, async () => kit.expect(await kit.ask({ wait: 100 })).toBe(null)),
 
   'a reader that timed out is not given the key later': (kit) =>
     leavesNothing(kit, async () => kit.expect(await kit.ask({ mode: 'read', wait: 100 })).toBe(null)),
 
-  'who aborted is not given the key later': (kit) =>
+  'a waiter that aborted is not given the key later': (kit) =>
     leavesNothing(kit, async () => {
       const stop = new AbortController();
       const rejected = reasonOf(kit.ask({ wait: 4_000, signal: stop.signal }));
@@ -118,7 +118,7 @@ export const waiting: Cases = {
       await rejected;
     }),
 
-  'many who share one signal all leave, and none of them is let in': async (kit) => {
+  'waiters that share one signal all leave, and none of them enters': async (kit) => {
     const holder = await kit.take({ mode: 'read' });
     const stop = new AbortController();
     const modes = ['write', 'read', 'read', 'write', 'read'] as const;

@@ -57,7 +57,7 @@ export const exclusion: Broken[] = [
   ),
   broken(
     'tells a reader that asks again how long the longest one holds',
-    'who asks again beside a reader that lasts longer is told its own time',
+    'asking again beside a reader that lasts longer reports one’s own time',
     (right) => {
       const grants = new Lists<Grant>();
       return granting(right, (grant) => {
@@ -68,7 +68,7 @@ export const exclusion: Broken[] = [
       });
     },
   ),
-  broken('leaves waiters behind when it closes', 'closing rejects who waits', () => ({
+  broken('leaves waiters behind when it closes', 'closing rejects the waiters', () => ({
     close: async () => {},
   })),
   broken('serves on when it is closed', 'a closed driver gives nothing', (right) => {

@@ -65,7 +65,7 @@ export const expiry: Broken[] = [
   ),
   broken(
     'tells who waited a time that is too long',
-    'when somebody else is granted the key, validUntil of the hold before has passed',
+    'validUntil of a hold has passed when the next holder is granted the key',
     (right) =>
       granting(right, (grant, { wait, ttl }) => ({
         ...grant,
@@ -74,7 +74,7 @@ export const expiry: Broken[] = [
   ),
   broken(
     'counts the ttl from the asking',
-    'the ttl of who waited counts from the grant, not from the asking',
+    'a waiter’s ttl counts from the grant, not from the asking',
     (right) => ({
       async acquire(request) {
         const asked = performance.now();

@@ -29,7 +29,7 @@ export const extension: Broken[] = [
   ),
   broken(
     'forgets to wake for a shorter time left, where two wait',
-    'a shorter time left lets in whoever waits, one after the other',
+    'a shorter time left admits the waiters, one after the other',
     (right) => ({
       async extend(grant, ttl) {
         const waiters = (await right.inspect(grant.key))?.waiters ?? 0;

@@ -2,9 +2,9 @@ import type { LockDriver, LockInfo } from '../../../src/lease/driver.js';
 import { type Broken, broken, Lists } from './broken.js';
 
 const FIELDS = 'inspecting a held key shows its mode, fence, time left and metadata, but no token';
-const WAITING = 'inspecting shows who waits, in order, since when and with which metadata, but no token';
-const HUNDRED = 'inspecting shows the first hundred who wait, and counts all';
-const SINCE = 'inspecting shows since when a hold is, however often it is extended';
+const WAITING = 'inspecting shows the waiters in order, with mode, since and metadata, but no token';
+const HUNDRED = 'inspecting shows the first hundred waiters, and counts all';
+const SINCE = 'inspecting shows when a hold began, however often it is extended';
 const SIGNS = 'listing takes the prefix as it is, whatever signs are in it';
 
 export const inspection: Broken[] = [
@@ -44,21 +44,25 @@ export const inspection: Broken[] = [
       holders: info.holders.map((holder) => ({ ...holder, since: holder.since - Date.now() })),
     })),
   ),
-  broken('counts the writers that wait only', 'inspecting counts who waits, writers and readers', (right) => {
-    const readers = new Lists<string>();
-    return {
-      async acquire(request) {
-        if (request.mode === 'write' || request.wait === 0) return right.acquire(request);
-        const waiting = readers.of(request.key);
-        waiting.push(request.token);
-        return right.acquire(request).finally(() => waiting.pop());
-      },
-      ...showing(right, (info) => ({
-        ...info,
-        waiters: Math.max(0, info.waiters - readers.of(info.key).length),
-      })),
-    };
-  }),
+  broken(
+    'counts the writers that wait only',
+    'inspecting counts all waiters, writers and readers',
+    (right) => {
+      const readers = new Lists<string>();
+      return {
+        async acquire(request) {
+          if (request.mode === 'write' || request.wait === 0) return right.acquire(request);
+          const waiting = readers.of(request.key);
+          waiting.push(request.token);
+          return right.acquire(request).finally(() => waiting.pop());
+        },
+        ...showing(right, (info) => ({
+          ...info,
+          waiters: Math.max(0, info.waiters - readers.of(info.key).length),
+        })),
+      };
+    },
+  ),
   broken('shows those who wait last first', WAITING, (right) =>
     showing(right, (info) => ({ ...info, waiting: info.waiting.reverse() })),
   ),

@@ -3,43 +3,45 @@ import { sleep } from '../../support/wait.js';
 import { asking, type Broken, broken, granting, Lists } from './broken.js';
 
 export const limits: Broken[] = [
-  broken(
-    'knows no limits',
-    'no more are inside than the limit, and one who leaves makes room for one',
-    (right) => asking(right, () => ({ limit: undefined })),
+  broken('knows no limits', 'at most `limit` holders are inside, and a release admits one more', (right) =>
+    asking(right, () => ({ limit: undefined })),
   ),
-  broken('lets one more in than the limit', 'a limit of 1 lets one in', (right) =>
+  broken('lets one more in than the limit', 'a limit of 1 admits one holder', (right) =>
     asking(right, ({ limit }) => ({ limit: limit && limit + 1 })),
   ),
-  broken('keeps the first limit of a key for all', 'each one’s limit is its own', (right) => {
+  broken('keeps the first limit of a key for all', 'each caller enters by its own limit', (right) => {
     const first = new Map<string, number>();
     return asking(right, ({ key, limit }) => {
       if (limit && !first.has(key)) first.set(key, limit);
       return { limit: limit && first.get(key)! };
     });
   }),
-  broken('counts those with a limit only', 'plain readers count towards a limit, and have none', (right) => {
-    const plain = new Lists<string>();
-    return {
-      ...asking(right, ({ key, mode, limit, token }) => {
-        if (mode === 'read' && !limit) plain.of(key).push(token);
-        return { limit: limit && limit + plain.of(key).length };
-      }),
-    };
-  }),
+  broken(
+    'counts those with a limit only',
+    'readers without a limit count towards the limits of others',
+    (right) => {
+      const plain = new Lists<string>();
+      return {
+        ...asking(right, ({ key, mode, limit, token }) => {
+          if (mode === 'read' && !limit) plain.of(key).push(token);
+          return { limit: limit && limit + plain.of(key).length };
+        }),
+      };
+    },
+  ),
   broken(
     'takes one with a limit of 9 for a writer',
-    'a writer keeps those with a limit out, and they keep a writer out',
+    'writers and holders with a limit exclude each other',
     (right) => asking(right, ({ limit, key }) => (limit === 9 ? { key: `${key} of nine` } : {})),
   ),
   broken(
     'lets in all that wait behind a writer',
-    'of those who wait behind a writer, as many enter as fit',
+    'a writer’s release admits as many waiters as their limits allow',
     (right) => asking(right, ({ limit, wait }) => ({ limit: wait > 0 ? limit && 99 : limit })),
   ),
   broken(
     'lets whoever fits overtake one who does not',
-    'nobody overtakes one whose limit is not met',
+    'nobody overtakes a waiter that does not fit yet',
     (right) => {
       const inside = new Lists<Grant>();
       return {
@@ -56,7 +58,7 @@ export const limits: Broken[] = [
   ),
   broken(
     'wakes nobody behind a head that leaves',
-    'a head whose limit is not met and that leaves lets in those behind it',
+    'when the first waiter leaves, those behind it enter if they fit',
     (right) => ({
       async acquire(request) {
         // Whoever leaves is held in its place by another in its stead.
@@ -71,7 +73,7 @@ export const limits: Broken[] = [
   ),
   broken(
     'serves those with a limit last',
-    'those with a limit are served in the order of asking, among readers and writers',
+    'waiters with a limit, readers and writers are served in the order of asking',
     (right) => ({
       async acquire(request) {
         if (request.limit && request.wait > 0) await sleep(400);
@@ -81,10 +83,10 @@ export const limits: Broken[] = [
   ),
   broken(
     'keeps the room of one whose time ran out',
-    'one whose time runs out makes room for the next',
+    'an expired hold makes room for the next waiter',
     (right) => asking(right, ({ limit, ttl }) => ({ ttl: limit ? ttl * 100 : ttl })),
   ),
-  broken('prolongs none that has a limit', 'one that is extended keeps its room', (right) => {
+  broken('prolongs none that has a limit', 'an extended hold keeps its room', (right) => {
     const limited = new Set<string>();
     return {
       async acquire(request) {
@@ -112,7 +114,7 @@ export const limits: Broken[] = [
   }),
   broken(
     'lets one more in while many wait',
-    'of a hundred who wait with a limit of 7, all get in, and never more than 7 at once',
+    'of a hundred waiters with a limit of 7, all enter, and never more than 7 are inside',
     (right) => {
       let waiting = 0;
       return {
@@ -123,21 +125,17 @@ export const limits: Broken[] = [
       };
     },
   ),
-  broken(
-    'shows the largest limit',
-    'inspecting shows the smallest limit of those inside, where one has a limit',
-    (right) => {
-      const all = new Map<string, number>();
-      return {
-        ...granting(right, (grant, { limit = 0 }) => {
-          all.set(grant.key, Math.max(limit, all.get(grant.key) ?? 0));
-          return grant;
-        }),
-        async inspect(key) {
-          const info = await right.inspect(key);
-          return info && { ...info, ...(info.limit && { limit: all.get(key)! }) };
-        },
-      };
-    },
-  ),
+  broken('shows the largest limit', 'inspecting shows the smallest limit among the holders', (right) => {
+    const all = new Map<string, number>();
+    return {
+      ...granting(right, (grant, { limit = 0 }) => {
+        all.set(grant.key, Math.max(limit, all.get(grant.key) ?? 0));
+        return grant;
+      }),
+      async inspect(key) {
+        const info = await right.inspect(key);
+        return info && { ...info, ...(info.limit && { limit: all.get(key)! }) };
+      },
+    };
+  }),
 ];

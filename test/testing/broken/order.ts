@@ -19,12 +19,12 @@ export const order: Broken[] = [
   }),
   broken(
     'sends whoever is behind one who aborts to the end of the queue',
-    'who is behind one who aborts keeps its place',
+    'a waiter keeps its place when one before it aborts',
     (right) => ({ acquire: requeuing(right, 'abort') }),
   ),
   broken(
     'sends whoever is behind one whose time runs out to the end of the queue',
-    'who is behind one whose time runs out keeps its place',
+    'a waiter keeps its place when one before it times out',
     (right) => ({ acquire: requeuing(right, 'time-out') }),
   ),
   broken('lets in a newcomer before who waits', 'a newcomer does not overtake a waiter', (right) =>
@@ -32,7 +32,7 @@ export const order: Broken[] = [
   ),
   broken(
     'lets in a newcomer that writes before readers that wait',
-    'a newcomer that writes does not overtake readers that wait',
+    'a newcomer that writes does not overtake waiting readers',
     (right) => slipping(right, (waiting) => waiting.every(({ mode }) => mode === 'read')),
   ),
 ];

@@ -12,9 +12,9 @@ export interface Shared {
   readonly crash: (peer: LockDriver) => void;
 }
 
-const BUSY = 'who waits in a busy driver and who waits in an idle one are served in the order of asking';
-const CLOSES = 'a driver that closes gives up its places, and ends nothing of the other’s';
-const CRASHED = 'the hold of a driver that crashed ends with its ttl, and who waited there holds nobody up';
+const BUSY = 'waiters of a busy driver and of an idle one are served in the order of asking';
+const CLOSES = 'a driver that closes gives up its places, and leaves the other’s holds and waiters';
+const CRASHED = 'the hold of a crashed driver ends with its ttl, and its waiters hold up nobody';
 
 /** Drivers on one backend in memory; `change` makes each one wrong, by itself. */
 export function shared(change: Change = () => ({}), newBackend = memoryDriver): Shared {
@@ -81,7 +81,7 @@ export const peers: Broken[] = [
   }),
   broken(
     'lets writers wait for readers of its own outside the queue',
-    'a writer that waits behind readers of its own driver is not overtaken by the other one',
+    'a writer behind readers of its own driver is not overtaken by the other driver',
     (right) => {
       const reading = new Lists<string>();
       return {
@@ -104,7 +104,7 @@ export const peers: Broken[] = [
   ),
   broken(
     'lets its own tries in first',
-    'a try in one driver does not overtake who waits in the other',
+    'a try in one driver does not overtake a waiter of the other',
     (right) => {
       const releasing = new Map<string, Grant>();
       return {
@@ -124,7 +124,7 @@ export const peers: Broken[] = [
   ),
   broken(
     'wakes nobody of another process before the time is up',
-    'a hold is handed from driver to driver long before its time is up',
+    'a hold passes from driver to driver long before its ttl is over',
     (right) => {
       const mine = new Lists<string>();
       return {
@@ -160,7 +160,7 @@ export const peers: Broken[] = [
       },
     };
   }),
-  broken('rests for itself alone', 'a key that rests, rests for both drivers', (right) => {
+  broken('rests for itself alone', 'a key rests for both drivers', (right) => {
     const until = new Map<string, number>();
     return {
       acquire: async (request) =>
@@ -173,7 +173,7 @@ export const peers: Broken[] = [
   }),
   broken(
     'tells its own holders only that they are revoked',
-    'who holds a key through one driver is told when the other one revokes it',
+    'a holder in one driver is told when the other one revokes its hold',
     (right) => {
       const revoking = new Set<string>();
       return {
@@ -221,7 +221,7 @@ export const peers: Broken[] = [
   })),
   broken(
     'refuses tries as long as one who crashed would have waited',
-    'a try is not refused for long because of who waited in a driver that crashed',
+    'the waiters of a crashed driver do not keep tries out for long',
     (right) => ({
       async acquire(request) {
         if (request.wait > 10_000) awaited.add(request.key);

@@ -17,7 +17,7 @@ export const readers: Broken[] = [
   }),
   broken(
     'lets three readers overtake a writer together',
-    'many readers that wait behind a writer wait for it, and are not let in by another reader',
+    'many readers behind a waiting writer wait for it, also when another reader leaves',
     (right) => ({ acquire: overtakingInThrees(right) }),
   ),
   broken('lets in 16 readers and no more', 'any number of readers hold together', (right) =>

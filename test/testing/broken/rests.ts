@@ -2,15 +2,15 @@ import { sleep } from '../../support/wait.js';
 import { type Broken, broken } from './broken.js';
 
 export const rests: Broken[] = [
-  broken('knows no rest', 'a key that is released to rest is given to nobody before', (right) => ({
+  broken('knows no rest', 'nobody gets a resting key before the rest is over', (right) => ({
     release: (grant) => right.release(grant),
   })),
-  broken('rests half as long', 'a key that is released to rest is given to nobody before', (right) => ({
+  broken('rests half as long', 'nobody gets a resting key before the rest is over', (right) => ({
     release: (grant, keepFor) => right.release(grant, keepFor && keepFor / 2),
   })),
   broken(
     'leaves the hold to its owner while the key rests',
-    'a key that rests is held by nobody, and its holder is told so',
+    'a resting key has no holder, and the last one can neither release nor extend it',
     (right) => ({
       async release(grant, keepFor = 0) {
         return keepFor > 0 ? (await right.extend(grant, keepFor)) !== null : right.release(grant);
@@ -19,7 +19,7 @@ export const rests: Broken[] = [
   ),
   broken(
     'lets who waited in before the rest',
-    'who waited before the rest gets the key when it is over',
+    'a waiter from before the rest gets the key when the rest is over',
     (right) => ({
       async release(grant, keepFor) {
         const waiters = (await right.inspect(grant.key))?.waiters ?? 0;
@@ -29,7 +29,7 @@ export const rests: Broken[] = [
   ),
   broken(
     'forgets who waits when a rest is over',
-    'who asks to wait during the rest gets the key when it is over',
+    'a waiter that comes during the rest gets the key when the rest is over',
     (right) => {
       const resting = new Map<string, number>();
       return {
@@ -45,7 +45,7 @@ export const rests: Broken[] = [
       };
     },
   ),
-  broken('serves last who waited before a rest', 'a rest keeps the order of those who wait', (right) => {
+  broken('serves last who waited before a rest', 'a rest keeps the order of the waiters', (right) => {
     let rested = 0;
     return {
       async acquire(request) {
@@ -67,7 +67,7 @@ export const rests: Broken[] = [
   }),
   broken(
     'lets no wait end while a key rests',
-    'a wait that runs out during the rest answers null, and an abort rejects',
+    'a wait that runs out during a rest answers null, and an abort rejects',
     (right) => ({
       async acquire(request) {
         const rests = (await right.inspect(request.key))?.restsUntil !== undefined;
@@ -76,26 +76,22 @@ export const rests: Broken[] = [
       },
     }),
   ),
-  broken(
-    'rests though the hold was lost',
-    'a rest that is asked for with a lost hold does nothing',
-    (right) => ({
-      async release(grant, keepFor) {
-        const released = await right.release(grant, keepFor);
-        if (released || !keepFor) return released;
-        await right.acquire({
-          key: grant.key,
-          token: 'rest',
-          mode: 'write',
-          ttl: keepFor,
-          wait: 0,
-          retryInterval: 20,
-          meta: {},
-        });
-        return false;
-      },
-    }),
-  ),
+  broken('rests though the hold was lost', 'keepFor does nothing for a lost hold', (right) => ({
+    async release(grant, keepFor) {
+      const released = await right.release(grant, keepFor);
+      if (released || !keepFor) return released;
+      await right.acquire({
+        key: grant.key,
+        token: 'rest',
+        mode: 'write',
+        ttl: keepFor,
+        wait: 0,
+        retryInterval: 20,
+        meta: {},
+      });
+      return false;
+    },
+  })),
   broken(
     'shows how long a key rests instead of until when',
     'inspecting shows until when a key rests',

@@ -2,9 +2,9 @@ import type { AcquireRequest, Grant } from '../../../src/lease/driver.js';
 import { sleep } from '../../support/wait.js';
 import { asking, type Broken, broken, granting } from './broken.js';
 
-const TOLD = 'who is revoked is told, and holds nothing any more';
-const GRACE = 'who is revoked with a grace may release within it, and the next enters then';
-const END = 'who is revoked with a grace loses the hold at its end, and extends it no more';
+const TOLD = 'a revoked holder is told, and holds nothing any more';
+const GRACE = 'a holder may release within the grace, and the next waiter enters then';
+const END = 'a holder loses its hold at the end of the grace, and cannot extend it before';
 
 export const revocation: Broken[] = [
   broken('revokes whoever holds the key', 'revoking compares the fence', (right) => ({
@@ -29,7 +29,7 @@ export const revocation: Broken[] = [
   }),
   broken(
     'keeps the key from all when it revokes',
-    'whoever is next gets the key of one who is revoked, under a larger fence',
+    'the next waiter gets a revoked key, under a larger fence',
     (right) => ({
       async revoke(key, fence, grace) {
         const waiting = (await right.inspect(key))?.waiters ?? 0;
@@ -39,7 +39,7 @@ export const revocation: Broken[] = [
   ),
   broken(
     'gives the next one the fence of the revoked',
-    'whoever is next gets the key of one who is revoked, under a larger fence',
+    'the next waiter gets a revoked key, under a larger fence',
     (right) => {
       const revoked = new Map<string, number>();
       return {
@@ -51,7 +51,7 @@ export const revocation: Broken[] = [
       };
     },
   ),
-  broken('revokes all readers', 'one reader is revoked, and no other', (right) => ({
+  broken('revokes all readers', 'revoking one reader leaves the others', (right) => ({
     async revoke(key, fence, grace) {
       const holders = (await right.inspect(key))?.holders ?? [];
       const revoked = await Promise.all(holders.map((each) => right.revoke!(key, each.fence, grace)));
@@ -102,7 +102,7 @@ export const revocation: Broken[] = [
   }),
   broken(
     'tells of a revocation at every release',
-    'who releases, or whose time runs out, is told of no revocation',
+    'a holder that releases or expires is told of no revocation',
     (right) => {
       const told = new Map<string, AcquireRequest['onRevoked']>();
       return {

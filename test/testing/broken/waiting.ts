@@ -16,7 +16,7 @@ export const waiting: Broken[] = [
   })),
   broken(
     'stretches a wait threefold where others wait',
-    'a wait ends in time among many that wait, and when the holder changes meanwhile',
+    'a wait ends in time among other waiters too, and when the holder changes',
     (right) => {
       const waiting = new Lists<string>();
       return {
@@ -32,7 +32,7 @@ export const waiting: Broken[] = [
   ),
   broken(
     'counts a wait anew when the holder changes',
-    'a wait ends in time among many that wait, and when the holder changes meanwhile',
+    'a wait ends in time among other waiters too, and when the holder changes',
     (right) => {
       let changes = 0;
       return {
@@ -48,14 +48,12 @@ export const waiting: Broken[] = [
       };
     },
   ),
-  broken(
-    'waits as long as its patience',
-    'patience lengthens no wait, and changes no answer that comes',
-    (right) => asking(right, ({ wait, patience = 0 }) => ({ wait: wait > 0 ? Math.max(wait, patience) : 0 })),
+  broken('waits as long as its patience', 'patience lengthens no wait and changes no answer', (right) =>
+    asking(right, ({ wait, patience = 0 }) => ({ wait: wait > 0 ? Math.max(wait, patience) : 0 })),
   ),
   broken(
     'holds on when it is aborted in the moment of the grant',
-    'an abort in the moment of the grant rejects and holds nothing, or comes too late',
+    'an abort at the moment of the grant rejects and leaves nothing held, or changes nothing',
     (right) => ({
       async acquire(request) {
         const grant = await right.acquire(request);
@@ -82,16 +80,20 @@ export const waiting: Broken[] = [
       };
     },
   ),
-  broken('gives the key to one that aborted', 'who aborted is not given the key later', (right) => ({
-    async acquire({ signal, ...request }) {
-      const asked = right.acquire(request);
-      asked.catch(() => {});
-      if (!signal) return asked;
-      signal.throwIfAborted();
-      const aborted = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason));
-      });
-      return Promise.race([asked, aborted]);
-    },
-  })),
+  broken(
+    'gives the key to one that aborted',
+    'a waiter that aborted is not given the key later',
+    (right) => ({
+      async acquire({ signal, ...request }) {
+        const asked = right.acquire(request);
+        asked.catch(() => {});
+        if (!signal) return asked;
+        signal.throwIfAborted();
+        const aborted = new Promise<never>((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason));
+        });
+        return Promise.race([asked, aborted]);
+      },
+    }),
+  ),
 ];
