@@ -117,9 +117,9 @@ export function decodeInfo(key: string, reply: unknown): LockInfo | null {
       meta: JSON.parse(meta!),
     });
   }
-  const idle = info.holders.length === 0 && info.restsUntil === undefined;
-  if (idle) info.mode = info.waiting[0]?.mode ?? 'write';
-  return idle && waiters === 0 ? null : info;
+  if (info.holders.length > 0) return info;
+  info.mode = info.waiting[0]?.mode ?? info.mode;
+  return waiters === 0 && info.restsUntil === undefined ? null : info;
 }
 
 function holder(ends: string, fence: string, since: string, meta: string, now: number) {

@@ -1,4 +1,4 @@
-import { type Kit, reasonOf, SLACK, sleep } from './kit.js';
+import { handled, type Kit, reasonOf, SLACK, sleep } from './kit.js';
 import { Queue } from './order.js';
 import { holder } from './revocation.js';
 
@@ -97,6 +97,20 @@ export const peers: PeerCases = {
     kit.expect((await granted).fence).toBeGreaterThan(victim.grant.fence);
     kit.expect(await kit.driver.release(victim.grant)).toBe(false);
   },
+
+  'a driver that revokes by the fence of the last holder does not hit the next one in the other driver':
+    async (kit, peer) => {
+      if (!peer.driver.revoke) return;
+      const first = await kit.take();
+      const next = handled(holder(kit, { wait: 4_000 }));
+      await kit.expectWaiters(1);
+      await kit.driver.release(first);
+      const victim = await next;
+      kit.expect(await peer.driver.revoke(kit.key, first.fence)).toBe(false);
+      await sleep(50);
+      kit.expect(victim.told).toEqual([]);
+      kit.expect(await kit.driver.release(victim.grant)).toBe(true);
+    },
 
   'a driver that closes gives up its places, and leaves the other’s holds and waiters': async (kit, peer) => {
     const held = await kit.take();

@@ -62,6 +62,22 @@ export const rests: Cases = {
     await kit.expectFree();
   },
 
+  'a shared hold that rests keeps out writers, and callers whose limit it fills': async (kit) => {
+    const permit = { mode: 'read', limit: 2 } as const;
+    const [resting, other] = [await kit.take(permit), await kit.take(permit)];
+    const before = performance.now();
+    kit.expect(await kit.driver.release(resting, REST)).toBe(true);
+    kit.expect(await kit.ask(permit)).toBe(null);
+    kit.expect(await kit.driver.release(other)).toBe(true);
+    kit.expect(await kit.ask()).toBe(null);
+    kit.expect(await kit.ask({ mode: 'read', limit: 1 })).toBe(null);
+    const next = await kit.take({ wait: 4_000 });
+    kit.expect(performance.now() - before).toBeGreaterThan(REST - ROUNDING);
+    kit.expect(performance.now() - before).toBeLessThanOrEqual(REST + SLACK);
+    kit.expect(await kit.driver.release(next)).toBe(true);
+    await kit.expectFree();
+  },
+
   'a wait that runs out during a rest answers null, and an abort rejects': async (kit) => {
     await kit.driver.release(await kit.take(), 4_000);
     kit.expect(await kit.ask({ wait: 100 })).toBe(null);

@@ -3,14 +3,20 @@ import { type Cases, handled, type Kit, ROUNDING, reasonOf, SLACK, sleep } from 
 
 /** Registered for every driver; those without `revoke` have nothing to show. */
 export const revocation: Cases = {
-  'revoking compares the fence': async (kit) => {
+  'revoking compares the fence: neither a free key nor the next holder is hit': async (kit) => {
     const { revoke } = revoking(kit);
     if (!revoke) return;
     kit.expect(await revoke(1)).toBe(false);
-    const victim = await holder(kit);
-    for (const fence of [victim.grant.fence - 1, victim.grant.fence + 1])
+    const first = await holder(kit);
+    const next = handled(holder(kit, { wait: 4_000 }));
+    await kit.expectWaiters(1);
+    kit.expect(await revoke(first.grant.fence - 1)).toBe(false);
+    kit.expect(await kit.driver.release(first.grant)).toBe(true);
+    const victim = await next;
+    for (const fence of [first.grant.fence, victim.grant.fence - 1, victim.grant.fence + 1_000_000_000])
       kit.expect(await revoke(fence)).toBe(false);
-    kit.expect(victim.told).toEqual([]);
+    await sleep(50);
+    kit.expect([first.told, victim.told]).toEqual([[], []]);
     kit.expect(await kit.driver.release(victim.grant)).toBe(true);
     kit.expect(await revoke(victim.grant.fence)).toBe(false);
     await kit.expectFree();

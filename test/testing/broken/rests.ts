@@ -66,6 +66,13 @@ export const rests: Broken[] = [
     };
   }),
   broken(
+    'rests exclusive holds only',
+    'a shared hold that rests keeps out writers, and callers whose limit it fills',
+    (right) => ({
+      release: (grant, keepFor) => right.release(grant, grant.mode === 'write' ? keepFor : 0),
+    }),
+  ),
+  broken(
     'lets no wait end while a key rests',
     'a wait that runs out during a rest answers null, and an abort rejects',
     (right) => ({

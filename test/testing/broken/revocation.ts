@@ -7,12 +7,16 @@ const GRACE = 'a holder may release within the grace, and the next waiter enters
 const END = 'a holder loses its hold at the end of the grace, and cannot extend it before';
 
 export const revocation: Broken[] = [
-  broken('revokes whoever holds the key', 'revoking compares the fence', (right) => ({
-    async revoke(key, fence, grace) {
-      const holder = (await right.inspect(key))?.holders[0];
-      return right.revoke!(key, holder?.fence ?? fence, grace);
-    },
-  })),
+  broken(
+    'revokes whoever holds the key',
+    'revoking compares the fence: neither a free key nor the next holder is hit',
+    (right) => ({
+      async revoke(key, fence, grace) {
+        const holder = (await right.inspect(key))?.holders[0];
+        return right.revoke!(key, holder?.fence ?? fence, grace);
+      },
+    }),
+  ),
   broken('tells nobody', TOLD, (right) => asking(right, () => ({ onRevoked: undefined }))),
   broken('tells the holder and takes nothing', TOLD, (right) => {
     const told = new Map<number, AcquireRequest['onRevoked']>();
