@@ -66,8 +66,13 @@ export class Acquisition {
   #announced = false;
   #sentAt = 0;
   #expiredGrants = 0;
+  /** The fence of the hold that it got. */
+  #obtained: number | undefined;
   #fault: StoreError | undefined;
-  #timer: Timer | undefined;
+  /** Claims again after a fault that passes. */
+  #retry: Timer | undefined;
+  /** Looks again at its hard limit. */
+  #look: Timer | undefined;
   #stopListening: (() => void) | undefined;
 
   constructor(
@@ -145,6 +150,8 @@ export class Acquisition {
   }
 
   #granted(answer: Granted): void {
+    // A look that was on its way when a message said the same.
+    if (answer.fence === this.#obtained) return;
     if (this.#phase === 'ended' || this.#phase === 'leaving') return this.#host.leave(this);
     const { ttl } = this.request;
     const validUntil = surelyUntil(answer.asOf, answer.ttl);
@@ -172,9 +179,10 @@ export class Acquisition {
     if (error.outcome === 'refused') return this.#giveUp(() => this.#reject(error));
     // When the connection is back, the engine asks again.
     if (!this.#host.link.ready) return;
+    if (this.#host.clock.now() >= this.#hardLimit()) return this.#giveUp(() => this.#reject(error));
     if (this.#askAgain) return this.ask();
-    this.#timer?.cancel();
-    this.#timer = this.#host.clock.after(20 + this.#host.random() * 20, () => this.ask());
+    this.#retry?.cancel();
+    this.#retry = this.#host.clock.after(20 + this.#host.random() * 20, () => this.ask());
   }
 
   /** `clock.now()` at which it must have its outcome. */
@@ -189,18 +197,28 @@ export class Acquisition {
   }
 
   #atLimit(): void {
+    if (this.#inTime()) return;
+    // After a stall, timers fire before sockets are read: a message or an answer may be here, unread.
+    this.#lookAgain(0, () => (this.#phase === 'waiting' ? this.#leaveInTime() : this.#awaitAnswer()));
+  }
+
+  /** Whether its hard limit is still to come; then it is told when it does. */
+  #inTime(): boolean {
     const limit = this.#hardLimit();
     const { clock, limits } = this.#host;
-    if (clock.now() < limit) {
-      if (limit < Infinity) limits.set(this.#limit, limit);
-    }
-    // After a stall, timers fire before sockets are read: a message or an answer may be here, unread.
-    else this.#lookAgain(0, () => (this.#phase === 'waiting' ? this.#leave() : this.#awaitAnswer()));
+    if (clock.now() >= limit) return false;
+    if (limit < Infinity) limits.set(this.#limit, limit);
+    return true;
+  }
+
+  /** It has a place: that may be news, and then its hard limit is another. */
+  #leaveInTime(): void {
+    if (!this.#inTime()) this.#leave();
   }
 
   #lookAgain(ms: number, then: () => void): void {
-    this.#timer?.cancel();
-    this.#timer = this.#host.clock.after(ms, () => {
+    this.#look?.cancel();
+    this.#look = this.#host.clock.after(ms, () => {
       if (this.#phase !== 'ended') then();
     });
   }
@@ -213,11 +231,13 @@ export class Acquisition {
     this.#awaitAnswer();
   }
 
-  /** An answer is due. It is an outage where none comes, unless the store is busy with others all the time. */
+  /** An answer may be due. It is an outage where none comes, unless the store is busy with others all the time. */
   #awaitAnswer(looks = LOOKS, answers = this.#host.link.answers, since = this.#host.clock.now()): void {
+    if (this.#phase === 'asking' && !this.#unanswered)
+      return this.#giveUp(() => this.#reject(this.#trouble()));
     const { clock, link } = this.#host;
     this.#lookAgain(LOOK_MS, () => {
-      if (this.#phase === 'waiting') return this.#leave();
+      if (this.#phase === 'waiting') return this.#leaveInTime();
       const busy = link.answers > answers && clock.now() - since < BACKLOG_MS;
       if (busy) return this.#awaitAnswer(LOOKS, link.answers, since);
       if (looks > 1) return this.#awaitAnswer(looks - 1, answers, since);
@@ -236,6 +256,7 @@ export class Acquisition {
   }
 
   #obtain(grant: GrantedHold): void {
+    this.#obtained = grant.fence;
     const hold = this.#host.obtained(this, grant, !this.#announced);
     this.#end(() => this.#resolve(hold.grant));
   }
@@ -252,7 +273,8 @@ export class Acquisition {
     if (this.#phase === 'ended') return;
     this.#phase = 'ended';
     this.#host.limits.clear(this.#limit);
-    this.#timer?.cancel();
+    this.#retry?.cancel();
+    this.#look?.cancel();
     this.#stopListening?.();
     this.#host.ended(this);
     settle();

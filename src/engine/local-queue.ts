@@ -57,11 +57,15 @@ export class LocalQueues {
   }
 
   leave(acquisition: Acquisition): void {
-    const { key } = acquisition.request;
-    const queue = this.#queues.get(key);
-    if (!queue?.waiting.delete(acquisition) || queue.waiting.size > 0) return;
-    this.#queues.delete(key);
-    this.#looks.clear(queue.look);
+    const queue = this.#queues.get(acquisition.request.key);
+    if (!queue?.waiting.delete(acquisition)) return;
+    if (queue.waiting.size === 0) {
+      this.#queues.delete(acquisition.request.key);
+      this.#looks.clear(queue.look);
+    } else if (queue.look.index < 0) {
+      // It was the one that looked, and its answer tells nobody when to look again.
+      this.#lookIn(queue, 0);
+    }
   }
 
   close(): void {

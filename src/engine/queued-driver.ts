@@ -15,6 +15,8 @@ import type { ClaimId, Granted, LockStore, Refused, StoreEvents } from './store.
 
 // How long a call waits for a connection.
 const CONNECT_MS = 2_000;
+// How long a place is given up again and again, where the store is away: it would be shown among the waiters for long.
+const LEAVE_MS = 60_000;
 // How long the last releases may take at the end.
 const CLOSE_MS = 2_000;
 
@@ -166,7 +168,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   }
 
   leave({ request, late }: Acquisition, done?: () => void): void {
-    this.#releases.leave(request, this.clock.now() + Math.max(request.ttl, CONNECT_MS), late, done);
+    this.#releases.leave(request, this.clock.now() + Math.max(request.ttl, LEAVE_MS), late, done);
   }
 
   /** Hands the hold on to the next of its run that still waits. */
