@@ -14,7 +14,7 @@ const PATIENCE = 2_000;
 // How long the answer to a single try may take.
 const TRY_PATIENCE = 1_000;
 // How long after its hard limit a wait may end while the store keeps answering others.
-const BACKLOG_MS = 2_000;
+const BACKLOG_MS = 1_000;
 
 /** What an acquisition needs of the engine. */
 export interface AcquisitionHost {
@@ -239,7 +239,9 @@ export class Acquisition {
     this.#lookAgain(LOOK_MS, () => {
       if (this.#phase === 'waiting') return this.#leaveInTime();
       const busy = link.answers > answers && clock.now() - since < BACKLOG_MS;
-      if (busy) return this.#awaitAnswer(LOOKS, link.answers, since);
+      // What had come before is read by the second look: an answer after that shows that the store serves.
+      if (busy && this.#phase === 'leaving' && looks < LOOKS) return this.#end(() => this.#resolve(null));
+      if (busy) return this.#awaitAnswer(this.#phase === 'leaving' ? LOOKS - 1 : LOOKS, link.answers, since);
       if (looks > 1) return this.#awaitAnswer(looks - 1, answers, since);
       const fault = this.#trouble();
       if (this.#phase === 'leaving') this.#end(() => this.#reject(fault));
