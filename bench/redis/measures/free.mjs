@@ -42,7 +42,7 @@ export async function free({ contenders, sessions, ours, bare }) {
   atMost(
     'redis, sequential, of the bare limit',
     sequential.get(ours).value / sequential.get(bare).value,
-    1.15,
+    1.1,
   );
   atLeast(
     'redis, 64 concurrent, of the bare limit',

@@ -54,6 +54,6 @@ export async function handOff({ waiters, url, ours }) {
   const head = ['', 'p50 ms', 'p99 ms', 'PING p50 ms', 'of PING', 'latchkey is faster', 'times'];
   printTable('Hand-off between two processes', head, rows);
   const best = Math.min(...waiters.filter((one) => one !== ours).map(p50));
-  atMost('redis, hand-off p50, of PING', p50(ours) / quantile(all.get(ours).pings, 0.5), 2.5);
+  atMost('redis, hand-off p50, of PING', p50(ours) / quantile(all.get(ours).pings, 0.5), 2.3);
   atLeast('redis, hand-off p50, under the best peer', best / p50(ours), 20);
 }
