@@ -9,9 +9,13 @@ export interface LockTrace {
   mode: LockMode;
   /** Of the lease; absent while none is obtained. */
   fence?: number;
-  /** On `latchkey:lost` only. */
+  /** On `latchkey:lost` and `latchkey:revoked`. */
   error?: LockLostError;
+  /** On `latchkey:revoked`: ms that the holder has to release it. */
+  grace?: number;
 }
+
+type Traced = 'acquire' | 'extend' | 'release';
 
 interface Traceable {
   readonly keys: readonly string[];
@@ -26,23 +30,22 @@ const tracings = {
   release: tracingChannel<unknown, LockTrace>('latchkey:release'),
 };
 const lost = channel('latchkey:lost');
+const revoked = channel('latchkey:revoked');
 
-/** Runs `fn`, traced; without a subscriber that is all it does. */
-export function trace<T>(
-  what: 'acquire' | 'extend' | 'release',
+/** Whether anybody listens. Ask before {@link trace}, which costs something. */
+export function isTraced(what: Traced): boolean {
+  return tracings[what].hasSubscribers;
+}
+
+/** Runs `fn`, traced. */
+export async function trace<T>(
+  what: Traced,
   locker: string,
   about: Traceable,
   fn: () => Promise<T>,
 ): Promise<T> {
   const tracing = tracings[what];
-  return tracing.hasSubscribers ? traced(tracing, toTrace(locker, about), fn) : fn();
-}
-
-async function traced<T>(
-  tracing: (typeof tracings)['acquire'],
-  message: LockTrace,
-  fn: () => Promise<T>,
-): Promise<T> {
+  const message = toTrace(locker, about);
   let result!: T;
   // tracePromise puts what it resolves to in the message, and a lease has a token: so it resolves to nothing.
   await tracing.tracePromise(async () => {
@@ -56,6 +59,11 @@ async function traced<T>(
 /** Tells of a loss on `latchkey:lost`. */
 export function traceLost(locker: string, lease: Traceable, error: LockLostError): void {
   if (lost.hasSubscribers) lost.publish({ ...toTrace(locker, lease), error });
+}
+
+/** Tells on `latchkey:revoked` that a lease will be lost in `grace` ms. So it is then, unless it is released before. */
+export function traceRevoked(locker: string, lease: Traceable, error: LockLostError, grace: number): void {
+  if (revoked.hasSubscribers) revoked.publish({ ...toTrace(locker, lease), error, grace });
 }
 
 function toTrace(locker: string, { keys, mode, fence }: Traceable): LockTrace {

@@ -12,9 +12,9 @@ export type TryWithResult<T> = { acquired: true; value: T } | { acquired: false 
 /**
  * Gives leases on keys, with its own defaults. The class is also the token to inject.
  *
- * All methods reject with LockUsageError for a wrong argument, LockBackendError when the backend fails, LockClosedError
- * once the registry closes, LockConfigError when the locker's driver is not registered, and the reason of
- * `options.signal` when it aborts while they wait.
+ * All methods reject with LockUsageError for a wrong argument or an unknown option, LockBackendError when the backend
+ * fails, LockClosedError once the registry closes, LockConfigError when the locker's driver is not registered, and the
+ * reason of `options.signal` when it aborts while they wait.
  */
 export abstract class Locker {
   abstract readonly name: string;
@@ -23,9 +23,9 @@ export abstract class Locker {
   abstract tryAcquire(key: Keys, options?: AcquireOptions): Promise<Lease | null>;
 
   /**
-   * Waits for a lease.
+   * Waits for a lease. A `ttl` that is over before the grant arrives, twice, is a LockBackendError that says so.
    * @throws LockTimeoutError when `wait` runs out, LockNotObtainedError when `retry` does.
-   * @throws LockDeadlockError inside a `with` of this locker that holds the key in the same async context.
+   * @throws LockDeadlockError inside a `with`, of whatever locker, that holds the key in the same async context.
    */
   abstract acquire(key: Keys, options?: AcquireOptions): Promise<Lease>;
 
