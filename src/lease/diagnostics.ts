@@ -15,6 +15,26 @@ export interface LockTrace {
   grace?: number;
 }
 
+/** What is told of `Locker.lead` on the diagnostics channel `latchkey:lead`. */
+export interface LeadTrace {
+  locker: string;
+  key: string;
+  /**
+   * - `elected`: it leads, under `fence`.
+   * - `failed`: the backend failed while it campaigned, with `error`; it goes on campaigning.
+   * - `lost`: it leads no more, for the reason in `error`; it campaigns again when `fn` has settled.
+   * - `settled`: `fn` has settled after that, with `error` if it threw; it campaigns again.
+   * - `unsettled`: `fn` has not settled, `since` ms after its signal was aborted. Told once, after the ttl.
+   * - `ended`: `fn` has settled by itself, or was told to end, and another may lead.
+   */
+  event: 'elected' | 'failed' | 'lost' | 'settled' | 'unsettled' | 'ended';
+  /** Of the term; absent while it campaigns. */
+  fence?: number;
+  error?: unknown;
+  /** ms. */
+  since?: number;
+}
+
 type Traced = 'acquire' | 'extend' | 'release';
 
 interface Traceable {
@@ -31,6 +51,7 @@ const tracings = {
 };
 const lost = channel('latchkey:lost');
 const revoked = channel('latchkey:revoked');
+const leading = channel('latchkey:lead');
 
 /** Whether anybody listens. Ask before {@link trace}, which costs something. */
 export function isTraced(what: Traced): boolean {
@@ -64,6 +85,11 @@ export function traceLost(locker: string, lease: Traceable, error: LockLostError
 /** Tells on `latchkey:revoked` that a lease will be lost in `grace` ms. So it is then, unless it is released before. */
 export function traceRevoked(locker: string, lease: Traceable, error: LockLostError, grace: number): void {
   if (revoked.hasSubscribers) revoked.publish({ ...toTrace(locker, lease), error, grace });
+}
+
+/** Tells of a leader on `latchkey:lead`. */
+export function traceLead(message: LeadTrace): void {
+  if (leading.hasSubscribers) leading.publish(message);
 }
 
 function toTrace(locker: string, { keys, mode, fence }: Traceable): LockTrace {

@@ -1,6 +1,7 @@
 import { checkFn } from '../core/check.js';
-import type { Duration } from '../core/duration.js';
-import { checkKey, checkKeys, lockName } from '../core/key.js';
+import { type Duration, parseDuration } from '../core/duration.js';
+import { LockUsageError } from '../core/errors.js';
+import { checkKey, checkKeys, keyOfName, lockName, nameStart } from '../core/key.js';
 import type { Backend } from './backend.js';
 import { isTraced, trace } from './diagnostics.js';
 import type { LockInfo } from './driver.js';
@@ -8,9 +9,12 @@ import { Gathering } from './gathering.js';
 import type { HeldLease } from './held-lease.js';
 import { callSite } from './holding.js';
 import type { LockerHost } from './host.js';
+import { lead } from './lead.js';
 import type { Lease } from './lease.js';
 import { Lock } from './lock.js';
 import { type Keys, Locker, type TryWithResult } from './locker.js';
+import { type OnceOptions, type OnceResult, parseOnce, runnerOf, runOnce, slotKey } from './once.js';
+import { checkNames } from './option-checks.js';
 import { type AcquireOptions, checkAtLeast, resolveCall, type Settings } from './options.js';
 import { runUnder, type Work } from './with.js';
 
@@ -63,6 +67,31 @@ export class LeaseLocker extends Locker {
     return lease ? { acquired: true, value: await runUnder(lease, fn, takenAt) } : { acquired: false };
   }
 
+  async once<T>(
+    key: string,
+    slot: string | number | Date,
+    fn: Work<T>,
+    options?: OnceOptions,
+  ): Promise<OnceResult<T>> {
+    checkFn(fn);
+    const takenAt = callSite(this.once);
+    const name = slotKey(key, slot);
+    const { mark, call } = parseOnce(options);
+    const lease = await this.#obtain(name, alone(this.#trying(call), call), call, TRY_WITH);
+    if (lease) return { ran: true, value: await runOnce(lease, fn, takenAt, mark) };
+    // That it cannot be told who runs it is no failure.
+    return { ran: false, ...runnerOf(await this.inspect(name).catch(() => null)) };
+  }
+
+  async lead<T>(key: string, fn: Work<T>, options?: AcquireOptions): Promise<T> {
+    checkFn(fn);
+    checkKey(key);
+    const takenAt = callSite(this.lead);
+    const settings = resolveCall(alone({ ...this.settings, wait: Infinity }, options), options);
+    const obtain = (term: Settings) => this.#gather(key, term, WITH) as Promise<HeldLease>;
+    return lead({ locker: this.name, key, fn, takenAt, settings, host: this.#host, obtain });
+  }
+
   New(key: string, ttl?: Duration, options?: AcquireOptions): Lock {
     checkKey(key);
     const all = { ...options, ...(ttl !== undefined && { ttl }) };
@@ -75,6 +104,26 @@ export class LeaseLocker extends Locker {
     const name = lockName(this.settings.prefix, checkKey(key));
     const info = await (await this.#backend()).inspect(name);
     return info && { ...info, key };
+  }
+
+  async *list(options: { prefix?: string | undefined } = {}): AsyncGenerator<LockInfo, void, void> {
+    checkNames(options, ['prefix']);
+    const { prefix: start = '' } = options;
+    if (typeof start !== 'string') throw new LockUsageError('prefix', start, 'text');
+    const { prefix } = this.settings;
+    const backend = await this.#backend();
+    for await (const info of backend.list(nameStart(prefix, start))) {
+      yield { ...info, key: keyOfName(prefix, info.key) };
+    }
+  }
+
+  async revoke(key: string, fence: number, options: { grace?: Duration | undefined } = {}): Promise<boolean> {
+    const name = lockName(this.settings.prefix, checkKey(key));
+    if (!Number.isSafeInteger(fence) || fence < 1)
+      throw new LockUsageError('fence', fence, 'the fence of a hold: a whole number of at least 1');
+    checkNames(options, ['grace']);
+    const grace = parseDuration('grace', options.grace ?? 0);
+    return (await this.#backend()).revoke(name, fence, grace);
   }
 
   #backend(): Backend | Promise<Backend> {
@@ -110,4 +159,12 @@ export class LeaseLocker extends Locker {
     if (!isTraced('acquire')) return gathering.run();
     return trace('acquire', this.name, { keys, mode: settings.mode }, () => gathering.run());
   }
+}
+
+/** The defaults of a call that excludes everybody. @throws LockUsageError for options that let others in */
+function alone(defaults: Settings, options: AcquireOptions | undefined): Settings {
+  if (options?.limit !== undefined)
+    throw new LockUsageError('limit', options.limit, 'left out: only one runs');
+  if (options?.mode === 'read') throw new LockUsageError('mode', options.mode, "'write': only one runs");
+  return { ...defaults, mode: 'write', limit: undefined };
 }

@@ -7,6 +7,12 @@ import { KeyedMutex } from '../../src/mutex/keyed-mutex.js';
 import { LockRegistry } from '../../src/registry.js';
 import { usageOf } from '../support/usage.js';
 
+async function all(things: AsyncIterable<unknown>): Promise<unknown[]> {
+  const seen: unknown[] = [];
+  for await (const thing of things) seen.push(thing);
+  return seen;
+}
+
 const { registry, locker } = (() => {
   const made = new LockRegistry();
   return { registry: made, locker: made.mustOf() };
@@ -73,6 +79,8 @@ describe('every option of a locker', () => {
       () => locker.tryAcquire('k', options),
       () => locker.with('k', never, options),
       () => locker.tryWith('k', never, options),
+      () => locker.once('k', 1, never, options),
+      () => locker.lead('k', never, options),
       async () => locker.New('k', undefined, options),
       async () => registry.registerLocker('unknown', options),
     ];
@@ -95,6 +103,14 @@ describe('every option of a locker', () => {
     for (const name of ['driver', 'prefix']) {
       await expect(locker.acquire('k', { [name]: 'x' } as object)).rejects.toMatchObject({ option: name });
     }
+  });
+
+  test('of close, list and revoke too', async () => {
+    const of = (call: Promise<unknown>) => call.catch((error: unknown) => error);
+    const named = (option: string) => expect.objectContaining({ code: 'LOCK_USAGE', option });
+    expect(await of(registry.close({ grase: 1 } as object))).toEqual(named('grase'));
+    expect(await of(locker.revoke('k', 1, { grase: 1 } as object))).toEqual(named('grase'));
+    expect(await of(all(locker.list({ prefx: '' } as object)))).toEqual(named('prefx'));
   });
 
   test('metadata may have 4,096 bytes of JSON, all together', async () => {
@@ -144,6 +160,9 @@ describe('keys, functions and names', () => {
         () => locker.with(bad, never),
         () => locker.tryWith(bad, never),
         () => locker.inspect(bad),
+        () => locker.once(bad, 1, never),
+        () => locker.lead(bad, never),
+        () => locker.revoke(bad, 1),
         async () => locker.New(bad),
       ];
       for (const call of calls)
@@ -156,6 +175,8 @@ describe('keys, functions and names', () => {
     const calls = [
       locker.with('k', fn as never),
       locker.tryWith('k', fn as never),
+      locker.once('k', 1, fn as never),
+      locker.lead('k', fn as never),
       locks.lockFunc('k', fn as never),
       locks.rLockFunc('k', fn as never),
       locks.tryLockFunc('k', fn as never),
@@ -291,6 +312,19 @@ describe('what is asked for together', () => {
     expect(await locker.with('with', () => 1, longer)).toBe(1);
     registry.registerLocker('rests', longer);
     await expect(registry.mustOf('rests').acquire('k')).rejects.toMatchObject(named);
+  });
+
+  test('once and lead are alone, whatever the locker shares', async () => {
+    const five = registry.registerLocker('five', { limit: 5, prefix: 'five:' }).mustOf('five');
+    expect(await five.once('k', 1, (lease) => lease.mode)).toEqual({ ran: true, value: 'write' });
+    expect(await five.lead('k', (lease) => lease.mode)).toBe('write');
+    for (const [options, option] of [
+      [{ limit: 1 }, 'limit'],
+      [{ mode: 'read' }, 'mode'],
+    ] as const) {
+      await expect(locker.once('k', 1, never, options)).rejects.toMatchObject({ code: 'LOCK_USAGE', option });
+      await expect(locker.lead('k', never, options)).rejects.toMatchObject({ code: 'LOCK_USAGE', option });
+    }
   });
 });
 
