@@ -20,7 +20,7 @@ export { type BackoffOptions, type RetryStrategy, retry } from './core/retry.js'
 export { memoryDriver } from './drivers/memory.js';
 export { redisDriver } from './drivers/redis/driver.js';
 export type { LentClient, RedisOptions } from './drivers/redis/options.js';
-export type { LockTrace } from './lease/diagnostics.js';
+export type { LeadTrace, LockTrace } from './lease/diagnostics.js';
 export type {
   AcquireRequest,
   DriverFactory,
@@ -34,6 +34,7 @@ export { currentLease } from './lease/holding.js';
 export type { Lease } from './lease/lease.js';
 export { Lock } from './lease/lock.js';
 export { type Keys, Locker, type TryWithResult } from './lease/locker.js';
+export type { OnceOptions, OnceResult } from './lease/once.js';
 export type { AcquireOptions, LockerOptions } from './lease/options.js';
 export { KeyedMutex, mutex } from './mutex/keyed-mutex.js';
 export type { WaitOptions } from './mutex/keyed-queue.js';

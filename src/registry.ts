@@ -8,14 +8,16 @@ import {
   LockError,
   LockUsageError,
 } from './core/errors.js';
+import { within } from './core/within.js';
 import { memoryDriver } from './drivers/memory.js';
+import { Backend } from './lease/backend.js';
 import type { DriverFactory, LockDriver } from './lease/driver.js';
-import { guardedDriver } from './lease/guarded-driver.js';
-import { LeaseLocker, type LockerHost } from './lease/lease-locker.js';
-import { LeaseSet } from './lease/lease-set.js';
+import type { LockerHost } from './lease/host.js';
+import { LeaseLocker } from './lease/lease-locker.js';
+import { LiveHolds } from './lease/live-holds.js';
 import type { Locker } from './lease/locker.js';
+import { checkNames } from './lease/option-checks.js';
 import { DEFAULTS, type LockerOptions, resolveOptions, type Settings } from './lease/options.js';
-import { Renewer } from './lease/renewer.js';
 
 /** A locker's name and settings; durations in ms. */
 export type LockerInfo = { name: string } & Omit<Settings, 'retry' | 'signal'>;
@@ -33,6 +35,8 @@ export interface CloseOptions {
 }
 
 export const DEFAULT_LOCKER = 'default';
+// How long the drivers may take to take back the leases, and to close; in ms.
+const CLOSING_MS = 5_000;
 const BUILT_IN = ['driver memory', `locker ${DEFAULT_LOCKER}`];
 
 /**
@@ -43,9 +47,9 @@ export class LockRegistry {
   readonly #drivers = new Map<string, DriverFactory>();
   readonly #lockers = new Map<string, LeaseLocker>();
   readonly #replaceable = new Set(BUILT_IN);
-  readonly #backends = new Map<string, Promise<Renewer>>();
+  readonly #backends = new Map<string, Backend | Promise<Backend>>();
   readonly #closing = new AbortController();
-  readonly #leases = new LeaseSet();
+  readonly #live = new LiveHolds();
   readonly #host: LockerHost;
   #closed: Promise<void> | undefined;
 
@@ -54,7 +58,6 @@ export class LockRegistry {
     this.#host = {
       clock,
       closing: this.#closing.signal,
-      leases: this.#leases,
       backend: (driver) => this.#backend(driver),
     };
     this.#drivers.set('memory', () => memoryDriver({ clock }));
@@ -111,7 +114,7 @@ export class LockRegistry {
    * @throws LockConfigError for a driver that is not registered, LockBackendError for one that does not serve.
    */
   async connect(): Promise<void> {
-    for (const driver of this.#used()) await (await this.#backend(driver)).driver.ping();
+    for (const driver of this.#used()) await (await this.#backend(driver)).ping();
   }
 
   /** Asks every driver in use whether it serves; by driver name. */
@@ -119,7 +122,7 @@ export class LockRegistry {
     const asked = this.#used().map(async (name): Promise<[string, DriverStatus]> => {
       const started = this.#host.clock.now();
       try {
-        await (await this.#backend(name)).driver.ping();
+        await (await this.#backend(name)).ping();
         return [name, { status: 'up', latencyMs: this.#host.clock.now() - started }];
       } catch (error) {
         return [name, { status: 'down', error: (error as Error).message }];
@@ -130,44 +133,68 @@ export class LockRegistry {
 
   /**
    * Refuses new acquires and rejects those that wait with a LockClosedError at once, gives holders `grace` to finish,
-   * takes away what leases are left, then closes the drivers. Calling it again waits for the same end.
-   * @throws LockUsageError, and the first error of a driver that would not close.
+   * takes away what leases are left, then closes the drivers. Calling it again waits for the same end. Whatever the
+   * drivers do, it ends: they have 5 s to take back the leases, and 5 s to close.
+   * @throws LockUsageError, and then nothing has been closed; the first error of a driver that did not take back its
+   * leases, or would not close.
    */
   async close(options: CloseOptions = {}): Promise<void> {
+    checkNames(options, ['grace']);
     const grace = parseDuration('grace', options.grace ?? '5s');
     this.#closed ??= this.#close(grace);
     return this.#closed;
   }
 
   async #close(grace: number): Promise<void> {
+    const { clock } = this.#host;
     this.#closing.abort(new LockClosedError());
-    await this.#leases.empty(grace, this.#host.clock);
-    await Promise.all([...this.#leases].map((lease) => lease.close()));
-    const backends = await Promise.allSettled(this.#backends.values());
-    const closings = backends.map(async (made) => made.status === 'fulfilled' && made.value.close());
+    await this.#live.empty(grace, clock);
+    this.#live.closeAll();
+    const givenBack = await this.#live.empty(CLOSING_MS, clock);
+    const closings = [...this.#backends].map(([name, backend]) => this.#closeDriver(name, backend));
     const failed = (await Promise.allSettled(closings)).find((closing) => closing.status === 'rejected');
     if (failed) throw failed.reason;
+    if (!givenBack) throw new LockBackendError(`leases were not taken back within ${CLOSING_MS} ms`);
   }
 
-  #backend(name: string): Promise<Renewer> {
+  async #closeDriver(name: string, backend: Backend | Promise<Backend>): Promise<void> {
+    // One that could not be made needs no closing.
+    const closing = Promise.resolve(backend).then(
+      (made) => made.close().then(() => true),
+      () => true,
+    );
+    const closed = await within(closing, CLOSING_MS, this.#host.clock);
+    if (!closed) throw new LockBackendError(`driver "${name}" did not close within ${CLOSING_MS} ms`);
+  }
+
+  #backend(name: string): Backend | Promise<Backend> {
     let backend = this.#backends.get(name);
     if (!backend) {
-      backend = this.#make(name);
+      backend = this.#make(name).then(
+        (made) => {
+          this.#backends.set(name, made);
+          return made;
+        },
+        (error) => {
+          // One that could not be made is made anew at the next need.
+          this.#backends.delete(name);
+          throw error;
+        },
+      );
       this.#backends.set(name, backend);
-      // One that could not be made is made anew at the next need.
-      backend.catch(() => this.#backends.delete(name));
     }
     return backend;
   }
 
-  async #make(name: string): Promise<Renewer> {
+  async #make(name: string): Promise<Backend> {
     const factory = this.#drivers.get(name);
     if (!factory)
       throw new LockConfigError(`driver "${name}" is not registered; there are: ${list(this.#drivers)}`);
     if (this.#closing.signal.aborted) throw new LockClosedError();
     try {
       const driver = await factory();
-      if (typeof driver?.acquire === 'function') return new Renewer(this.#host.clock, guardedDriver(driver));
+      if (typeof driver?.acquire === 'function')
+        return new Backend(name, driver, this.#host.clock, this.#live);
       throw new LockConfigError(`the function registered as driver "${name}" made no driver`);
     } catch (error) {
       if (error instanceof LockError) throw error;

@@ -4,8 +4,9 @@ import { memoryDriver } from '../src/drivers/memory.js';
 import type { LockDriver } from '../src/lease/driver.js';
 import { Locker } from '../src/lease/locker.js';
 import { LockRegistry } from '../src/registry.js';
-import { Bed, down, watch } from './support/bed.js';
-import { sleep } from './support/wait.js';
+import { FakeClock } from '../src/testing/fake-clock.js';
+import { Bed, down, silent, watch } from './support/bed.js';
+import { deferred, sleep } from './support/wait.js';
 
 describe('a new registry', () => {
   test('has the driver memory and the locker default', async () => {
@@ -59,8 +60,12 @@ describe('lockers', () => {
       ttl: 30_000,
       wait: Infinity,
       mode: 'write',
+      limit: undefined,
+      atLeast: 0,
       autoRenew: undefined,
       maxHold: Infinity,
+      renewIn: 'main',
+      maxBlock: 60_000,
       retryInterval: 100,
       meta: { host: expect.any(String), pid: String(process.pid) },
     });
@@ -229,9 +234,12 @@ describe('close', () => {
     await bed.hold('b');
     const waiting = watch(bed.locker.acquire(['a', 'b']));
     await bed.clock.advance(0);
-    bed.instead.close = async () => {};
-    await bed.registry.close();
+    const closing = watch(bed.registry.close());
+    bed.instead.close = async () => {
+      expect(await bed.memory.inspect('lock:{a}')).toBeNull();
+    };
     await bed.clock.advance(0);
+    expect(closing.state).toBe('fulfilled');
     expect(waiting.error).toMatchObject({ code: 'LOCK_CLOSED' });
     expect(await bed.memory.inspect('lock:{a}')).toBeNull();
   });
@@ -260,6 +268,160 @@ describe('close', () => {
     await registry.connect();
     await expect(registry.close()).rejects.toBe(error);
     expect(closed).toBe(true);
+  });
+});
+
+describe('close ends, whatever', () => {
+  const LIMIT = 5_000;
+
+  test('grace is 5 s by default', async () => {
+    const { registry, locker, clock } = new Bed();
+    const lease = await locker.acquire('a', { ttl: '1h' });
+    const closing = watch(registry.close());
+    await clock.advance(4_999);
+    expect([closing.state, lease.held]).toEqual(['pending', true]);
+    await clock.advance(1);
+    expect([closing.state, lease.held]).toEqual(['fulfilled', false]);
+  });
+
+  test.each([
+    [{ grace: '5sec' }, 'grace'],
+    [{ grace: -1 }, 'grace'],
+    [{ grce: 1 }, 'grce'],
+    [5, 'options'],
+    [null, 'options'],
+  ])('options %j are refused before anything is done, and the next close works', async (options, option) => {
+    const { registry, locker } = new Bed();
+    const lease = await locker.acquire('a');
+    await expect(registry.close(options as object)).rejects.toMatchObject({ code: 'LOCK_USAGE', option });
+    expect(lease.held).toBe(true);
+    expect(await locker.tryAcquire('b')).not.toBeNull();
+    await registry.close({ grace: 0 });
+    expect(lease.held).toBe(false);
+  });
+
+  test('a driver that never takes a lease back has 5 s, and is closed and told of then', async () => {
+    const { registry, locker, clock, instead, memory } = new Bed();
+    await locker.acquire('a');
+    await locker.acquire(['b', 'c']);
+    instead.release = silent;
+    const order: string[] = [];
+    instead.close = async () => {
+      order.push('closed');
+      await memory.close();
+    };
+    const closing = watch(registry.close({ grace: 1_000 }));
+    await clock.advance(1_000 + LIMIT - 1);
+    expect([closing.state, order]).toEqual(['pending', []]);
+    await clock.advance(1);
+    expect(order).toEqual(['closed']);
+    expect(closing.error).toBeInstanceOf(LockBackendError);
+    expect((closing.error as Error).message).toContain('not taken back within 5000 ms');
+    expect(clock.pending).toBe(0);
+  });
+
+  test('a driver that never closes has 5 s, and is told of; the others are closed meanwhile', async () => {
+    const clock = new FakeClock();
+    let closed = false;
+    const noteClosed = async () => {
+      closed = true;
+    };
+    const good = Object.assign(memoryDriver({ clock }), { close: noteClosed });
+    const bad = Object.assign(memoryDriver({ clock }), { close: silent });
+    const registry = new LockRegistry({ clock }).registerDriver('bad', bad).registerDriver('good', good);
+    registry.registerLocker('a', { driver: 'bad' }).registerLocker('b', { driver: 'good' });
+    await registry.connect();
+    const closing = watch(registry.close());
+    await clock.advance(LIMIT - 1);
+    expect([closing.state, closed]).toEqual(['pending', true]);
+    await clock.advance(1);
+    expect(closing.error).toBeInstanceOf(LockBackendError);
+    expect((closing.error as Error).message).toContain('"bad" did not close within 5000 ms');
+  });
+
+  test('a driver that is still being made is awaited 5 s, and closed whenever it is there', async () => {
+    const clock = new FakeClock();
+    const made = deferred<LockDriver>();
+    const registry = new LockRegistry({ clock }).registerDriver('memory', () => made.promise);
+    const asked = watch(registry.mustOf().acquire('a'));
+    await clock.advance(0);
+    const closing = watch(registry.close());
+    await clock.advance(LIMIT - 1);
+    expect([closing.state, asked.error]).toEqual(['pending', expect.any(LockClosedError)]);
+    await clock.advance(1);
+    expect(closing.error).toBeInstanceOf(LockBackendError);
+    let closed = false;
+    const noteClosed = async () => {
+      closed = true;
+    };
+    made.resolve(Object.assign(memoryDriver({ clock }), { close: noteClosed }));
+    await clock.advance(0);
+    expect(closed).toBe(true);
+  });
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('odd');
+      },
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new Error('odd');
+      },
+    ],
+  ])('a driver that %s at every call is told of, and all is over', async (_, odd) => {
+    const { registry, locker, clock, instead } = new Bed();
+    const lease = await locker.acquire('a');
+    Object.assign(instead, { release: odd, close: odd, extend: odd, acquire: odd });
+    const closing = watch(registry.close({ grace: 10 }));
+    await clock.advance(10);
+    expect(closing.error).toMatchObject({
+      code: 'LOCK_BACKEND',
+      cause: expect.objectContaining({ message: 'odd' }),
+    });
+    expect(lease.held).toBe(false);
+  });
+
+  test('the drivers are closed after the leases are back: those of holders, of withs that fail, and of those who wait', async () => {
+    const bed = new Bed();
+    const { registry, locker, clock, instead, memory } = bed;
+    const order: string[] = [];
+    instead.release = async (grant) => {
+      await new Promise<void>((resolve) => void clock.after(100, resolve));
+      order.push(grant.key);
+      return memory.release(grant);
+    };
+    instead.close = async () => void order.push('closed');
+    await bed.hold('wanted', 3_600_000);
+    const work = deferred();
+    const failing = watch(
+      locker.with('failing', async () => {
+        await work.promise;
+        throw new Error('mine');
+      }),
+    );
+    const lease = await locker.acquire('held');
+    const waiting = watch(locker.acquire(['first', 'wanted']));
+    await locker.acquire('left');
+    await clock.advance(0);
+    const closing = watch(registry.close({ grace: 1_000 }));
+    await clock.advance(0);
+    expect(waiting.error).toMatchObject({ code: 'LOCK_CLOSED', key: ['first', 'wanted'] });
+    work.resolve();
+    watch(lease.release());
+    await clock.advance(99);
+    expect([failing.state, order]).toEqual(['pending', []]);
+    await clock.advance(1);
+    expect(failing.error).toMatchObject({ message: 'mine' });
+    expect(order.sort()).toEqual(['lock:{failing}', 'lock:{first}', 'lock:{held}']);
+    await clock.advance(999);
+    expect(order).toHaveLength(3);
+    await clock.advance(1);
+    expect(order.slice(3)).toEqual(['lock:{left}', 'closed']);
+    expect(closing.state).toBe('fulfilled');
   });
 });
 

@@ -33,6 +33,17 @@ test('tryWith() narrows on acquired', async () => {
   expect(outcome.value).toBe(42);
 });
 
+test('once() narrows on ran, lead() gives what its function does', async () => {
+  const outcome = await locker.once('k', 1, () => 42);
+  if (outcome.ran) expectTypeOf(outcome.value).toEqualTypeOf<number>();
+  else expectTypeOf(outcome).toEqualTypeOf<{ ran: false; by?: Record<string, string>; at?: number }>();
+  // @ts-expect-error: there may be no value
+  expect(outcome.value).toBe(42);
+  expectTypeOf(() => locker.lead('k', async ({ fence }) => fence)).returns.toEqualTypeOf<Promise<number>>();
+  expectTypeOf(() => locker.list({ prefix: 'k' })).returns.toEqualTypeOf<AsyncIterable<LockInfo>>();
+  expectTypeOf(() => locker.revoke('k', 1, { grace: '1s' })).returns.toEqualTypeOf<Promise<boolean>>();
+});
+
 test('tryAcquire() may give null, acquire() does not', async () => {
   expectTypeOf(() => locker.tryAcquire('k')).returns.toEqualTypeOf<Promise<Lease | null>>();
   expectTypeOf(() => locker.acquire('k')).returns.toEqualTypeOf<Promise<Lease>>();

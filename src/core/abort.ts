@@ -30,7 +30,8 @@ export function firstOf(
   a: AbortSignal,
   b: AbortSignal | undefined,
 ): { signal: AbortSignal; done: () => void } {
-  if (!b) return { signal: a, done: () => {} };
+  const aborted = [a, b].find((signal) => signal?.aborted);
+  if (!b || aborted) return { signal: aborted ?? a, done: () => {} };
   const both = new AbortController();
   const stops = [a, b].map((signal) => onAbort(signal, () => both.abort(signal.reason)));
   const done = () => {

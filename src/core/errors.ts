@@ -61,9 +61,10 @@ export class LockNotHeldError extends LockError {
 /**
  * Why a lease ended before its holder released it: its time ran out (`expired`), the backend says that it is
  * not ours (`stolen`), the backend did not answer in time to renew it (`backend`), `maxHold` was reached
- * (`maxHold`), or the registry was closed (`closed`).
+ * (`maxHold`), the registry was closed (`closed`), an operator took it away (`revoked`), or the event loop stood still
+ * for `maxBlock` (`blocked`).
  */
-export type LossReason = 'expired' | 'stolen' | 'backend' | 'maxHold' | 'closed';
+export type LossReason = 'expired' | 'stolen' | 'backend' | 'maxHold' | 'closed' | 'revoked' | 'blocked';
 
 const LOSSES: Record<LossReason, string> = {
   expired: 'its time ran out',
@@ -71,6 +72,8 @@ const LOSSES: Record<LossReason, string> = {
   backend: 'the backend did not answer in time to renew it',
   maxHold: 'it was held for maxHold',
   closed: 'the locks were closed',
+  revoked: 'it was revoked',
+  blocked: 'the event loop stood still for maxBlock',
 };
 
 /** The lease ended before its holder released it: exclusion is no longer kept. */

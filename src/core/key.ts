@@ -12,6 +12,16 @@ export function lockName(prefix: string, key: string): string {
   return `${prefix}{${escaped}}`;
 }
 
+/** The key that {@link lockName} made `name` of. */
+export function keyOfName(prefix: string, name: string): string {
+  return name.slice(prefix.length + 1, -1).replace(/%(25|7B|7D)/g, decodeURIComponent);
+}
+
+/** How the {@link lockName} of every key begins that begins with `start`. */
+export function nameStart(prefix: string, start: string): string {
+  return lockName(prefix, start).slice(0, -1);
+}
+
 /**
  * The keys, sorted, each once.
  * @throws LockUsageError for none, or for one that is no text of 1 to 2,048 bytes.
@@ -22,7 +32,8 @@ export function checkKeys(keys: unknown): readonly string[] {
   return [...new Set(keys.map(checkKey))].sort();
 }
 
-function checkKey(key: unknown): string {
+/** @throws LockUsageError for what is no text of 1 to 2,048 bytes. */
+export function checkKey(key: unknown): string {
   const ok = typeof key === 'string' && key !== '' && wellFormed(key) && fits(key);
   if (!ok) throw new LockUsageError('key', key, `well-formed text of 1 to ${MAX_KEY_BYTES} bytes`);
   return key;

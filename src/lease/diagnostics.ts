@@ -9,9 +9,33 @@ export interface LockTrace {
   mode: LockMode;
   /** Of the lease; absent while none is obtained. */
   fence?: number;
-  /** On `latchkey:lost` only. */
+  /** On `latchkey:lost` and `latchkey:revoked`. */
   error?: LockLostError;
+  /** On `latchkey:revoked`: ms that the holder has to release it. */
+  grace?: number;
 }
+
+/** What is told of `Locker.lead` on the diagnostics channel `latchkey:lead`. */
+export interface LeadTrace {
+  locker: string;
+  key: string;
+  /**
+   * - `elected`: it leads, under `fence`.
+   * - `failed`: the backend failed while it campaigned, with `error`; it goes on campaigning.
+   * - `lost`: it leads no more, for the reason in `error`; it campaigns again when `fn` has settled.
+   * - `settled`: `fn` has settled after that, with `error` if it threw; it campaigns again.
+   * - `unsettled`: `fn` has not settled, `since` ms after its signal was aborted. Told once, after the ttl.
+   * - `ended`: `fn` has settled by itself, or was told to end, and another may lead.
+   */
+  event: 'elected' | 'failed' | 'lost' | 'settled' | 'unsettled' | 'ended';
+  /** Of the term; absent while it campaigns. */
+  fence?: number;
+  error?: unknown;
+  /** ms. */
+  since?: number;
+}
+
+type Traced = 'acquire' | 'extend' | 'release';
 
 interface Traceable {
   readonly keys: readonly string[];
@@ -26,23 +50,23 @@ const tracings = {
   release: tracingChannel<unknown, LockTrace>('latchkey:release'),
 };
 const lost = channel('latchkey:lost');
+const revoked = channel('latchkey:revoked');
+const leading = channel('latchkey:lead');
 
-/** Runs `fn`, traced; without a subscriber that is all it does. */
-export function trace<T>(
-  what: 'acquire' | 'extend' | 'release',
+/** Whether anybody listens. Ask before {@link trace}, which costs something. */
+export function isTraced(what: Traced): boolean {
+  return tracings[what].hasSubscribers;
+}
+
+/** Runs `fn`, traced. */
+export async function trace<T>(
+  what: Traced,
   locker: string,
   about: Traceable,
   fn: () => Promise<T>,
 ): Promise<T> {
   const tracing = tracings[what];
-  return tracing.hasSubscribers ? traced(tracing, toTrace(locker, about), fn) : fn();
-}
-
-async function traced<T>(
-  tracing: (typeof tracings)['acquire'],
-  message: LockTrace,
-  fn: () => Promise<T>,
-): Promise<T> {
+  const message = toTrace(locker, about);
   let result!: T;
   // tracePromise puts what it resolves to in the message, and a lease has a token: so it resolves to nothing.
   await tracing.tracePromise(async () => {
@@ -56,6 +80,16 @@ async function traced<T>(
 /** Tells of a loss on `latchkey:lost`. */
 export function traceLost(locker: string, lease: Traceable, error: LockLostError): void {
   if (lost.hasSubscribers) lost.publish({ ...toTrace(locker, lease), error });
+}
+
+/** Tells on `latchkey:revoked` that a lease will be lost in `grace` ms. So it is then, unless it is released before. */
+export function traceRevoked(locker: string, lease: Traceable, error: LockLostError, grace: number): void {
+  if (revoked.hasSubscribers) revoked.publish({ ...toTrace(locker, lease), error, grace });
+}
+
+/** Tells of a leader on `latchkey:lead`. */
+export function traceLead(message: LeadTrace): void {
+  if (leading.hasSubscribers) leading.publish(message);
 }
 
 function toTrace(locker: string, { keys, mode, fence }: Traceable): LockTrace {

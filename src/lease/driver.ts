@@ -46,7 +46,7 @@ export interface LockInfo {
   waiters: number;
   /** `ttl`: ms left. `since`: ms since 1970 by the backend's clock. */
   holders: { fence: number; ttl: number; since: number; meta: Record<string, string> }[];
-  /** The first hundred, the first in line first. */
+  /** The first hundred of the queue, in its order. */
   waiting: { mode: LockMode; since: number; meta: Record<string, string> }[];
   /** Where the key rests after a hold with `atLeast`: when it is free, in ms since 1970 by the backend's clock. */
   restsUntil?: number;
@@ -58,7 +58,7 @@ export interface LockInfo {
  */
 export interface LockDriver {
   /**
-   * Waits in line by the backend's own best means. `null`: the wait passed while somebody else held the key.
+   * Waits in the queue by the backend's own best means. `null`: the wait passed while somebody else held the key.
    * Rejects with the signal's reason when it aborts, and then holds nothing.
    */
   acquire(request: AcquireRequest): Promise<Grant | null>;
@@ -68,7 +68,7 @@ export interface LockDriver {
   extendMany?(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]>;
   /**
    * Frees the hold and wakes who is next, whose fence is larger than `grant.fence`: of a key that was held together with
-   * others, that is the largest of theirs. With `keepFor`, the key rests for so many ms before anybody gets it.
+   * others, that is the largest of theirs. With `keepFor`, the key rests: it stays taken for so many ms, as if held.
    * `false`: it was no longer ours.
    */
   release(grant: Grant, keepFor?: number): Promise<boolean>;

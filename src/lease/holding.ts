@@ -1,15 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { LockDeadlockError } from '../core/errors.js';
+import type { Backend } from './backend.js';
 import type { HeldLease } from './held-lease.js';
 import type { Lease } from './lease.js';
 
 /** One `with` that is running, and those it runs inside. */
 interface Holding {
-  readonly locker: object;
   readonly lease: HeldLease;
   readonly takenAt: { stack?: string };
   readonly outer: Holding | undefined;
 }
+
+// How many lines of a call site are shown.
+const FRAMES = 3;
 
 const holdings = new AsyncLocalStorage<Holding>();
 
@@ -19,24 +22,33 @@ export function currentLease(): Lease | undefined {
 }
 
 /** Runs `fn` as the holder of `lease`. */
-export function runHolding<T>(locker: object, lease: HeldLease, takenAt: object, fn: () => T): T {
-  return holdings.run({ locker, lease, takenAt, outer: holdings.getStore() }, fn);
+export function runHolding<T>(lease: HeldLease, takenAt: object, fn: (lease: Lease) => T): T {
+  return holdings.run({ lease, takenAt, outer: holdings.getStore() }, fn, lease);
 }
 
-/** @throws LockDeadlockError when one of the keys is held by a `with` of this locker around this call. */
-export function checkDeadlock(locker: object, keys: readonly string[]): void {
+/** @throws LockDeadlockError when one of the keys is held by a `with` around this call, of whatever locker. */
+export function checkDeadlock(backend: Backend, prefix: string, keys: readonly string[]): void {
   for (let holding = holdings.getStore(); holding; holding = holding.outer) {
-    if (holding.locker !== locker || !holding.lease.held) continue;
-    const again = keys.find((key) => holding.lease.keys.includes(key));
-    if (again !== undefined) throw new LockDeadlockError(again, frames(holding.takenAt.stack));
+    const { lease, takenAt } = holding;
+    if (lease.backend !== backend || lease.prefix !== prefix || !lease.held) continue;
+    const again = keys.find((key) => lease.keys.includes(key));
+    if (again !== undefined) throw new LockDeadlockError(again, frames(takenAt.stack));
   }
 }
 
 /** Where `fn`'s caller stands, to be shown later; formatting is left until then. */
 export function callSite(fn: (...args: never[]) => unknown): object {
   const site = {};
+  const { stackTraceLimit } = Error;
+  // Each frame costs; and where Error is frozen, setting it must not throw.
+  Reflect.set(Error, 'stackTraceLimit', FRAMES);
   Error.captureStackTrace(site, fn);
+  Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
   return site;
 }
 
-const frames = (stack = '') => stack.split('\n').slice(1, 4).join('\n');
+const frames = (stack = '') =>
+  stack
+    .split('\n')
+    .slice(1, 1 + FRAMES)
+    .join('\n');

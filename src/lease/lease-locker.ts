@@ -1,38 +1,39 @@
-import { randomUUID } from 'node:crypto';
-import { firstOf } from '../core/abort.js';
 import { checkFn } from '../core/check.js';
-import { type Clock, sleep } from '../core/clock.js';
-import type { Duration } from '../core/duration.js';
-import { LockClosedError, LockNotObtainedError, LockTimeoutError } from '../core/errors.js';
-import { checkKeys, lockName } from '../core/key.js';
-import { trace } from './diagnostics.js';
-import type { AcquireRequest, Grant, LockInfo } from './driver.js';
-import { HeldLease } from './held-lease.js';
-import { callSite, checkDeadlock, runHolding } from './holding.js';
+import { type Duration, parseDuration } from '../core/duration.js';
+import { LockUsageError } from '../core/errors.js';
+import { checkKey, checkKeys, keyOfName, lockName, nameStart } from '../core/key.js';
+import type { Backend } from './backend.js';
+import { isTraced, trace } from './diagnostics.js';
+import type { LockInfo } from './driver.js';
+import { Gathering } from './gathering.js';
+import type { HeldLease } from './held-lease.js';
+import { callSite } from './holding.js';
+import type { LockerHost } from './host.js';
+import { lead } from './lead.js';
 import type { Lease } from './lease.js';
 import { Lock } from './lock.js';
 import { type Keys, Locker, type TryWithResult } from './locker.js';
-import { type AcquireOptions, resolveOptions, type Settings } from './options.js';
-import type { Renewer } from './renewer.js';
-import { tryOften } from './tries.js';
+import { type OnceOptions, type OnceResult, parseOnce, runnerOf, runOnce, slotKey } from './once.js';
+import { checkNames } from './option-checks.js';
+import { type AcquireOptions, checkAtLeast, resolveCall, type Settings } from './options.js';
+import { runUnder, type Work } from './with.js';
 
-// How long several keys are refreshed together, where the wait is over by then.
-const LEAST_REFRESH_WAIT = 100;
-
-/** What a locker needs of the registry that made it. */
-export interface LockerHost {
-  readonly clock: Clock;
-  /** Aborts with a LockClosedError when the registry closes. */
-  readonly closing: AbortSignal;
-  /** Every lease that has not ended. */
-  readonly leases: Set<HeldLease>;
-  /** The driver of that name, connected, and its renewer. */
-  backend(driver: string): Promise<Renewer>;
+/** How a call obtains its lease. `must`: it is an error not to obtain it. */
+interface Way {
+  readonly renews: boolean;
+  readonly must: boolean;
 }
+
+const ACQUIRE: Way = { renews: false, must: true };
+const TRY_ACQUIRE: Way = { renews: false, must: false };
+const WITH: Way = { renews: true, must: true };
+const TRY_WITH: Way = { renews: true, must: false };
 
 /** The locker of a registry: leases from whatever driver its settings name. */
 export class LeaseLocker extends Locker {
   readonly #host: LockerHost;
+  /** Of those calls that try once unless told otherwise. */
+  readonly #tries: Settings;
 
   constructor(
     readonly name: string,
@@ -41,175 +42,129 @@ export class LeaseLocker extends Locker {
   ) {
     super();
     this.#host = host;
+    this.#tries = { ...settings, wait: 0 };
   }
 
-  async tryAcquire(keys: Keys, options?: AcquireOptions): Promise<Lease | null> {
-    return this.#obtain(keys, onceUnlessAsked(options), false);
+  tryAcquire(keys: Keys, options?: AcquireOptions): Promise<Lease | null> {
+    return this.#obtain(keys, this.#trying(options), options, TRY_ACQUIRE);
   }
 
   acquire(keys: Keys, options?: AcquireOptions): Promise<Lease> {
-    return this.#acquire(keys, options, false);
+    return this.#obtain(keys, this.settings, options, ACQUIRE) as Promise<Lease>;
   }
 
-  async with<T>(keys: Keys, fn: (lease: Lease) => T | Promise<T>, options?: AcquireOptions): Promise<T> {
+  async with<T>(keys: Keys, fn: Work<T>, options?: AcquireOptions): Promise<T> {
     checkFn(fn);
     const takenAt = callSite(this.with);
-    return this.#run(await this.#acquire(keys, options, true), fn, takenAt);
+    const lease = await this.#obtain(keys, this.settings, options, WITH);
+    return runUnder(lease!, fn, takenAt);
   }
 
-  async tryWith<T>(
-    keys: Keys,
-    fn: (lease: Lease) => T | Promise<T>,
-    options?: AcquireOptions,
-  ): Promise<TryWithResult<T>> {
+  async tryWith<T>(keys: Keys, fn: Work<T>, options?: AcquireOptions): Promise<TryWithResult<T>> {
     checkFn(fn);
     const takenAt = callSite(this.tryWith);
-    const lease = await this.#obtain(keys, onceUnlessAsked(options), true);
-    return lease ? { acquired: true, value: await this.#run(lease, fn, takenAt) } : { acquired: false };
+    const lease = await this.#obtain(keys, this.#trying(options), options, TRY_WITH);
+    return lease ? { acquired: true, value: await runUnder(lease, fn, takenAt) } : { acquired: false };
+  }
+
+  async once<T>(
+    key: string,
+    slot: string | number | Date,
+    fn: Work<T>,
+    options?: OnceOptions,
+  ): Promise<OnceResult<T>> {
+    checkFn(fn);
+    const takenAt = callSite(this.once);
+    const name = slotKey(key, slot);
+    const { mark, call } = parseOnce(options);
+    const lease = await this.#obtain(name, alone(this.#trying(call), call), call, TRY_WITH);
+    if (lease) return { ran: true, value: await runOnce(lease, fn, takenAt, mark) };
+    // That it cannot be told who runs it is no failure.
+    return { ran: false, ...runnerOf(await this.inspect(name).catch(() => null)) };
+  }
+
+  async lead<T>(key: string, fn: Work<T>, options?: AcquireOptions): Promise<T> {
+    checkFn(fn);
+    checkKey(key);
+    const takenAt = callSite(this.lead);
+    const settings = resolveCall(alone({ ...this.settings, wait: Infinity }, options), options);
+    const obtain = (term: Settings) => this.#gather(key, term, WITH) as Promise<HeldLease>;
+    return lead({ locker: this.name, key, fn, takenAt, settings, host: this.#host, obtain });
   }
 
   New(key: string, ttl?: Duration, options?: AcquireOptions): Lock {
-    checkKeys(key);
+    checkKey(key);
     const all = { ...options, ...(ttl !== undefined && { ttl }) };
-    resolveOptions(this.settings, all);
+    const settings = resolveCall(this.settings, all);
+    checkAtLeast(settings, settings.autoRenew ?? false);
     return new Lock(this, key, all);
   }
 
   async inspect(key: string): Promise<LockInfo | null> {
-    const [checked] = checkKeys(key);
-    const { driver } = await this.#host.backend(this.settings.driver);
-    const info = await driver.inspect(lockName(this.settings.prefix, checked!));
+    const name = lockName(this.settings.prefix, checkKey(key));
+    const info = await (await this.#backend()).inspect(name);
     return info && { ...info, key };
   }
 
-  async #acquire(keys: Keys, options: AcquireOptions | undefined, renew: boolean): Promise<HeldLease> {
-    const started = this.#host.clock.now();
-    const lease = await this.#obtain(keys, options, renew);
-    if (lease) return lease;
-    const { wait, retry } = resolveOptions(this.settings, options);
-    if (retry && wait > 0 && this.#host.clock.now() < started + wait)
-      throw new LockNotObtainedError(keys, 'after the last retry');
-    throw new LockTimeoutError(keys, wait);
-  }
-
-  async #obtain(keys: Keys, options: AcquireOptions | undefined, renew: boolean): Promise<HeldLease | null> {
-    const sorted = checkKeys(keys);
-    const settings = resolveOptions(this.settings, options);
-    const { closing } = this.#host;
-    if (closing.aborted) throw new LockClosedError(keys);
-    settings.signal?.throwIfAborted();
-    if (settings.wait > 0) checkDeadlock(this, sorted);
-    const deadline = this.#host.clock.now() + settings.wait;
-    const { signal, done } = firstOf(closing, settings.signal);
-    try {
-      return await trace('acquire', this.name, { keys: sorted, mode: settings.mode }, async () => {
-        const renewer = await this.#host.backend(this.settings.driver);
-        const lease = await this.#takeAll(renewer, sorted, { ...settings, signal }, deadline);
-        if (!lease) return null;
-        if (signal.aborted) {
-          void lease[Symbol.asyncDispose]();
-          throw signal.reason;
-        }
-        lease.autoRenew = settings.autoRenew ?? renew;
-        renewer.watch(lease);
-        this.#host.leases.add(lease);
-        return lease;
-      });
-    } catch (error) {
-      throw closing.aborted && error === closing.reason ? new LockClosedError(keys) : error;
-    } finally {
-      done();
+  async *list(options: { prefix?: string | undefined } = {}): AsyncGenerator<LockInfo, void, void> {
+    checkNames(options, ['prefix']);
+    const { prefix: start = '' } = options;
+    if (typeof start !== 'string') throw new LockUsageError('prefix', start, 'text');
+    const { prefix } = this.settings;
+    const backend = await this.#backend();
+    for await (const info of backend.list(nameStart(prefix, start))) {
+      yield { ...info, key: keyOfName(prefix, info.key) };
     }
   }
 
-  /** All the keys, or none. While it waits for the next one it keeps those it has. */
-  async #takeAll(
-    renewer: Renewer,
-    keys: readonly string[],
-    settings: Settings,
-    deadline: number,
+  async revoke(key: string, fence: number, options: { grace?: Duration | undefined } = {}): Promise<boolean> {
+    const name = lockName(this.settings.prefix, checkKey(key));
+    if (!Number.isSafeInteger(fence) || fence < 1)
+      throw new LockUsageError('fence', fence, 'the fence of a hold: a whole number of at least 1');
+    checkNames(options, ['grace']);
+    const grace = parseDuration('grace', options.grace ?? 0);
+    return (await this.#backend()).revoke(name, fence, grace);
+  }
+
+  #backend(): Backend | Promise<Backend> {
+    return this.#host.backend(this.settings.driver);
+  }
+
+  /** The defaults of a call that tries once, unless its options say for how long, or how often. */
+  #trying(options: AcquireOptions | undefined): Settings {
+    return options?.wait === undefined && options?.retry === undefined ? this.#tries : this.settings;
+  }
+
+  #obtain(
+    keys: Keys,
+    defaults: Settings,
+    options: AcquireOptions | undefined,
+    way: Way,
   ): Promise<HeldLease | null> {
-    const token = randomUUID();
-    let lease: HeldLease | undefined;
     try {
-      for (const key of keys) {
-        const grant = await this.#take(renewer, key, token, settings, deadline);
-        if (!grant) {
-          // A backend that is away must not keep us beyond the deadline.
-          void lease?.release().catch(() => {});
-          return null;
-        }
-        if (!lease) {
-          lease = new HeldLease(this.name, this.#host, renewer, settings, key, grant);
-        } else if (lease.held) {
-          lease.include(key, grant);
-        } else {
-          void renewer.driver.release(grant).catch(() => {});
-          return this.#takeAll(renewer, keys, settings, deadline);
-        }
-      }
-      // The first keys have aged while the last one was awaited.
-      if (keys.length > 1 && lease!.ttl() < settings.ttl * 0.9) {
-        const left = Math.max(LEAST_REFRESH_WAIT, deadline - this.#host.clock.now());
-        await within(lease!.refresh(), left, this.#host.clock);
-      }
-      if (lease!.held) return lease!;
-      // It ran out on its way here.
-      await lease!.release();
-      return this.#host.clock.now() < deadline ? this.#takeAll(renewer, keys, settings, deadline) : null;
+      return this.#gather(keys, resolveCall(defaults, options), way);
     } catch (error) {
-      void lease?.release().catch(() => {});
-      throw error;
+      return Promise.reject(error);
     }
   }
 
-  #take(
-    { driver }: Renewer,
-    key: string,
-    token: string,
-    { prefix, mode, ttl, wait, retryInterval, retry, meta, signal }: Settings,
-    deadline: number,
-  ): Promise<Grant | null> {
-    const request: AcquireRequest = {
-      key: lockName(prefix, key),
-      token,
-      mode,
-      ttl,
-      // To try once may take a backend longer than to wait for a moment.
-      wait: Math.max(wait > 0 ? 1 : 0, deadline - this.#host.clock.now()),
-      retryInterval,
-      meta,
-      signal,
-    };
-    const once = !retry || wait === 0;
-    return once ? driver.acquire(request) : tryOften(retry, deadline, driver, request, this.#host.clock);
-  }
-
-  async #run<T>(lease: HeldLease, fn: (lease: Lease) => T | Promise<T>, takenAt: object): Promise<T> {
-    lease.keepAlive(true);
-    try {
-      const value = await runHolding(this, lease, takenAt, () => fn(lease));
-      await lease.finish();
-      return value;
-    } catch (error) {
-      await lease[Symbol.asyncDispose]();
-      throw error;
-    } finally {
-      lease.keepAlive(false);
-    }
+  #gather(named: Keys, settings: Settings, { renews, must }: Way): Promise<HeldLease | null> {
+    const keys = checkKeys(named);
+    const autoRenew = settings.autoRenew ?? renews;
+    checkAtLeast(settings, autoRenew);
+    const gathering = new Gathering(
+      { locker: this.name, named, keys, settings, autoRenew, must },
+      this.#host,
+    );
+    if (!isTraced('acquire')) return gathering.run();
+    return trace('acquire', this.name, { keys, mode: settings.mode }, () => gathering.run());
   }
 }
 
-/** `options`, trying once unless they say for how long or how often. */
-function onceUnlessAsked(options: AcquireOptions = {}): AcquireOptions {
-  const known = typeof options === 'object' && options !== null;
-  const asked = !known || options.wait !== undefined || options.retry !== undefined;
-  return asked ? options : { ...options, wait: 0 };
-}
-
-/** Waits for `promise`, but no longer than `ms`. @throws what it rejects with by then. */
-async function within(promise: Promise<unknown>, ms: number, clock: Clock): Promise<void> {
-  const over = new AbortController();
-  const late = sleep(ms, clock, over.signal).catch(() => {});
-  await Promise.race([promise, late]).finally(() => over.abort());
+/** The defaults of a call that excludes everybody. @throws LockUsageError for options that let others in */
+function alone(defaults: Settings, options: AcquireOptions | undefined): Settings {
+  if (options?.limit !== undefined)
+    throw new LockUsageError('limit', options.limit, 'left out: only one runs');
+  if (options?.mode === 'read') throw new LockUsageError('mode', options.mode, "'write': only one runs");
+  return { ...defaults, mode: 'write', limit: undefined };
 }

@@ -15,7 +15,10 @@ export interface Lease extends AsyncDisposable {
   /** A safe integer that grows with every new ownership of the key; of several keys, the largest. */
   readonly fence: number;
   readonly meta: Readonly<Record<string, string>>;
-  /** Aborts with a LockLostError when the lease is lost, at the latest when its time is up. Not on release. */
+  /**
+   * Aborts with a LockLostError when the lease is lost, at the latest when its time is up, and when it is revoked with a
+   * grace, which is before. Not on release. In `lead`, also with the reason of what ends the leading.
+   */
   readonly signal: AbortSignal;
   /** True only while the lease is surely ours, by the clock at this very moment. */
   readonly held: boolean;
@@ -25,7 +28,8 @@ export interface Lease extends AsyncDisposable {
   ttl(): number;
   /**
    * Sets the time left to `ttl`, by default that of the acquiring. False: the lease is lost, or was released.
-   * @throws LockBackendError when the backend fails: the lease is then held until its former time is up.
+   * @throws LockBackendError when the backend fails: the lease is then held for its former time, or for `ttl` if that is
+   * shorter, since nobody knows whether it was set.
    */
   refresh(ttl?: Duration): Promise<boolean>;
   /** Adds `by` to the time left. Otherwise as {@link refresh}. */

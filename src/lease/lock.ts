@@ -4,6 +4,7 @@ import { LockNotHeldError, LockUsageError } from '../core/errors.js';
 import type { WaitOptions } from '../mutex/keyed-queue.js';
 import type { Lease } from './lease.js';
 import type { Locker } from './locker.js';
+import { checkNames } from './option-checks.js';
 import type { AcquireOptions } from './options.js';
 
 /** A key and its options, to be locked and unlocked any number of times, one hold at a time. Given by `New`. */
@@ -28,6 +29,7 @@ export class Lock implements AsyncDisposable {
    * @throws LockTimeoutError, LockBackendError, LockUsageError when this handle holds it, or is taking it, already.
    */
   async lock(options: WaitOptions = {}): Promise<void> {
+    checkNames(options, ['wait', 'signal']);
     const { wait = this.#options.wait, signal = this.#options.signal } = options;
     await this.#take(() => this.#locker.acquire(this.key, { ...this.#options, wait, signal }));
   }

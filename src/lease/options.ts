@@ -1,11 +1,21 @@
 import { hostname } from 'node:os';
-import { checkSignal } from '../core/abort.js';
 import { checkObject, checkText } from '../core/check.js';
 import { type Duration, parseDuration, parseWait, type Wait } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkPrefix } from '../core/key.js';
-import { checkRetry, type RetryStrategy } from '../core/retry.js';
+import type { RetryStrategy } from '../core/retry.js';
 import type { LockMode } from './driver.js';
+import {
+  checkAutoRenew,
+  checkLimit,
+  checkMeta,
+  checkMetaSize,
+  checkMode,
+  checkRenewIn,
+  checkStrategy,
+  checkUserSignal,
+  unknownName,
+} from './option-checks.js';
 
 export interface AcquireOptions {
   /** How long the lease lasts unless renewed; at least 1 ms. Default 30 s. */
@@ -14,17 +24,36 @@ export interface AcquireOptions {
   wait?: Wait | undefined;
   /** `'read'` shares the key with other readers. Default `'write'`. */
   mode?: LockMode | undefined;
+  /**
+   * A semaphore: shares the key as a reader does, and enters while fewer than this many are inside. At least 1. Each
+   * caller goes by its own limit, in the order of asking. Not together with `mode: 'write'`. Default: no limit.
+   */
+  limit?: number | undefined;
+  /**
+   * Once released, the key rests until this long after it was granted: it stays taken as if it were held. As ShedLock's
+   * lockAtLeastFor. Of several keys each one rests; a reader keeps writers out, and a permit of a `limit` stays used. A
+   * lease that is lost, or whose holder dies, leaves the key at the end of its time: so `atLeast` may be longer than `ttl`
+   * only with `autoRenew`. Default 0: free at once.
+   */
+  atLeast?: Duration | undefined;
   /** Renews the lease at a third of its ttl until it is released. Default true in `with` and `tryWith`, else false. */
   autoRenew?: boolean | undefined;
   /** The lease is lost when it was held this long, renewed or not; at least 1 ms. Default: no limit. */
   maxHold?: Duration | undefined;
+  /**
+   * `'thread'` renews in a worker thread, also while the event loop stands still, where the driver can; elsewhere it is
+   * the same as `'main'`. Default `'main'`.
+   */
+  renewIn?: 'main' | 'thread' | undefined;
+  /** With `renewIn: 'thread'`: the lease is lost when the event loop stands still this long; at least 1 ms. Default 1 min. */
+  maxBlock?: Duration | undefined;
   /** Between two tries, where a backend cannot notify; at least 1 ms. Default 100 ms. */
   retryInterval?: Duration | undefined;
-  /** When to try, instead of waiting in line; when it ends, the key is not obtained. Replaces `retryInterval`. */
+  /** When to try, instead of waiting in the queue; when it ends, the key is not obtained. Replaces `retryInterval`. */
   retry?: RetryStrategy | undefined;
   /** Cancels the waiting; the call rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** What `inspect` shows about the holder, beside `host` and `pid`. */
+  /** What `inspect` shows about the holder, beside `host` and `pid`; all together at most 4,096 bytes as JSON. */
   meta?: Record<string, string> | undefined;
 }
 
@@ -42,8 +71,12 @@ export interface Settings {
   readonly ttl: number;
   readonly wait: number;
   readonly mode: LockMode;
+  readonly limit: number | undefined;
+  readonly atLeast: number;
   readonly autoRenew: boolean | undefined;
   readonly maxHold: number;
+  readonly renewIn: 'main' | 'thread';
+  readonly maxBlock: number;
   readonly retryInterval: number;
   readonly retry: RetryStrategy | undefined;
   readonly signal: AbortSignal | undefined;
@@ -56,48 +89,56 @@ export const DEFAULTS: Settings = {
   ttl: 30_000,
   wait: 30_000,
   mode: 'write',
+  limit: undefined,
+  atLeast: 0,
   autoRenew: undefined,
   maxHold: Infinity,
+  renewIn: 'main',
+  maxBlock: 60_000,
   retryInterval: 100,
   retry: undefined,
   signal: undefined,
   meta: { host: hostname(), pid: String(process.pid) },
 };
 
-const CHECKS: { [Name in keyof Settings]: (value: unknown) => Settings[Name] } = {
-  driver: (value) => checkText('driver', value),
-  prefix: checkPrefix,
+type Checks<Name extends keyof Settings> = { [N in Name]: (value: unknown) => Settings[N] };
+
+const OF_ACQUIRE: Checks<Exclude<keyof Settings, 'driver' | 'prefix'>> = {
   ttl: parseTtl,
   wait: (value) => parseWait('wait', value),
   mode: checkMode,
+  limit: checkLimit,
+  atLeast: (value) => parseDuration('atLeast', value),
   autoRenew: checkAutoRenew,
   maxHold: (value) => parseDuration('maxHold', value, 1),
+  renewIn: checkRenewIn,
+  maxBlock: (value) => parseDuration('maxBlock', value, 1),
   retryInterval: (value) => parseDuration('retryInterval', value, 1),
-  retry: (value) => {
-    checkRetry('retry', value);
-    return value;
-  },
-  signal: (value) => {
-    checkSignal(value);
-    return value;
-  },
+  retry: checkStrategy,
+  signal: checkUserSignal,
   meta: checkMeta,
+};
+
+/** The names of the options of one call. */
+export const CALL_OPTIONS: readonly string[] = Object.keys(OF_ACQUIRE);
+
+const OF_LOCKER: Checks<keyof Settings> = {
+  driver: (value) => checkText('driver', value),
+  prefix: checkPrefix,
+  ...OF_ACQUIRE,
 };
 
 /**
  * `options` over `base`; `undefined` means unset. Metadata adds up.
- * @throws LockUsageError naming the first option that is wrong.
+ * @throws LockUsageError naming the first option that is wrong, or unknown.
  */
 export function resolveOptions(base: Settings, options: LockerOptions | undefined): Settings {
-  if (options === undefined) return base;
-  checkObject('options', options);
-  const settings: Record<string, unknown> = { ...base };
-  for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined && Object.hasOwn(CHECKS, name))
-      settings[name] = CHECKS[name as keyof Settings](value);
-  }
-  if (options.meta) settings.meta = { ...base.meta, ...options.meta };
-  return settings as unknown as Settings;
+  return resolve(base, options, OF_LOCKER);
+}
+
+/** As {@link resolveOptions}, of one call. */
+export function resolveCall(base: Settings, options: AcquireOptions | undefined): Settings {
+  return resolve(base, options, OF_ACQUIRE);
 }
 
 /** A ttl in whole ms: backends count in them. */
@@ -105,21 +146,32 @@ export function parseTtl(value: unknown): number {
   return Math.ceil(parseDuration('ttl', value, 1));
 }
 
-function checkMode(value: unknown): LockMode {
-  if (value !== 'write' && value !== 'read') throw new LockUsageError('mode', value, "'write' or 'read'");
-  return value;
+/** @throws LockUsageError where a lease that is not renewed is over before its key may be free. */
+export function checkAtLeast({ atLeast, ttl }: Settings, autoRenew: boolean): void {
+  if (atLeast <= ttl || autoRenew) return;
+  throw new LockUsageError('atLeast', atLeast, `at most \`ttl\` (${ttl} ms), or \`autoRenew\` to be true`);
 }
 
-function checkAutoRenew(value: unknown): boolean {
-  if (typeof value !== 'boolean') throw new LockUsageError('autoRenew', value, 'a boolean');
-  return value;
-}
-
-function checkMeta(value: unknown): Readonly<Record<string, string>> {
-  const plain = typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!plain) throw new LockUsageError('meta', value, 'an object whose values are text');
-  for (const [name, text] of Object.entries(value)) {
-    if (typeof text !== 'string') throw new LockUsageError(`meta.${name}`, text, 'text');
+function resolve(
+  base: Settings,
+  options: LockerOptions | undefined,
+  checks: Partial<Checks<keyof Settings>>,
+): Settings {
+  if (options === undefined) return base;
+  checkObject('options', options);
+  const settings: Record<string, unknown> = { ...base };
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, name)) throw unknownName(name, value, Object.keys(checks));
+    if (value !== undefined) settings[name] = checks[name as keyof Settings]!(value);
   }
-  return value as Record<string, string>;
+  const { limit, mode, meta } = options;
+  if (limit !== undefined) {
+    if (mode === 'write') throw new LockUsageError('limit', limit, "left out with `mode` 'write'");
+    settings.mode = 'read';
+  } else if (mode === 'write') settings.limit = undefined;
+  if (meta !== undefined) {
+    settings.meta = { ...base.meta, ...meta };
+    checkMetaSize(settings.meta as Record<string, string>);
+  }
+  return settings as unknown as Settings;
 }

@@ -1,71 +1,93 @@
 import type { Clock } from '../core/clock.js';
-import { Deadlines } from '../core/deadlines.js';
-import type { Extension, Grant, LockDriver } from './driver.js';
-import type { HeldLease } from './held-lease.js';
+import { type Deadline, Deadlines } from '../core/deadlines.js';
+import type { Extension, Grant } from './driver.js';
 
-/** One timer that keeps many leases alive, in batches, and tells those whose time is up. */
+/** What came of a renewal: `failed` may be tried again, `over` means that nothing is to be renewed any more. */
+export type Outcome = 'renewed' | 'failed' | 'over';
+
+/** Extensions on their way. */
+export interface Sent {
+  readonly extensions: readonly Extension[];
+  /** Takes in the answers, which stand in the order of the extensions. */
+  answered(answers: readonly (Grant | null | Error)[]): Outcome;
+}
+
+/** What the renewer knows of a hold. As a {@link Deadline}, it is told when it is to be renewed, or over. */
+export interface Renewable extends Deadline {
+  /** When to renew, by `clock.now()`; `Infinity`: not any more. */
+  readonly renewAt: number;
+  /** When its time is up, by `clock.now()`. */
+  readonly deadline: number;
+  /** Undefined: it is over. */
+  startRenewal(): Sent | undefined;
+  /** Its time is up. */
+  expire(): void;
+}
+
+// After a fault, a renewal is tried again when so much of the time left is gone, and not before so many ms.
+const RETRY_AFTER = 1 / 8;
+const LEAST_PAUSE = 10;
+
+/** One timer that keeps many holds alive, in batches, and tells those whose time is up. */
 export class Renewer {
   readonly #clock: Clock;
-  readonly #deadlines: Deadlines;
-  readonly #due: HeldLease[] = [];
+  readonly #extend: (extensions: readonly Extension[]) => Promise<(Grant | null | Error)[]>;
+  readonly #alarms: Deadlines;
+  readonly #due: Renewable[] = [];
 
-  constructor(
-    clock: Clock,
-    readonly driver: LockDriver,
-  ) {
+  constructor(clock: Clock, extend: (extensions: readonly Extension[]) => Promise<(Grant | null | Error)[]>) {
     this.#clock = clock;
-    this.#deadlines = new Deadlines(clock);
+    this.#extend = extend;
+    this.#alarms = new Deadlines(clock);
   }
 
-  /** Sets the lease's next alarm. After a fault, a renewal is tried again soon, and often until the deadline. */
-  watch(lease: HeldLease, afterFault = false): void {
-    const soon = this.#clock.now() + Math.max(10, lease.ttl() / 8);
-    const renewAt = afterFault ? Math.max(lease.renewAt, soon) : lease.renewAt;
-    this.#deadlines.set(lease.alarm, Math.min(renewAt, lease.deadline));
+  /** Keeps the hold alive from now on, given what came of its latest renewal. */
+  watch(hold: Renewable, outcome: Outcome = 'renewed'): void {
+    if (outcome === 'over') return this.unwatch(hold);
+    let { renewAt } = hold;
+    if (outcome === 'failed') {
+      const now = this.#clock.now();
+      renewAt = Math.max(renewAt, now + Math.max(LEAST_PAUSE, (hold.deadline - now) * RETRY_AFTER));
+    }
+    this.#alarms.set(hold, Math.min(renewAt, hold.deadline));
   }
 
-  unwatch(lease: HeldLease): void {
-    this.#deadlines.clear(lease.alarm);
+  unwatch(hold: Renewable): void {
+    this.#alarms.clear(hold);
   }
 
   /** Whether the process must live on, for somebody works under a lease; as many `true` as `false`. */
   keepAlive(yes: boolean): void {
-    this.#deadlines.keepAlive(yes);
+    this.#alarms.keepAlive(yes);
   }
 
-  /** Closes the driver; no lease is renewed any more. */
-  async close(): Promise<void> {
-    this.#deadlines.stop();
-    await this.driver.close();
+  /** Nothing is renewed any more. */
+  stop(): void {
+    this.#alarms.stop();
   }
 
-  /** The lease's alarm went off: it is to be renewed, or over. */
-  due(lease: HeldLease): void {
-    if (!lease.held) lease.expire();
-    else if (this.#due.push(lease) === 1) queueMicrotask(() => void this.#renew(this.#due.splice(0)));
+  /** The hold's alarm went off. */
+  due(hold: Renewable): void {
+    if (this.#clock.now() >= hold.deadline) hold.expire();
+    else if (this.#due.push(hold) === 1) queueMicrotask(() => void this.#renew(this.#due.splice(0)));
   }
 
-  async #renew(due: HeldLease[]): Promise<void> {
-    for (const lease of due) if (!lease.held) lease.expire();
-    const leases = due.filter((lease) => lease.held);
-    const renewals = leases.map((lease) => lease.startRenewal());
-    // Silence must not outlast the lease: the deadline stays set while the answer is awaited.
-    for (const lease of leases) this.watch(lease);
-    const extensions = renewals.flatMap(({ grants, ttl }) => grants.map((grant) => ({ grant, ttl })));
-    const answers = await this.#extend(extensions);
-    for (const { grants, answer } of renewals) answer(answers.splice(0, grants.length));
-  }
-
-  async #extend(extensions: Extension[]): Promise<(Grant | null | Error)[]> {
-    if (this.driver.extendMany) {
-      try {
-        return await this.driver.extendMany(extensions);
-      } catch (error) {
-        return extensions.map(() => error as Error);
-      }
+  async #renew(due: readonly Renewable[]): Promise<void> {
+    const renewals: { hold: Renewable; sent: Sent }[] = [];
+    for (const hold of due) {
+      const sent = hold.startRenewal();
+      if (!sent) continue;
+      renewals.push({ hold, sent });
+      // The deadline stays set while the answer is awaited: silence must not outlast the hold.
+      this.watch(hold);
     }
-    return Promise.all(
-      extensions.map(({ grant, ttl }) => this.driver.extend(grant, ttl).catch((error: Error) => error)),
-    );
+    if (renewals.length === 0) return;
+    const answers = await this.#extend(renewals.flatMap(({ sent }) => sent.extensions));
+    let from = 0;
+    for (const { hold, sent } of renewals) {
+      const to = from + sent.extensions.length;
+      this.watch(hold, sent.answered(answers.slice(from, to)));
+      from = to;
+    }
   }
 }

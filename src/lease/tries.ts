@@ -1,11 +1,17 @@
-import { firstOf } from '../core/abort.js';
-import { type Clock, LOOK_MS, LOOKS, sleep } from '../core/clock.js';
-import { parseDuration } from '../core/duration.js';
-import { LockBackendError } from '../core/errors.js';
-import type { RetryStrategy } from '../core/retry.js';
+import type { Clock } from '../core/clock.js';
+import { attempts, type RetryStrategy } from '../core/retry.js';
 import type { AcquireRequest, Grant, LockDriver } from './driver.js';
+import { faultOf } from './fault.js';
 
-/** Tries as `retry` says, until `deadline`; null when that ends. @throws LockBackendError, the signal's reason */
+/** How long the answer to a single try may take, in ms. */
+export const TRY_PATIENCE = 1_000;
+/** The least time that an answer is given, however little is left of the wait; in ms. */
+export const LEAST_PATIENCE = 100;
+
+/**
+ * Tries as `retry` says, until that ends or `deadline` has come; then null.
+ * @throws LockBackendError, the signal's reason, what `retry` throws
+ */
 export async function tryOften(
   retry: RetryStrategy,
   deadline: number,
@@ -13,38 +19,18 @@ export async function tryOften(
   request: AcquireRequest,
   clock: Clock,
 ): Promise<Grant | null> {
-  for (const delay of retry) {
-    const ms = parseDuration('retry', delay);
-    if (ms > 0 && clock.now() + ms > deadline) {
-      await sleep(deadline - clock.now(), clock, request.signal);
-      return null;
-    }
-    if (ms > 0) await sleep(ms, clock, request.signal);
-    const grant = await tryBefore(deadline, driver, request, clock);
+  for await (const _ of attempts(retry, { deadline, clock, signal: request.signal })) {
+    const grant = await tryOnce(driver, request, deadline - clock.now());
     if (grant) return grant;
   }
   return null;
 }
 
-/** One try, which a silent backend does not make longer than the wait. */
-async function tryBefore(
-  deadline: number,
-  driver: LockDriver,
-  request: AcquireRequest,
-  clock: Clock,
-): Promise<Grant | null> {
-  const late = new AbortController();
-  const started = clock.now();
-  const look = (looks: number) => () => {
-    if (looks > 0) timer = clock.after(LOOK_MS, look(looks - 1));
-    else late.abort(new LockBackendError(`no answer within ${Math.round(clock.now() - started)} ms`));
-  };
-  let timer = clock.after(Math.max(0, deadline - started), look(LOOKS));
-  const { signal, done } = firstOf(late.signal, request.signal);
+async function tryOnce(driver: LockDriver, request: AcquireRequest, left: number): Promise<Grant | null> {
+  const patience = Math.min(TRY_PATIENCE, Math.max(LEAST_PATIENCE, left));
   try {
-    return await driver.acquire({ ...request, wait: 0, signal });
-  } finally {
-    timer.cancel();
-    done();
+    return await driver.acquire({ ...request, wait: 0, patience });
+  } catch (error) {
+    throw request.signal?.aborted ? request.signal.reason : faultOf(error);
   }
 }

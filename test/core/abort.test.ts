@@ -36,6 +36,13 @@ test('the first of two signals to abort gives the reason, until done', () => {
   expect(firstOf(stops[1].signal, undefined).signal).toBe(stops[1].signal);
 });
 
+test('one of two signals that has aborted already gives its reason', () => {
+  const live = new AbortController().signal;
+  const aborted = AbortSignal.abort('before');
+  expect(firstOf(aborted, live).signal.reason).toBe('before');
+  expect(firstOf(live, aborted).signal.reason).toBe('before');
+});
+
 test.each([[null], [5], ['x'], [{}], [new AbortController()]])('%p is no signal', (value) => {
   expect(usageOf(() => checkSignal(value)).option).toBe('signal');
 });

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { checkKeys, checkPrefix, lockName, MAX_KEY_BYTES } from '../../src/core/key.js';
+import { checkKeys, checkPrefix, keyOfName, lockName, MAX_KEY_BYTES, nameStart } from '../../src/core/key.js';
 import { usageOf } from '../support/usage.js';
 
 test('a name is the prefix and the key in braces', () => {
@@ -18,6 +18,22 @@ test('two different locks never have one name, whatever their prefixes and keys'
       expect(lockName(prefix1, key1) === lockName(prefix2, key2)).toBe(same);
     }),
   );
+});
+
+test('the key is got back from its name, whatever is in it', () => {
+  const prefix = fc.string().filter((text) => !/[{}]/.test(text));
+  const key = fc.oneof(fc.string(), fc.stringMatching(/^[%{}7BD25a]{0,8}$/));
+  fc.assert(fc.property(prefix, key, (p, k) => expect(keyOfName(p, lockName(p, k))).toBe(k)));
+});
+
+test('a name begins as the names of all keys do that begin like its key, and as no other', () => {
+  const key = fc.stringMatching(/^[%{}7BD25a]{0,6}$/);
+  fc.assert(
+    fc.property(key, key, (start, k) => {
+      expect(lockName('p:', k).startsWith(nameStart('p:', start))).toBe(k.startsWith(start));
+    }),
+  );
+  expect(nameStart('p:', '')).toBe('p:{');
 });
 
 test('a name has one hash tag, the key’s', () => {

@@ -58,7 +58,7 @@ describe('docs/errors.md', () => {
       ...union('src/app/errors.ts', 'AppErrorCode'),
       ...union('src/core/errors.ts', 'LossReason'),
     ];
-    expect(wanted).toHaveLength(11);
+    expect(wanted).toHaveLength(13);
     expect(first).toEqual(expect.arrayContaining(wanted));
   });
 });

@@ -1,7 +1,7 @@
-import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { LockLostError } from '../../src/core/errors.js';
-import { trace } from '../../src/lease/diagnostics.js';
+import { isTraced, trace } from '../../src/lease/diagnostics.js';
 import { Bed, down } from '../support/bed.js';
 
 const STEPS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const;
@@ -115,17 +115,10 @@ test('no message, error or loss shows a token', async () => {
   for (const token of tokens) expect(text).not.toContain(token);
 });
 
-test('without a subscriber tracing does nothing but call the function', async () => {
-  expect(tracingChannel('latchkey:acquire').hasSubscribers).toBe(false);
-  const about = {
-    get keys(): string[] {
-      throw new Error('looked at');
-    },
-    get mode(): 'write' {
-      throw new Error('looked at');
-    },
-  };
-  expect(await trace('acquire', 'default', about, async () => 7)).toBe(7);
+test('whether a call is traced is known before anything is made for it', () => {
+  for (const what of ['acquire', 'extend', 'release'] as const) expect(isTraced(what)).toBe(false);
+  record();
+  for (const what of ['acquire', 'extend', 'release'] as const) expect(isTraced(what)).toBe(true);
 });
 
 test('with a subscriber the answer, and the error, come through', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { LockDeadlockError } from '../../src/core/errors.js';
+import { memoryDriver } from '../../src/drivers/memory.js';
 import { currentLease } from '../../src/lease/holding.js';
+import type { Locker } from '../../src/lease/locker.js';
 import { Bed, watch } from '../support/bed.js';
 import { deferred } from '../support/wait.js';
 
@@ -26,6 +28,29 @@ describe('a deadlock is found', () => {
         await expect(locker.tryWith('a', () => 1, { wait: 10 })).rejects.toBeInstanceOf(LockDeadlockError);
       }),
     );
+  });
+});
+
+describe('a deadlock over two lockers', () => {
+  test('of one driver and one prefix is found, in either order', async () => {
+    const { registry } = new Bed();
+    const [a, b] = ['a', 'b'].map((name) => registry.registerLocker(name).mustOf(name)) as [Locker, Locker];
+    for (const [outer, inner] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const running = outer.with(['j', 'k'], () => inner.with('k', () => 'never'));
+      await expect(running).rejects.toMatchObject({ code: 'LOCK_DEADLOCK', key: 'k' });
+      await expect(running).rejects.toThrow(/holding\.test/);
+    }
+  });
+
+  test('is none where the prefix differs, or the driver', async () => {
+    const { registry, locker } = new Bed();
+    registry.registerDriver('other', memoryDriver());
+    const other = registry.registerLocker('driver', { driver: 'other' }).mustOf('driver');
+    const prefixed = registry.registerLocker('prefix', { prefix: 'lock:x' }).mustOf('prefix');
+    expect(await locker.with('k', () => other.with('k', () => prefixed.with('k', () => 7)))).toBe(7);
   });
 });
 

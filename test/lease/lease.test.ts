@@ -222,6 +222,38 @@ describe('a lease is lost', () => {
     expect(calls.filter(({ what }) => what === 'extend').length).toBeLessThan(50);
   });
 
+  test.each([
+    [{ ttl: 100, maxHold: 200 }, 'expired'],
+    [{ ttl: 300, maxHold: 200 }, 'maxHold'],
+    [{ ttl: 300, maxHold: 300 }, 'maxHold'],
+  ] as const)('by what came first, if the process was stopped: %j', async (options, reason) => {
+    const { locker, clock } = new Bed();
+    const lease = await locker.acquire('a', options);
+    clock.jump(10_000);
+    expect(() => lease.ensureHeld()).toThrow(LockLostError);
+    expectLost(lease, reason);
+  });
+
+  test('expired, not backend, when a fault has passed since', async () => {
+    const { locker, clock, instead } = new Bed();
+    const lease = await locker.acquire('a', { ttl: '1s' });
+    instead.extend = down;
+    await expect(lease.refresh()).rejects.toBeInstanceOf(LockBackendError);
+    delete instead.extend;
+    expect(await lease.refresh()).toBe(true);
+    await clock.advance(1_000);
+    expectLost(lease, 'expired');
+  });
+
+  test('backend, when the last that was asked of it failed', async () => {
+    const { locker, clock, instead } = new Bed();
+    const lease = await locker.acquire('a', { ttl: '1s' });
+    instead.extend = down;
+    await expect(lease.refresh()).rejects.toBeInstanceOf(LockBackendError);
+    await clock.advance(1_000);
+    expectLost(lease, 'backend');
+  });
+
   test('closed: when the registry closes', async () => {
     const { locker, registry, clock } = new Bed();
     const lease = await locker.acquire('a');
@@ -309,7 +341,8 @@ describe('a shorter time', () => {
     const { signal } = lease;
     instead.extend = silent;
     watch(lease.refresh('1s'));
-    expect(lease.ttl()).toBe(1_000);
+    expect(lease.ttl()).toBeLessThanOrEqual(1_000);
+    expect(lease.ttl()).toBeGreaterThan(995);
     await clock.advance(1_000);
     expect(lease.held).toBe(false);
     expect(signal.aborted).toBe(true);

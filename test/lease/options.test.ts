@@ -7,6 +7,12 @@ import { KeyedMutex } from '../../src/mutex/keyed-mutex.js';
 import { LockRegistry } from '../../src/registry.js';
 import { usageOf } from '../support/usage.js';
 
+async function all(things: AsyncIterable<unknown>): Promise<unknown[]> {
+  const seen: unknown[] = [];
+  for await (const thing of things) seen.push(thing);
+  return seen;
+}
+
 const { registry, locker } = (() => {
   const made = new LockRegistry();
   return { registry: made, locker: made.mustOf() };
@@ -19,6 +25,10 @@ const BAD: Record<string, unknown[]> = {
   mode: ['', 'rw', 'READ', null, 1, true],
   autoRenew: [0, 1, 'true', null],
   maxHold: [...NO_TIME, 0, 'forever'],
+  limit: [0, -1, 1.5, Number.NaN, Infinity, '5', null, true],
+  atLeast: [...NO_TIME, 'forever'],
+  renewIn: ['', 'worker', null, 1, true],
+  maxBlock: [...NO_TIME, 0, 'forever'],
   retryInterval: [...NO_TIME, 0],
   retry: [0, 'x', null, {}, () => [0], [0][Symbol.iterator]()],
   signal: [null, {}, 'x', new AbortController()],
@@ -53,6 +63,73 @@ describe('every option of a locker', () => {
     expect(await locker.inspect('k')).toBeNull();
   });
 
+  test.each([
+    ['ttll', 'ttl'],
+    ['tttl', 'ttl'],
+    ['TTL', 'ttl'],
+    ['retryintervall', 'retryInterval'],
+    ['atleast', 'atLeast'],
+    ['autorenew', 'autoRenew'],
+    ['limti', 'limit'],
+    ['maxhold', 'maxHold'],
+  ])('%s is unknown, and the error names %s', async (wrong, right) => {
+    const options = { [wrong]: undefined } as object;
+    const calls = [
+      () => locker.acquire('k', options),
+      () => locker.tryAcquire('k', options),
+      () => locker.with('k', never, options),
+      () => locker.tryWith('k', never, options),
+      () => locker.once('k', 1, never, options),
+      () => locker.lead('k', never, options),
+      async () => locker.New('k', undefined, options),
+      async () => registry.registerLocker('unknown', options),
+    ];
+    for (const call of calls) {
+      const error = await call().catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ code: 'LOCK_USAGE', option: wrong });
+      expect((error as Error).message).toContain(`did you mean \`${right}\`?`);
+    }
+    expect(registry.of('unknown')).toBeUndefined();
+  });
+
+  test('a name that is like none is refused with all that there are', async () => {
+    const error = await locker.acquire('k', { constructor: 1 } as object).catch((reason: Error) => reason);
+    expect(error).toMatchObject({ code: 'LOCK_USAGE', option: 'constructor' });
+    for (const name of ['ttl', 'wait', 'limit', 'meta'])
+      expect((error as Error).message).toMatch(new RegExp(`there are: .*${name}`));
+  });
+
+  test('driver and prefix are options of a locker, not of a call', async () => {
+    for (const name of ['driver', 'prefix']) {
+      await expect(locker.acquire('k', { [name]: 'x' } as object)).rejects.toMatchObject({ option: name });
+    }
+  });
+
+  test('of close, list and revoke too', async () => {
+    const of = (call: Promise<unknown>) => call.catch((error: unknown) => error);
+    const named = (option: string) => expect.objectContaining({ code: 'LOCK_USAGE', option });
+    expect(await of(registry.close({ grase: 1 } as object))).toEqual(named('grase'));
+    expect(await of(locker.revoke('k', 1, { grase: 1 } as object))).toEqual(named('grase'));
+    expect(await of(all(locker.list({ prefx: '' } as object)))).toEqual(named('prefx'));
+  });
+
+  test('metadata may have 4,096 bytes of JSON, all together', async () => {
+    const own = (text: string) => locker.acquire('meta', { meta: { text } });
+    const rest = Buffer.byteLength(JSON.stringify({ ...DEFAULTS.meta, text: '' }));
+    for (const letter of ['x', '\u0001', 'é']) {
+      const size = Buffer.byteLength(JSON.stringify(letter)) - 2;
+      const fits = letter.repeat(Math.floor((4_096 - rest) / size));
+      const lease = await own(fits);
+      expect(lease.meta.text).toBe(fits);
+      await lease.release();
+      await expect(own(fits + letter)).rejects.toMatchObject({ code: 'LOCK_USAGE', option: 'meta' });
+      await expect(own(fits + letter)).rejects.toThrow(/at most 4096 bytes of JSON, which has 4\d{3}/);
+    }
+    expect(usageOf(() => registry.registerLocker('big', { meta: { a: 'x'.repeat(5_000) } })).option).toBe(
+      'meta',
+    );
+  });
+
   test('metadata that is no text is named', async () => {
     await expect(locker.acquire('k', { meta: { n: 5 } as never })).rejects.toMatchObject({
       option: 'meta.n',
@@ -83,6 +160,9 @@ describe('keys, functions and names', () => {
         () => locker.with(bad, never),
         () => locker.tryWith(bad, never),
         () => locker.inspect(bad),
+        () => locker.once(bad, 1, never),
+        () => locker.lead(bad, never),
+        () => locker.revoke(bad, 1),
         async () => locker.New(bad),
       ];
       for (const call of calls)
@@ -95,6 +175,8 @@ describe('keys, functions and names', () => {
     const calls = [
       locker.with('k', fn as never),
       locker.tryWith('k', fn as never),
+      locker.once('k', 1, fn as never),
+      locker.lead('k', fn as never),
       locks.lockFunc('k', fn as never),
       locks.rLockFunc('k', fn as never),
       locks.tryLockFunc('k', fn as never),
@@ -154,6 +236,7 @@ describe('what a hold is given', () => {
     ['wait', -1],
     ['signal', {}],
     ['signal', null],
+    ['singal', undefined],
   ])('lock({ %s: %p }) of a handle', async (option, value) => {
     await expect(locker.New('h').lock({ [option]: value } as object)).rejects.toMatchObject({
       option,
@@ -195,6 +278,53 @@ describe('a keyed mutex', () => {
     await expect(locks.tryLockWithRetry('k', 5 as never)).rejects.toMatchObject({ option: 'retry' });
     await expect(locks.tryLockWithRetry('k', [-1])).rejects.toMatchObject({ option: 'retry', value: -1 });
     expect(locks.size).toBe(0);
+  });
+});
+
+describe('what is asked for together', () => {
+  test('a limit is for those who share: not with mode write', async () => {
+    const named = { code: 'LOCK_USAGE', option: 'limit', value: 5 };
+    await expect(locker.acquire('k', { limit: 5, mode: 'write' })).rejects.toMatchObject(named);
+    expect(usageOf(() => registry.registerLocker('both', { limit: 5, mode: 'write' }))).toMatchObject(named);
+  });
+
+  test('a limit makes a reader, whatever the locker does; mode write makes a writer, whatever its limit', () => {
+    const five = resolveOptions(DEFAULTS, { limit: 5 });
+    expect(five).toMatchObject({ mode: 'read', limit: 5 });
+    expect(resolveOptions(five, { ttl: 1 })).toMatchObject({ mode: 'read', limit: 5 });
+    expect(resolveOptions(five, { mode: 'read' })).toMatchObject({ mode: 'read', limit: 5 });
+    expect(resolveOptions(five, { limit: 2 })).toMatchObject({ mode: 'read', limit: 2 });
+    expect(resolveOptions(five, { mode: 'write' })).toMatchObject({ mode: 'write', limit: undefined });
+    const writer = resolveOptions(DEFAULTS, { mode: 'write' });
+    expect(resolveOptions(writer, { limit: 2 })).toMatchObject({ mode: 'read', limit: 2 });
+  });
+
+  test('atLeast may be longer than the ttl only where the lease is renewed', async () => {
+    const longer = { atLeast: '31s' } as const;
+    const named = { code: 'LOCK_USAGE', option: 'atLeast', value: 31_000 };
+    await expect(locker.acquire('k', longer)).rejects.toMatchObject(named);
+    await expect(locker.acquire('k', longer)).rejects.toThrow('30000 ms');
+    await expect(locker.tryAcquire('k', longer)).rejects.toMatchObject(named);
+    await expect(locker.with('k', never, { ...longer, autoRenew: false })).rejects.toMatchObject(named);
+    expect(usageOf(() => locker.New('k', undefined, longer))).toMatchObject(named);
+    await (await locker.acquire('renewed', { ...longer, autoRenew: true })).release();
+    await (await locker.acquire('as long', { ...longer, ttl: '31s' })).release();
+    expect(await locker.with('with', () => 1, longer)).toBe(1);
+    registry.registerLocker('rests', longer);
+    await expect(registry.mustOf('rests').acquire('k')).rejects.toMatchObject(named);
+  });
+
+  test('once and lead are alone, whatever the locker shares', async () => {
+    const five = registry.registerLocker('five', { limit: 5, prefix: 'five:' }).mustOf('five');
+    expect(await five.once('k', 1, (lease) => lease.mode)).toEqual({ ran: true, value: 'write' });
+    expect(await five.lead('k', (lease) => lease.mode)).toBe('write');
+    for (const [options, option] of [
+      [{ limit: 1 }, 'limit'],
+      [{ mode: 'read' }, 'mode'],
+    ] as const) {
+      await expect(locker.once('k', 1, never, options)).rejects.toMatchObject({ code: 'LOCK_USAGE', option });
+      await expect(locker.lead('k', never, options)).rejects.toMatchObject({ code: 'LOCK_USAGE', option });
+    }
   });
 });
 

@@ -1,7 +1,7 @@
 import { expect, jest, test } from '@jest/globals';
+import { LockBackendError } from '../../src/core/errors.js';
 import { memoryDriver } from '../../src/drivers/memory.js';
-import type { LockDriver } from '../../src/lease/driver.js';
-import type { HeldLease } from '../../src/lease/held-lease.js';
+import type { Grant, LockDriver } from '../../src/lease/driver.js';
 import { Renewer } from '../../src/lease/renewer.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
@@ -19,6 +19,48 @@ test('renews at a third of the ttl, and sets the full ttl', async () => {
   expect(lease.ttl()).toBeGreaterThanOrEqual(2_900);
   await clock.advance(60_000);
   expect(lease.held).toBe(true);
+});
+
+/** When the driver was asked to extend, in ms of the clock. */
+function timesOfExtend(bed: Bed): number[] {
+  const times: number[] = [];
+  const { extend } = bed.instead;
+  bed.instead.extend = (grant, ttl) => {
+    times.push(bed.clock.now());
+    return extend ? extend(grant, ttl) : bed.memory.extend(grant, ttl);
+  };
+  return times;
+}
+
+test('each renewal comes when a third of the ttl is gone, no later and hardly sooner', async () => {
+  const bed = new Bed();
+  const times = timesOfExtend(bed);
+  await bed.locker.acquire('a', { ttl: 3_000, autoRenew: true });
+  await bed.clock.advance(30_000);
+  expect(times.length).toBeGreaterThan(25);
+  times.reduce((last, now) => {
+    expect(now - last).toBeLessThanOrEqual(1_000);
+    expect(now - last).toBeGreaterThanOrEqual(1_000 - 3_000 / 32);
+    return now;
+  }, 0);
+});
+
+test('after a fault, each try comes when an eighth of the time left is gone, and not within 10 ms', async () => {
+  const bed = new Bed();
+  bed.instead.extend = down;
+  const times = timesOfExtend(bed);
+  const lease = await bed.locker.acquire('a', { ttl: 3_000, autoRenew: true });
+  await bed.clock.advance(2_999);
+  expect(lease.held).toBe(true);
+  await bed.clock.advance(1);
+  expect(lease.held).toBe(false);
+  expect(times[0]).toBeLessThanOrEqual(1_000);
+  times.slice(1).forEach((now, index) => {
+    const last = times[index]!;
+    const left = 3_000 - last;
+    expect(now - last).toBeCloseTo(Math.max(10, left / 8), 5);
+  });
+  expect(3_000 - times.at(-1)!).toBeLessThanOrEqual(10);
 });
 
 test('after a refresh renews to the new ttl', async () => {
@@ -77,6 +119,33 @@ test('a batch that fails as a whole is tried again, and harms no lease', async (
   expect(leases.every(({ held }) => held)).toBe(true);
 });
 
+test('a fault of one hold in a batch is that one’s alone', async () => {
+  const clock = new FakeClock();
+  const memory = memoryDriver({ clock });
+  const asked: string[][] = [];
+  const extend = memory.extend.bind(memory);
+  const driver: LockDriver = Object.assign(memory, {
+    extend: (grant: Grant, ttl: number) => (grant.key === 'lock:{bad}' ? down() : extend(grant, ttl)),
+    extendMany: (extensions: Parameters<NonNullable<LockDriver['extendMany']>>[0]) => {
+      asked.push(extensions.map(({ grant }) => grant.key));
+      return Promise.all(
+        extensions.map(({ grant, ttl }) =>
+          grant.key === 'lock:{bad}' ? new LockBackendError('WRONGTYPE') : extend(grant, ttl),
+        ),
+      );
+    },
+  });
+  const registry = new LockRegistry({ clock }).registerDriver('memory', driver);
+  const lease = (keys: string | string[]) => registry.mustOf().acquire(keys, { ttl: 3_000, autoRenew: true });
+  const [bad, both, good] = await Promise.all([lease('bad'), lease(['x', 'y']), lease('good')]);
+  await clock.advance(1_000);
+  expect(asked[0]!.sort()).toEqual(['lock:{bad}', 'lock:{good}', 'lock:{x}', 'lock:{y}']);
+  expect([bad.ttl(), both.ttl(), good.ttl()].map((ms) => ms > 2_500)).toEqual([false, true, true]);
+  await clock.advance(2_000);
+  expect([bad.held, both.held, good.held]).toEqual([false, true, true]);
+  expect(bad.signal.reason).toMatchObject({ reason: 'backend', cause: { code: 'LOCK_BACKEND' } });
+});
+
 test('near maxHold it does not renew for nothing', async () => {
   const { locker, clock, calls } = new Bed();
   await locker.acquire('a', { ttl: '30s', autoRenew: true, maxHold: '60s' });
@@ -84,13 +153,29 @@ test('near maxHold it does not renew for nothing', async () => {
   expect(calls.filter(({ what }) => what === 'extend').length).toBeLessThan(5);
 });
 
-test('a lease that runs out between its alarm and its renewal is told so', async () => {
+test('what runs out between its alarm and its renewal is told so, and not renewed', async () => {
   const clock = new FakeClock();
-  const lease = { held: true, expire: jest.fn() };
-  new Renewer(clock, memoryDriver({ clock })).due(lease as unknown as HeldLease);
-  lease.held = false;
+  const extend = jest.fn(async () => []);
+  const renewer = new Renewer(clock, extend);
+  const hold = {
+    at: Infinity,
+    index: -1,
+    renewAt: 10,
+    deadline: 20,
+    fire: () => renewer.due(hold),
+    startRenewal: jest.fn(() => undefined),
+    expire: jest.fn(),
+  };
+  clock.jump(15);
+  renewer.due(hold);
   await clock.advance(0);
-  expect(lease.expire).toHaveBeenCalledTimes(1);
+  expect(hold.startRenewal).toHaveBeenCalledTimes(1);
+  expect(hold.expire).not.toHaveBeenCalled();
+  clock.jump(5);
+  renewer.due(hold);
+  await clock.advance(0);
+  expect(hold.expire).toHaveBeenCalledTimes(1);
+  expect(extend).not.toHaveBeenCalled();
 });
 
 test('after a fault it tries again soon, and not all the time', async () => {

@@ -1,6 +1,7 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { LockNotObtainedError, LockTimeoutError } from '../../src/core/errors.js';
 import { retry } from '../../src/core/retry.js';
+import { LockRegistry } from '../../src/registry.js';
 import { Bed, watch } from '../support/bed.js';
 
 test('tries as the strategy says, and ends in LockNotObtainedError', async () => {
@@ -30,7 +31,7 @@ test('gives the lease at the first try that succeeds', async () => {
   expect(asked.state).toBe('fulfilled');
 });
 
-test('ends with wait, which is a wall', async () => {
+test('ends with wait, which is a hard limit', async () => {
   const { locker, clock } = new Bed();
   await locker.acquire('a', { ttl: '1h' });
   const asked = watch(locker.acquire('a', { retry: retry.linear(100), wait: 250 }));
@@ -69,4 +70,60 @@ test('an empty strategy never tries', async () => {
   const { locker } = new Bed();
   expect(await locker.tryAcquire('a', { retry: [] })).toBeNull();
   await expect(locker.acquire('a', { retry: [] })).rejects.toBeInstanceOf(LockNotObtainedError);
+});
+
+describe('a strategy without delays', () => {
+  const STRATEGIES = {
+    linear: retry.linear(0),
+    exponential: retry.exponential(0, 0),
+    'an array': Array<number>(100_000).fill(0),
+  };
+
+  test.each(Object.entries(STRATEGIES))(
+    'lets the event loop turn, and ends with wait: %s',
+    async (_, strategy) => {
+      const locker = new LockRegistry().mustOf();
+      await locker.acquire('a');
+      let turns = 0;
+      const turning = setInterval(() => turns++, 1);
+      const started = performance.now();
+      await expect(locker.acquire('a', { wait: 200, retry: strategy })).rejects.toBeInstanceOf(
+        LockTimeoutError,
+      );
+      clearInterval(turning);
+      expect(performance.now() - started).toBeGreaterThan(195);
+      expect(performance.now() - started).toBeLessThan(1_000);
+      expect(turns).toBeGreaterThan(5);
+    },
+  );
+
+  test('gets the key when somebody’s timer frees it', async () => {
+    const locker = new LockRegistry().mustOf();
+    const held = await locker.acquire('a');
+    setTimeout(() => void held.release(), 50);
+    const lease = await locker.acquire('a', { retry: retry.linear(0), wait: '10s' });
+    expect(lease.held).toBe(true);
+  });
+
+  test('ends with the signal', async () => {
+    const locker = new LockRegistry().mustOf();
+    await locker.acquire('a');
+    const stop = new AbortController();
+    setTimeout(() => stop.abort('enough'), 50);
+    await expect(
+      locker.acquire('a', { retry: retry.linear(0), wait: 'forever', signal: stop.signal }),
+    ).rejects.toBe('enough');
+  });
+});
+
+test('a slow backend does not stretch the wait: the limit is looked at before each try', async () => {
+  const { locker, clock, instead, calls } = new Bed();
+  instead.acquire = async () => {
+    clock.jump(50);
+    return null;
+  };
+  const asked = watch(locker.acquire('a', { wait: 500, retry: Array(100).fill(0) }));
+  while (asked.state === 'pending') await new Promise(setImmediate);
+  expect(asked.error).toBeInstanceOf(LockTimeoutError);
+  expect(calls).toHaveLength(10);
 });

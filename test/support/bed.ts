@@ -6,6 +6,16 @@ import type { Lease } from '../../src/lease/lease.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 
+interface Call {
+  readonly what: string;
+  readonly key: string;
+  readonly ttl?: number;
+  readonly wait?: number;
+  readonly patience?: number | undefined;
+  readonly fence?: number;
+  readonly keepFor?: number | undefined;
+}
+
 /** Locks on a clock of their own, with a driver that can be told to misbehave. */
 export class Bed {
   readonly clock = new FakeClock();
@@ -13,7 +23,7 @@ export class Bed {
   readonly registry = new LockRegistry({ clock: this.clock });
   readonly locker = this.registry.mustOf();
   /** What was asked of the driver, such as `extend`, in order. */
-  readonly calls: { what: string; key: string; ttl?: number }[] = [];
+  readonly calls: Call[] = [];
   /** What the driver does instead of its work. */
   readonly instead: Partial<LockDriver> = {};
 
@@ -34,27 +44,35 @@ export class Bed {
     return this.memory.acquire({ ...request, retryInterval: 100, meta: {} });
   }
 
+  /** What the driver was asked for as `what`. */
+  asked(what: string): Call[] {
+    return this.calls.filter((call) => call.what === what);
+  }
+
   /** How often the driver was asked for `what`. */
   count(what: string): number {
-    return this.calls.filter((call) => call.what === what).length;
+    return this.asked(what).length;
   }
 
   #driver(): LockDriver {
     const { memory, instead, calls } = this;
     return {
       acquire: (request) => {
-        calls.push({ what: 'acquire', key: request.key, ttl: request.ttl });
+        const { key, ttl, wait, patience } = request;
+        calls.push({ what: 'acquire', key, ttl, wait, patience });
         return (instead.acquire ?? memory.acquire.bind(memory))(request);
       },
       extend: (grant, ttl) => {
         calls.push({ what: 'extend', key: grant.key, ttl });
         return (instead.extend ?? memory.extend.bind(memory))(grant, ttl);
       },
-      release: (grant) => {
-        calls.push({ what: 'release', key: grant.key });
-        return (instead.release ?? memory.release.bind(memory))(grant);
+      release: (grant, keepFor) => {
+        calls.push({ what: 'release', key: grant.key, fence: grant.fence, keepFor });
+        return (instead.release ?? memory.release.bind(memory))(grant, keepFor);
       },
-      inspect: (key) => memory.inspect(key),
+      inspect: (key) => (instead.inspect ?? memory.inspect.bind(memory))(key),
+      list: (prefix) => (instead.list ?? memory.list!.bind(memory))(prefix),
+      revoke: (key, fence, grace) => (instead.revoke ?? memory.revoke!.bind(memory))(key, fence, grace),
       ping: () => (instead.ping ?? memory.ping.bind(memory))(),
       close: () => (instead.close ?? memory.close.bind(memory))(),
     };

@@ -1,8 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { LockBackendError, LockLostError } from '../../src/core/errors.js';
 import { memoryDriver } from '../../src/drivers/memory.js';
-import type { LockDriver } from '../../src/lease/driver.js';
+import { Backend } from '../../src/lease/backend.js';
+import type { Grant, LockDriver } from '../../src/lease/driver.js';
+import { LiveHolds } from '../../src/lease/live-holds.js';
 import { LockRegistry } from '../../src/registry.js';
+import { FakeClock } from '../../src/testing/fake-clock.js';
 import { runSource } from '../support/process.js';
 import { sleep } from '../support/wait.js';
 
@@ -59,23 +62,24 @@ test('the reason of the signal comes through as it is', async () => {
   await expect(waiting).rejects.toBe('enough');
 });
 
-test('with a retry strategy too, a silent backend is an outage when the wait is over', async () => {
-  const silent = ({ signal }: { signal?: AbortSignal | undefined }) =>
-    new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
-  const locker = lockerOn({ acquire: silent });
-  await expect(locker.acquire('k', { wait: 150, retry: [0, 10] })).rejects.toBeInstanceOf(LockBackendError);
-});
-
-test('a key whose turn comes when the wait is over is still waited for, and not tried for as long as a try may take', async () => {
-  const memory = memoryDriver();
-  const waits: number[] = [];
-  const acquire: LockDriver['acquire'] = async (request) => {
-    waits.push(request.wait);
-    await sleep(60);
-    return memory.acquire(request);
-  };
-  await lockerOn({ acquire }).tryAcquire(['a', 'b'], { wait: 30 });
-  expect(waits[1]).toBe(1);
+test.each([
+  ['fewer answers than extensions', async () => [null]],
+  ['no answers', async () => undefined],
+])('a batch that gives %s is a fault of its own', async (_, extendMany) => {
+  const clock = new FakeClock();
+  const backend = new Backend(
+    'broken',
+    Object.assign(memoryDriver({ clock }), { extendMany: extendMany as never }),
+    clock,
+    new LiveHolds(),
+  );
+  const grant: Grant = { key: 'k', token: 't', mode: 'write', fence: 1, validUntil: 0 };
+  const answers = await backend.extend([
+    { grant, ttl: 1 },
+    { grant, ttl: 1 },
+  ]);
+  expect(answers).toHaveLength(2);
+  expect(answers[1]).toBeInstanceOf(LockBackendError);
 });
 
 test('a with keeps the process alive until it is told of the loss', async () => {

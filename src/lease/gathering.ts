@@ -1,0 +1,164 @@
+import { firstOf } from '../core/abort.js';
+import { sleep } from '../core/clock.js';
+import { LockBackendError, LockClosedError, LockNotObtainedError, LockTimeoutError } from '../core/errors.js';
+import { lockName } from '../core/key.js';
+import { within } from '../core/within.js';
+import type { Backend } from './backend.js';
+import type { AcquireRequest, Grant } from './driver.js';
+import { faultOf } from './fault.js';
+import { GrantSet } from './grant-set.js';
+import { HeldLease } from './held-lease.js';
+import { checkDeadlock } from './holding.js';
+import type { LockerHost } from './host.js';
+import type { Settings } from './options.js';
+import { LEAST_PATIENCE, TRY_PATIENCE, tryOften } from './tries.js';
+
+/** What one call asks of a locker. */
+export interface Ask {
+  readonly locker: string;
+  /** As the caller named them. */
+  readonly named: string | readonly string[];
+  /** Sorted, each once. */
+  readonly keys: readonly string[];
+  readonly settings: Settings;
+  readonly autoRenew: boolean;
+  /** Whether it is an error not to obtain them. */
+  readonly must: boolean;
+}
+
+/** Takes the keys of one call in their order, all or none. While it waits for the next one it keeps those it has. */
+export class Gathering {
+  readonly #ask: Ask;
+  readonly #host: LockerHost;
+  readonly #deadline: number;
+  readonly #signal: AbortSignal;
+  readonly #ignoreSignals: (() => void) | undefined;
+  #set: GrantSet | undefined;
+
+  constructor(ask: Ask, host: LockerHost) {
+    const { wait, signal } = ask.settings;
+    this.#ask = ask;
+    this.#host = host;
+    this.#deadline = host.clock.now() + wait;
+    const both = signal && firstOf(host.closing, signal);
+    this.#signal = both?.signal ?? host.closing;
+    this.#ignoreSignals = both?.done;
+  }
+
+  /** Null: somebody else holds one of them. */
+  async run(): Promise<HeldLease | null> {
+    const { locker, keys, settings, autoRenew } = this.#ask;
+    let left = settings.wait;
+    try {
+      this.#signal.throwIfAborted();
+      const made = this.#host.backend(settings.driver);
+      const backend = made instanceof Promise ? await this.#made(made) : made;
+      if (settings.wait > 0) checkDeadlock(backend, settings.prefix, keys);
+      if (backend !== made) left = this.#left();
+      for (let tooLate = 0; ; left = this.#left()) {
+        const set = new GrantSet(backend, settings.ttl);
+        this.#set = set;
+        let grant: Grant | null = null;
+        let all = false;
+        for (const key of keys) {
+          grant = await this.#claim(backend, set, key, left);
+          all = grant !== null && set.add(grant);
+          if (!all || keys.length === 1) break;
+          set.keep();
+          left = this.#left();
+        }
+        if (all && keys.length > 1) all = await this.#topUp(set);
+        this.#signal.throwIfAborted();
+        if (all) return new HeldLease(locker, backend, set, keys, settings, autoRenew);
+        set.abandon();
+        if (!grant) return this.#refused();
+        // A key was lost while another was awaited, or this process was stopped: all are taken anew.
+        const now = this.#host.clock.now();
+        if ((now >= grant.validUntil || now >= this.#deadline) && tooLate++ > 0) throw this.#tooShort();
+      }
+    } catch (error) {
+      this.#set?.abandon();
+      throw this.#faultOf(error);
+    } finally {
+      this.#ignoreSignals?.();
+    }
+  }
+
+  #left(): number {
+    return this.#deadline - this.#host.clock.now();
+  }
+
+  async #made(making: Promise<Backend>): Promise<Backend> {
+    const { wait, driver } = this.#ask.settings;
+    const patience = Math.max(wait, TRY_PATIENCE);
+    const backend = await within(making, patience, this.#host.clock, this.#signal);
+    if (!backend) throw new LockBackendError(`driver "${driver}" was not made within ${patience} ms`);
+    return backend;
+  }
+
+  #claim({ driver }: Backend, set: GrantSet, key: string, left: number): Promise<Grant | null> {
+    const { prefix, mode, limit, ttl, wait, retryInterval, retry, meta } = this.#ask.settings;
+    const name = lockName(prefix, key);
+    const request: AcquireRequest = {
+      key: name,
+      token: set.token,
+      mode,
+      limit,
+      ttl,
+      wait: Math.max(0, left),
+      patience: wait > 0 && left <= 0 ? LEAST_PATIENCE : undefined,
+      retryInterval,
+      meta,
+      signal: this.#signal,
+      onRevoked: (grace) => set.revoke(name, grace),
+    };
+    if (!retry || wait === 0) return driver.acquire(request);
+    return tryOften(retry, this.#deadline, driver, request, this.#host.clock);
+  }
+
+  /** The first keys have aged while the last one was awaited. False: one was lost. */
+  async #topUp(set: GrantSet): Promise<boolean> {
+    const { ttl } = this.#ask.settings;
+    const { clock } = this.#host;
+    const until = Math.max(this.#deadline, clock.now() + LEAST_PATIENCE);
+    if (set.left() >= ttl * 0.9) return true;
+    for (let left = until - clock.now(); left > 0 && set.check(); left = until - clock.now()) {
+      try {
+        await within(set.extend(ttl), left, clock, this.#signal);
+        break;
+      } catch {
+        if (this.#signal.aborted) break;
+        // All keys are ours: a fault that passes costs no more than its time.
+        await sleep(Math.min(left, Math.max(10, set.left() / 8)), clock, this.#signal).catch(() => {});
+      }
+    }
+    return set.check();
+  }
+
+  #refused(): null {
+    const { must, named, settings } = this.#ask;
+    const { retry, wait } = settings;
+    if (!must) return null;
+    const retriesEnded = retry && wait > 0 && this.#left() > 0;
+    throw retriesEnded
+      ? new LockNotObtainedError(named, 'after the last retry')
+      : new LockTimeoutError(named, wait);
+  }
+
+  #tooShort(): LockBackendError {
+    const { named, settings } = this.#ask;
+    const why = `its \`ttl\` of ${settings.ttl} ms was over before it was granted, twice: use a longer one`;
+    return new LockBackendError(why, { key: named });
+  }
+
+  #faultOf(error: unknown): unknown {
+    const { closing } = this.#host;
+    const { named, settings } = this.#ask;
+    if (this.#signal.aborted) {
+      const { reason } = this.#signal;
+      return closing.aborted && reason === closing.reason ? new LockClosedError(named) : reason;
+    }
+    // What a retry strategy throws is its user's own.
+    return settings.retry && settings.wait > 0 ? error : faultOf(error);
+  }
+}

@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto';
+import type { LossReason } from '../core/errors.js';
+import { type Backend, largestFence } from './backend.js';
+import type { Grant } from './driver.js';
+import type { LiveHold } from './live-holds.js';
+import type { Outcome, Renewable, Sent } from './renewer.js';
+
+/** For whom the keys are held: it is told when they are not any more. */
+export interface Holder {
+  lost(reason: LossReason, cause: unknown): void;
+  /** They will be taken away in `grace` ms. */
+  revoked(grace: number): void;
+}
+
+/** What holds from the moment that all keys are held; in ms. */
+export interface Terms {
+  readonly maxHold: number;
+  readonly atLeast: number;
+}
+
+/**
+ * The grants of one key or several, under one token: renewed together, lost together, given back together. While keys are
+ * still awaited it is renewed, and has no holder.
+ */
+export class GrantSet implements Renewable, LiveHold {
+  readonly token = randomUUID();
+  at = Infinity;
+  index = -1;
+  place = -1;
+  /** What a renewal sets, in ms. */
+  ttl: number;
+  readonly #backend: Backend;
+  readonly #grants: Grant[] = [];
+  #state: 'held' | 'released' | 'lost' = 'held';
+  /** Until when the backend surely keeps all keys for us. */
+  #validUntil = Infinity;
+  /** When it ends in any case. */
+  #limit = Infinity;
+  #restUntil = 0;
+  #renews = true;
+  #sent = 0;
+  #answered = 0;
+  #fault: unknown;
+  #revoked: string[] | undefined;
+  #holder: Holder | undefined;
+
+  constructor(backend: Backend, ttl: number) {
+    this.#backend = backend;
+    this.ttl = ttl;
+  }
+
+  get held(): boolean {
+    return this.#state === 'held' && this.#backend.clock.now() < this.deadline;
+  }
+
+  get deadline(): number {
+    return Math.min(this.#validUntil, this.#limit);
+  }
+
+  /** The largest of the grants'. */
+  get fence(): number {
+    return largestFence(this.#grants);
+  }
+
+  /** A third of the ttl gone, on a grid so that holds of one ttl are renewed together. */
+  get renewAt(): number {
+    const needless = this.#validUntil >= this.#limit || this.#sent > this.#answered;
+    if (!this.#renews || needless) return Infinity;
+    const grid = this.ttl / 32;
+    return Math.floor((this.#validUntil - (this.ttl * 2) / 3) / grid) * grid;
+  }
+
+  /** ms left. */
+  left(): number {
+    return this.#state === 'held' ? Math.max(0, this.deadline - this.#backend.clock.now()) : 0;
+  }
+
+  /** Takes in one more. False: it, or an earlier one, is over already. */
+  add(grant: Grant): boolean {
+    this.#backend.live.add(this);
+    if (this.#state !== 'held') {
+      this.#giveBack([grant]).catch(() => {});
+      return false;
+    }
+    this.#grants.push(grant);
+    this.#validUntil = Math.min(this.#validUntil, grant.validUntil);
+    return this.held;
+  }
+
+  /** Renews what is held while more is awaited. */
+  keep(): void {
+    this.#backend.renewer.watch(this);
+  }
+
+  /** All keys are held, for `holder` from now on. */
+  begin(holder: Holder, autoRenew: boolean, { maxHold, atLeast }: Terms): void {
+    this.#holder = holder;
+    this.#renews = autoRenew;
+    if (maxHold < Infinity) this.#limit = this.#backend.clock.now() + maxHold;
+    if (atLeast > 0) this.restFor(atLeast);
+    this.#backend.renewer.watch(this);
+  }
+
+  /** When given back, the keys rest until `ms` from now. */
+  restFor(ms: number): void {
+    this.#restUntil = Math.max(this.#restUntil, this.#backend.clock.now() + ms);
+  }
+
+  /** Whether it is not over; one whose time is up is told so now. */
+  check(): boolean {
+    if (this.#state === 'held' && this.#backend.clock.now() >= this.deadline) this.expire();
+    return this.#state === 'held';
+  }
+
+  /** Sets the time left. False: it is over, or revoked. @throws LockBackendError */
+  async extend(ttl: number): Promise<boolean> {
+    if (!this.check() || this.#revoked) return false;
+    const { renewer } = this.#backend;
+    const sent = this.#send(ttl);
+    renewer.watch(this);
+    const outcome = sent.answered(await this.#backend.extend(sent.extensions));
+    renewer.watch(this, outcome);
+    if (outcome === 'failed') throw this.#fault;
+    return outcome === 'renewed';
+  }
+
+  /** Gives all back. False: one of them was no longer ours. @throws LockBackendError */
+  release(): Promise<boolean> {
+    if (!this.check()) return Promise.resolve(false);
+    this.#state = 'released';
+    return this.#giveBack(this.#grants);
+  }
+
+  /** Gives back what is held, in the background. */
+  abandon(): void {
+    this.release().catch(() => {});
+  }
+
+  close(): void {
+    this.#lose('closed');
+  }
+
+  /** The backend takes one key away, `grace` ms from now. */
+  revoke(name: string, grace: number): void {
+    if (!this.check()) return;
+    if (grace <= 0 || !this.#holder) return this.#lose('revoked');
+    this.#revoked = [...(this.#revoked ?? []), name];
+    this.#renews = false;
+    this.#limit = Math.min(this.#limit, this.#backend.clock.now() + grace);
+    this.#backend.renewer.watch(this);
+    this.#holder.revoked(grace);
+  }
+
+  fire(): void {
+    this.#backend.renewer.due(this);
+  }
+
+  startRenewal(): Sent | undefined {
+    return this.check() && this.renewAt < Infinity ? this.#send(this.ttl) : undefined;
+  }
+
+  expire(): void {
+    if (this.#revoked) this.#lose('revoked');
+    else if (this.#limit <= this.#validUntil) this.#lose('maxHold');
+    else if (this.#fault || this.#sent > this.#answered) this.#lose('backend', this.#fault);
+    else this.#lose('expired');
+  }
+
+  #send(ttl: number): Sent {
+    const order = ++this.#sent;
+    // A shorter time may be in force although its answer is late, or lost; and clocks do not tick alike.
+    const shorter = this.#backend.clock.now() + ttl - 1 - ttl / 1_000;
+    this.#validUntil = Math.min(this.#validUntil, shorter);
+    return {
+      extensions: this.#grants.map((grant) => ({ grant, ttl })),
+      answered: (answers) => this.#take(order, answers),
+    };
+  }
+
+  /** Takes in the answers to what was sent as number `order`. Only those to the latest make the time longer. */
+  #take(order: number, answers: readonly (Grant | null | Error)[]): Outcome {
+    this.#answered = Math.max(order, this.#answered);
+    if (this.#state !== 'held') return 'over';
+    this.#fault = answers.find((answer) => answer instanceof Error);
+    if (!this.check()) return 'over';
+    const stolen = this.#grants.some(
+      ({ key }, index) => answers[index] === null && !this.#revoked?.includes(key),
+    );
+    if (stolen) {
+      this.#lose('stolen');
+      return 'over';
+    }
+    if (this.#fault) return 'failed';
+    if (order === this.#sent) {
+      // More keys may have joined since it was sent.
+      for (const [index, answer] of answers.entries()) {
+        if (answer && !(answer instanceof Error)) this.#grants[index] = answer;
+      }
+      this.#validUntil = this.#grants.reduce((until, grant) => Math.min(until, grant.validUntil), Infinity);
+    }
+    return 'renewed';
+  }
+
+  #lose(reason: LossReason, cause?: unknown): void {
+    if (this.#state !== 'held') return;
+    this.#state = 'lost';
+    // The backend may not know yet, and of several keys the others are still ours.
+    this.#giveBack(this.#grants).catch(() => {});
+    this.#holder?.lost(reason, cause);
+  }
+
+  #giveBack(grants: readonly Grant[]): Promise<boolean> {
+    const rest = this.#restUntil > 0 ? Math.ceil(this.#restUntil - this.#backend.clock.now()) : 0;
+    return this.#backend.giveBack(this, grants, rest > 0 ? rest : undefined);
+  }
+}

@@ -1,0 +1,24 @@
+import { expect, test } from '@jest/globals';
+import { nearest } from '../../src/core/nearest.js';
+
+const NAMES = ['ttl', 'wait', 'mode', 'limit', 'autoRenew', 'retryInterval', 'renewIn'];
+
+test.each([
+  ['ttl', 'ttl'],
+  ['tl', 'ttl'],
+  ['wiat', 'wait'],
+  ['WAIT', 'wait'],
+  ['limits', 'limit'],
+  ['autoRenewal', 'autoRenew'],
+  ['retry_interval', 'retryInterval'],
+  ['renewin', 'renewIn'],
+  ['timeout', undefined],
+  ['concurrency', undefined],
+])('%s is near %s', (name, near) => {
+  expect(nearest(name, NAMES)).toBe(near);
+});
+
+test('of names that are as near, the first', () => {
+  expect(nearest('b', ['aa', 'ab', 'cb'])).toBe('ab');
+  expect(nearest('x', [])).toBeUndefined();
+});

@@ -1,0 +1,359 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  LockBackendError,
+  LockClosedError,
+  LockNotObtainedError,
+  LockTimeoutError,
+} from '../../src/core/errors.js';
+import { retry } from '../../src/core/retry.js';
+import { memoryDriver } from '../../src/drivers/memory.js';
+import type { AcquireRequest, LockDriver } from '../../src/lease/driver.js';
+import { LockRegistry } from '../../src/registry.js';
+import { FakeClock } from '../../src/testing/fake-clock.js';
+import { Bed, down, silent, watch } from '../support/bed.js';
+import { deferred } from '../support/wait.js';
+
+const turn = () => new Promise(setImmediate);
+
+describe('what a driver is asked for', () => {
+  test('a wait is what is left of it, and has no patience of its own', async () => {
+    const { locker, calls } = new Bed();
+    await locker.acquire('a', { wait: 500 });
+    await locker.tryAcquire('b');
+    expect(calls).toEqual([
+      { what: 'acquire', key: 'lock:{a}', ttl: 30_000, wait: 500, patience: undefined },
+      { what: 'acquire', key: 'lock:{b}', ttl: 30_000, wait: 0, patience: undefined },
+    ]);
+  });
+
+  test('of several keys, those whose turn comes after the wait are tried for a moment', async () => {
+    const { locker, calls, instead, memory, clock } = new Bed();
+    instead.acquire = async (request) => {
+      clock.jump(60);
+      return memory.acquire(request);
+    };
+    const lease = await locker.tryAcquire(['a', 'b', 'c'], { wait: 100 });
+    expect(lease!.keys).toEqual(['a', 'b', 'c']);
+    expect(calls.map(({ wait, patience }) => [wait, patience])).toEqual([
+      [100, undefined],
+      [40, undefined],
+      [0, 100],
+    ]);
+  });
+
+  test('each try of a retry strategy has the patience of a single try, and no more than is left', async () => {
+    const { locker, calls, clock } = new Bed();
+    await locker.acquire('a', { ttl: '1h' });
+    calls.length = 0;
+    watch(locker.acquire('a', { wait: 2_500, retry: retry.linear('800ms') }));
+    await clock.advance(2_500);
+    expect(calls.map(({ wait, patience }) => [wait, patience])).toEqual([
+      [0, 1_000],
+      [0, 1_000],
+      [0, 900],
+      [0, 100],
+    ]);
+  });
+
+  test('a limit is asked for in mode read', async () => {
+    const { locker, instead, memory } = new Bed();
+    const asked: AcquireRequest[] = [];
+    instead.acquire = (request) => {
+      asked.push(request);
+      return memory.acquire(request);
+    };
+    const lease = await locker.acquire('a', { limit: 5 });
+    expect(lease.mode).toBe('read');
+    expect(asked[0]).toMatchObject({ mode: 'read', limit: 5 });
+  });
+});
+
+describe('a ttl that is over before the grant arrives', () => {
+  function lateBed(): Bed {
+    const bed = new Bed();
+    bed.instead.acquire = async (request) => {
+      const grant = await bed.memory.acquire(request);
+      bed.clock.jump(6);
+      return grant;
+    };
+    return bed;
+  }
+
+  test.each([
+    ['acquire', (bed: Bed) => bed.locker.acquire('a', { ttl: 5, wait: 500 })],
+    ['acquire for ever', (bed: Bed) => bed.locker.acquire('a', { ttl: 5, wait: 'forever' })],
+    ['tryAcquire', (bed: Bed) => bed.locker.tryAcquire('a', { ttl: 5 })],
+    ['with', (bed: Bed) => bed.locker.with('a', () => 1, { ttl: 5 })],
+    ['several keys', (bed: Bed) => bed.locker.acquire(['a', 'b'], { ttl: 5 })],
+    ['a retry strategy', (bed: Bed) => bed.locker.acquire('a', { ttl: 5, retry: [0, 0, 0] })],
+  ])('is told as such, naming the ttl, and not as contention: %s', async (_, ask) => {
+    const bed = lateBed();
+    const asked = watch<unknown>(ask(bed));
+    while (asked.state === 'pending') await turn();
+    expect(asked.error).toBeInstanceOf(LockBackendError);
+    expect((asked.error as Error).message).toContain('`ttl` of 5 ms');
+    expect(bed.count('acquire')).toBe(2);
+    expect(bed.count('release')).toBe(2);
+    expect(await bed.memory.inspect('lock:{a}')).toBeNull();
+  });
+
+  test('once only is no fault: the process may have been stopped', async () => {
+    const bed = lateBed();
+    const { instead } = bed;
+    const late = instead.acquire!;
+    instead.acquire = (request) => {
+      delete instead.acquire;
+      return late(request);
+    };
+    expect((await bed.locker.acquire('a', { ttl: 5 })).ttl()).toBe(5);
+    expect((await bed.locker.tryAcquire('b', { ttl: 5 }))!.ttl()).toBe(5);
+  });
+});
+
+describe('the reason of the signal comes through as it is', () => {
+  const REASONS = [
+    ['an error', new Error('enough')],
+    ['a LockTimeoutError', new LockTimeoutError('outer', 5)],
+    ['a LockBackendError', new LockBackendError('outer')],
+    ['null', null],
+    ['undefined', undefined],
+    ['NaN', Number.NaN],
+    ['0', 0],
+    ['text', 'enough'],
+    ['a symbol', Symbol('enough')],
+  ] as const;
+  const WAYS = {
+    'in the queue': { wait: 'forever' },
+    'between tries': { retry: retry.linear(10) },
+    'between tries without delay': { retry: retry.linear(0) },
+  } as const;
+
+  test.each(REASONS)('%s, whatever it waits for', async (_, reason) => {
+    const { locker, clock } = new Bed();
+    await locker.acquire('a', { ttl: '1h' });
+    for (const way of Object.values(WAYS)) {
+      for (const keys of ['a', ['0', 'a']]) {
+        const stop = new AbortController();
+        const asked = watch(locker.acquire(keys, { ...way, signal: stop.signal }));
+        const tried = watch(locker.tryWith(keys, () => 1, { ...way, signal: stop.signal }));
+        await clock.advance(25);
+        expect([asked.state, tried.state]).toEqual(['pending', 'pending']);
+        stop.abort(reason);
+        await clock.advance(0);
+        expect([asked.state, tried.state]).toEqual(['rejected', 'rejected']);
+        expect(asked.error).toBe(stop.signal.reason);
+        expect(tried.error).toBe(stop.signal.reason);
+        const late = watch(locker.acquire(keys, { ...way, signal: stop.signal }));
+        await clock.advance(0);
+        expect(late.state).toBe('rejected');
+        expect(late.error).toBe(stop.signal.reason);
+      }
+    }
+    expect(await locker.inspect('0')).toBeNull();
+  });
+
+  test.each([
+    ['answers null', async () => null],
+    ['fails', down],
+  ])('from a driver that then %s', async (_, answer) => {
+    const { locker, instead } = new Bed();
+    const stop = new AbortController();
+    instead.acquire = () => {
+      stop.abort(Number.NaN);
+      return answer();
+    };
+    const asked = watch(locker.acquire('a', { signal: stop.signal }));
+    await turn();
+    expect(asked).toEqual({ state: 'rejected', error: Number.NaN });
+  });
+
+  test('and what was granted in that moment is given back', async () => {
+    const { locker, instead, memory } = new Bed();
+    const stop = new AbortController();
+    instead.acquire = async (request) => {
+      const grant = await memory.acquire(request);
+      stop.abort('enough');
+      return grant;
+    };
+    await expect(locker.acquire('a', { signal: stop.signal })).rejects.toBe('enough');
+    await turn();
+    expect(await memory.inspect('lock:{a}')).toBeNull();
+  });
+
+  test('while the first of several keys are being prolonged', async () => {
+    const { locker, clock, instead } = new Bed();
+    const held = await locker.acquire('b', { ttl: '1h' });
+    const stop = new AbortController();
+    const both = watch(locker.acquire(['a', 'b'], { ttl: 900, signal: stop.signal }));
+    await clock.advance(250);
+    instead.extend = silent;
+    await held.release();
+    await clock.advance(10);
+    expect(both.state).toBe('pending');
+    stop.abort('enough');
+    await clock.advance(0);
+    expect(both.error).toBe('enough');
+    expect([await locker.inspect('a'), await locker.inspect('b')]).toEqual([null, null]);
+  });
+});
+
+test('signals that outlive 10,000 calls keep nothing of them', async () => {
+  const { locker, instead, memory } = new Bed();
+  const stop = new AbortController();
+  const given: AbortSignal[] = [];
+  instead.acquire = (request) => {
+    given.push(request.signal!);
+    return memory.acquire(request);
+  };
+  const added: string[] = [];
+  const add = stop.signal.addEventListener.bind(stop.signal);
+  stop.signal.addEventListener = ((type: string, ...rest: [() => void]) => {
+    added.push(type);
+    add(type as 'abort', ...rest);
+  }) as typeof stop.signal.addEventListener;
+  for (let n = 0; n < 5_000; n++) {
+    await (await locker.acquire('a', { signal: stop.signal })).release();
+    await locker.with('a', () => locker.tryAcquire('a', { signal: stop.signal }));
+  }
+  expect(added).toEqual(['abort']);
+  expect(given).toHaveLength(15_000);
+  const own = given.filter((_, index) => index % 3 !== 1);
+  stop.abort('enough');
+  // A listener that was left behind would have passed it on.
+  expect(own.filter(({ aborted }) => aborted)).toEqual([]);
+  await expect(locker.acquire('a', { signal: stop.signal })).rejects.toBe('enough');
+});
+
+describe('the time of several keys', () => {
+  test('maxHold counts from when all are held', async () => {
+    const { locker, clock } = new Bed();
+    const held = await locker.acquire('b', { ttl: '1h' });
+    const both = watch(locker.acquire(['a', 'b'], { maxHold: 200, ttl: 900 }));
+    await clock.advance(5_000);
+    expect(both.state).toBe('pending');
+    await held.release();
+    await clock.advance(0);
+    const lease = both.value!;
+    await clock.advance(199);
+    expect(lease.held).toBe(true);
+    await clock.advance(1);
+    expect(lease.held).toBe(false);
+    expect(lease.signal.reason).toMatchObject({ reason: 'maxHold' });
+  });
+
+  test('one fault in prolonging them at the end costs its own time, and not the wait', async () => {
+    const { locker, clock, instead, memory } = new Bed();
+    const held = await locker.acquire('b', { ttl: '1h' });
+    const both = watch(locker.acquire(['a', 'b'], { ttl: '5s', wait: '20s' }));
+    await clock.advance(1_000);
+    let faults = 2;
+    instead.extend = (grant, ttl) => (faults-- > 0 ? down() : memory.extend(grant, ttl));
+    await held.release();
+    await clock.advance(0);
+    expect(both.state).toBe('pending');
+    await clock.advance(499);
+    expect(both.state).toBe('pending');
+    await clock.advance(501);
+    expect(both.value!.held).toBe(true);
+    expect(both.value!.ttl()).toBeGreaterThan(4_000);
+    expect(both.value!.ttl()).toBeLessThanOrEqual(5_000);
+  });
+
+  test('where they cannot be prolonged within the wait, the lease has what is left', async () => {
+    const { locker, clock, instead } = new Bed();
+    const held = await locker.acquire('b', { ttl: '1h' });
+    const both = watch(locker.acquire(['a', 'b'], { ttl: '5s', wait: '2s' }));
+    await clock.advance(1_000);
+    instead.extend = down;
+    await held.release();
+    await clock.advance(999);
+    expect(both.state).toBe('pending');
+    await clock.advance(1);
+    expect(both.value!.ttl()).toBe(3_000);
+  });
+
+  test('a backend that fails while more are awaited fails the call', async () => {
+    const { locker, clock, instead } = new Bed();
+    const held = await locker.acquire('a', { ttl: '1h' });
+    const both = watch(locker.acquire(['a', 'b']));
+    await clock.advance(100);
+    instead.acquire = down;
+    await held.release();
+    await clock.advance(0);
+    expect(both.error).toBeInstanceOf(LockBackendError);
+    expect(await locker.inspect('a')).toBeNull();
+  });
+});
+
+describe('a driver that is still being made', () => {
+  function slow() {
+    const clock = new FakeClock();
+    const made = deferred<LockDriver>();
+    const registry = new LockRegistry({ clock }).registerDriver('memory', () => made.promise);
+    return { clock, made, registry, locker: registry.mustOf() };
+  }
+
+  test('is awaited within the wait, and not longer', async () => {
+    const { clock, locker } = slow();
+    const asked = watch(locker.acquire('a', { wait: 1_500 }));
+    const tried = watch(locker.tryAcquire('a'));
+    await clock.advance(999);
+    expect(tried.state).toBe('pending');
+    await clock.advance(1);
+    expect(tried.error).toBeInstanceOf(LockBackendError);
+    await clock.advance(499);
+    expect(asked.state).toBe('pending');
+    await clock.advance(1);
+    expect(asked.error).toBeInstanceOf(LockBackendError);
+    expect((asked.error as Error).message).toContain('1500 ms');
+  });
+
+  test('takes its time off the wait', async () => {
+    const { clock, locker, made } = slow();
+    const driver = memoryDriver({ clock });
+    await driver.acquire({
+      key: 'lock:{a}',
+      token: 't',
+      mode: 'write',
+      ttl: 60_000,
+      wait: 0,
+      retryInterval: 1,
+      meta: {},
+    });
+    const asked = watch(locker.acquire('a', { wait: 1_500 }));
+    await clock.advance(1_000);
+    made.resolve(driver);
+    await clock.advance(499);
+    expect(asked.state).toBe('pending');
+    await clock.advance(1);
+    expect(asked.error).toBeInstanceOf(LockTimeoutError);
+  });
+
+  test('keeps nobody who aborts, nor the end of the registry', async () => {
+    const { clock, locker, registry } = slow();
+    const stop = new AbortController();
+    const aborted = watch(locker.acquire('a', { signal: stop.signal }));
+    const closed = watch(locker.acquire('a'));
+    await clock.advance(0);
+    stop.abort('enough');
+    await clock.advance(0);
+    expect(aborted.error).toBe('enough');
+    watch(registry.close());
+    await clock.advance(0);
+    expect(closed.error).toBeInstanceOf(LockClosedError);
+  });
+});
+
+test('what a retry strategy throws is its user’s own', async () => {
+  const { locker } = new Bed();
+  const error = new TypeError('mine');
+  const broken = {
+    *[Symbol.iterator]() {
+      yield 0;
+      throw error;
+    },
+  };
+  await locker.acquire('a');
+  await expect(locker.acquire('a', { retry: broken })).rejects.toBe(error);
+  await expect(locker.acquire('a', { retry: [0, 0] })).rejects.toBeInstanceOf(LockNotObtainedError);
+});
