@@ -13,9 +13,13 @@ if mode == 'w' and not (hold or shared or queue or left)
   and (version == '2' or not version and redis.call('EXISTS', lock) == 0) then
   local fence = time[1] * 1000000 + time[2]
   if last and last + 1 > fence then fence = last + 1 end
-  redis.call('HSET', lock, 'v', '2', 'f', string.format('%.0f', fence + 63),
+  if not version then redis.call('HSET', lock, 'v', '2') end
+  redis.call('HSET', lock, 'f', string.format('%.0f', fence + 63),
     'h', now + ttl .. ' ' .. string.format('%.0f', fence) .. ' 0 ' .. now .. ' ' .. tail)
-  redis.call('PEXPIRE', lock, ttl + 86400000)
+  -- Once an hour is enough for what lives a day longer than a short hold.
+  if not last or ttl > 3600000 or math.floor(last / 3600000000) ~= math.floor(now / 3600000) then
+    redis.call('PEXPIRE', lock, ttl + 86400000)
+  end
   return fence
 end
 
