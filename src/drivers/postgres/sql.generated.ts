@@ -189,18 +189,27 @@ BEGIN
   IF rest > 0 THEN PERFORM latchkey.look_in(l); END IF;
   RETURN held;
 END $$;`,
-  `-- For a transaction of the user's own: fails unless the lock is held under this fence, and then keeps it from being given
--- to anybody else until the transaction ends. Renewal goes on meanwhile. n: the lock's name; f: the fence.
--- Answers whether it is held.
-CREATE OR REPLACE FUNCTION latchkey.guard(n bytea, f int8) RETURNS bool LANGUAGE plpgsql AS $$
+  `-- For a transaction of the user's own: fails with LK001 unless all these locks are held, and then keeps them from being
+-- given to anybody else until the transaction ends. Renewal goes on meanwhile. names: the locks; fences: a fence of each
+-- hold. Fails with LK002 outside a transaction.
+CREATE OR REPLACE FUNCTION latchkey.guard(names bytea[], fences int8[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  i bytea := sha256(n);
+  i bytea;
 BEGIN
-  PERFORM FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND f BETWEEN o.fence AND o.fence + 63
-    AND o.ends > clock_timestamp() FOR KEY SHARE;
-  IF FOUND THEN RETURN true; END IF;
-  PERFORM FROM latchkey.share s WHERE s.id = i AND s.fence = f AND s.ends > clock_timestamp() FOR KEY SHARE;
-  RETURN FOUND;
+  -- The first statement of a transaction that has but one.
+  IF transaction_timestamp() = statement_timestamp() THEN
+    RAISE EXCEPTION 'a guard lasts as long as its transaction, and this is none' USING ERRCODE = 'LK002';
+  END IF;
+  FOR k IN 1..cardinality(names) LOOP
+    i := sha256(names[k]);
+    PERFORM FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND fences[k] BETWEEN o.fence AND o.fence + 63
+      AND o.ends > clock_timestamp() FOR KEY SHARE;
+    CONTINUE WHEN FOUND;
+    PERFORM FROM latchkey.share s WHERE s.id = i AND s.fence = fences[k] AND NOT s.rests
+      AND s.ends > clock_timestamp() FOR KEY SHARE;
+    CONTINUE WHEN FOUND;
+    RAISE EXCEPTION 'the lock is not held under fence %', fences[k] USING ERRCODE = 'LK001';
+  END LOOP;
 END $$;`,
   `-- Hands the lock to the first live places that fit, and writes its row.
 -- l: the row as it is to be, which the caller has locked; changed: whether that differs from what is stored.
@@ -462,9 +471,9 @@ CREATE OR REPLACE FUNCTION latchkey.run_of(i bytea, own int8) RETURNS text[] LAN
     FROM (SELECT * FROM latchkey.place p WHERE p.id = i ORDER BY p.place LIMIT 63) h
   ) r WHERE r.behind
 $$;`,
-  `-- A time as ms since 1970.
+  `-- A time as whole ms since 1970.
 CREATE OR REPLACE FUNCTION latchkey.since_1970(t timestamptz) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT extract(epoch FROM t)::float8 * 1000
+  SELECT floor(extract(epoch FROM t) * 1000)::float8
 $$;`,
   `-- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at; NULL at
 -- the end. A fence is not told again: it is larger than the µs of the time it was given at.

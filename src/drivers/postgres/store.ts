@@ -16,6 +16,7 @@ import type { Dialler } from './client.js';
 import { metaOf, modeOf, nameOf, readClaim, readInfo, readMessage, readRenewals, tokenOf } from './codec.js';
 import { Connection, type ConnectionParts } from './connection.js';
 import { isRowLocked } from './fault.js';
+import { FENCES_PER_CLAIM } from './guarded-holds.js';
 import type { Answer } from './link.js';
 import { Poller } from './poller.js';
 import { type Statements, statementsIn } from './statements.js';
@@ -28,7 +29,7 @@ const PAGE = 1_000;
 
 /** Leases in PostgreSQL 13 or later: rows of a few tables, on the database's clock. */
 export class PostgresStore implements LockStore {
-  readonly limits = { fencesPerClaim: 63, renewBatch: 64, leaveBatch: 256 };
+  readonly limits = { fencesPerClaim: FENCES_PER_CLAIM, renewBatch: 64, leaveBatch: 256 };
   readonly #connection: Connection;
   readonly #statements: Statements;
   readonly #poller: Poller;

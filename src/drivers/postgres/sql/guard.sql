@@ -1,13 +1,22 @@
--- For a transaction of the user's own: fails unless the lock is held under this fence, and then keeps it from being given
--- to anybody else until the transaction ends. Renewal goes on meanwhile. n: the lock's name; f: the fence.
--- Answers whether it is held.
-CREATE OR REPLACE FUNCTION latchkey.guard(n bytea, f int8) RETURNS bool LANGUAGE plpgsql AS $$
+-- For a transaction of the user's own: fails with LK001 unless all these locks are held, and then keeps them from being
+-- given to anybody else until the transaction ends. Renewal goes on meanwhile. names: the locks; fences: a fence of each
+-- hold. Fails with LK002 outside a transaction.
+CREATE OR REPLACE FUNCTION latchkey.guard(names bytea[], fences int8[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  i bytea := sha256(n);
+  i bytea;
 BEGIN
-  PERFORM FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND f BETWEEN o.fence AND o.fence + 63
-    AND o.ends > clock_timestamp() FOR KEY SHARE;
-  IF FOUND THEN RETURN true; END IF;
-  PERFORM FROM latchkey.share s WHERE s.id = i AND s.fence = f AND s.ends > clock_timestamp() FOR KEY SHARE;
-  RETURN FOUND;
+  -- The first statement of a transaction that has but one.
+  IF transaction_timestamp() = statement_timestamp() THEN
+    RAISE EXCEPTION 'a guard lasts as long as its transaction, and this is none' USING ERRCODE = 'LK002';
+  END IF;
+  FOR k IN 1..cardinality(names) LOOP
+    i := sha256(names[k]);
+    PERFORM FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND fences[k] BETWEEN o.fence AND o.fence + 63
+      AND o.ends > clock_timestamp() FOR KEY SHARE;
+    CONTINUE WHEN FOUND;
+    PERFORM FROM latchkey.share s WHERE s.id = i AND s.fence = fences[k] AND NOT s.rests
+      AND s.ends > clock_timestamp() FOR KEY SHARE;
+    CONTINUE WHEN FOUND;
+    RAISE EXCEPTION 'the lock is not held under fence %', fences[k] USING ERRCODE = 'LK001';
+  END LOOP;
 END $$;
