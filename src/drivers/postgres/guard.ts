@@ -33,6 +33,7 @@ export interface ClientPool<Client extends QueryClient> {
  * another driver gave; what `client.query` rejects with
  */
 export async function guard(client: QueryClient, lease: Lease): Promise<void> {
+  checkInTransaction(client);
   lease.ensureHeld();
   const holds = holdsOf(lease.token);
   if (holds.length === 0) throw new LockUsageError('lease', lease, 'one of the driver "postgres"');
@@ -44,7 +45,6 @@ export async function guard(client: QueryClient, lease: Lease): Promise<void> {
     const { code } = error as { code?: unknown };
     const key = lease.keys.length === 1 ? lease.key : lease.keys;
     if (code === 'LK001') throw new LockLostError(key, 'stolen');
-    if (code === 'LK002') throw new LockUsageError('client', client, 'in a transaction: BEGIN first');
     throw error;
   }
 }
@@ -85,4 +85,19 @@ export async function guardedTransaction<T, Client extends QueryClient>(
   } finally {
     client.release(fault);
   }
+}
+
+// Without a transaction a guard would end as soon as it began.
+function checkInTransaction(client: QueryClient): void {
+  const { totalCount, pipeline, getTransactionStatus } = client as Partial<PgClient>;
+  const idle = !pipeline && getTransactionStatus?.call(client) === 'I';
+  if (idle || totalCount !== undefined)
+    throw new LockUsageError('client', client, 'one client, in a transaction: BEGIN first');
+}
+
+/** What tells a pool and an idle client of `pg`; a client that pipelines may not have been told of its BEGIN yet. */
+interface PgClient {
+  readonly totalCount: number;
+  readonly pipeline: boolean;
+  getTransactionStatus(): string | null;
 }

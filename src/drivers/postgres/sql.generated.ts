@@ -191,15 +191,11 @@ BEGIN
 END $$;`,
   `-- For a transaction of the user's own: fails with LK001 unless all these locks are held, and then keeps them from being
 -- given to anybody else until the transaction ends. Renewal goes on meanwhile. names: the locks; fences: a fence of each
--- hold. Fails with LK002 outside a transaction.
+-- hold.
 CREATE OR REPLACE FUNCTION latchkey.guard(names bytea[], fences int8[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   i bytea;
 BEGIN
-  -- The first statement of a transaction that has but one.
-  IF transaction_timestamp() = statement_timestamp() THEN
-    RAISE EXCEPTION 'a guard lasts as long as its transaction, and this is none' USING ERRCODE = 'LK002';
-  END IF;
   FOR k IN 1..cardinality(names) LOOP
     i := sha256(names[k]);
     PERFORM FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND fences[k] BETWEEN o.fence AND o.fence + 63
