@@ -60,6 +60,7 @@ DECLARE
   i bytea := sha256(n);
   l latchkey.lock;
   me latchkey.place;
+  entered int;
   at timestamptz := clock_timestamp();
 BEGIN
   before := 0;
@@ -116,7 +117,8 @@ BEGIN
     ON CONFLICT (id, process) DO UPDATE SET vouched = excluded.vouched, missed = NULL;
   END IF;
   IF blind THEN
-    left_ms := 50;
+    PERFORM latchkey.relax();
+    left_ms := 200;
     RETURN;
   END IF;
 
@@ -128,8 +130,9 @@ BEGIN
     IF vouch IS NOT NULL THEN
       SELECT p.place INTO me.place FROM latchkey.place p WHERE p.id = i AND p.token = t;
     END IF;
-    fence := latchkey.hand_over(l, false, own, me);
+    SELECT h.got, h.entered INTO fence, entered FROM latchkey.hand_over(l, false, own, me) h;
     left_ms := lasts;
+    IF entered = 0 THEN PERFORM latchkey.relax(); END IF;
   END IF;
   IF fence IS NULL THEN
     left_ms := latchkey.time_left(i);
@@ -157,6 +160,7 @@ DECLARE
   share latchkey.share;
   at timestamptz;
   held bool := false;
+  entered int;
 BEGIN
   -- FOR UPDATE, which a guard holds up; but to wait for others' claims to end is no fault.
   SELECT * INTO l FROM latchkey.lock o WHERE o.id = i FOR UPDATE SKIP LOCKED;
@@ -185,8 +189,12 @@ BEGIN
     INSERT INTO latchkey.share VALUES (share.*) ON CONFLICT (id, token) DO UPDATE SET ends = excluded.ends;
   END IF;
   IF late THEN PERFORM latchkey.depart(i, ARRAY[t]); END IF;
-  PERFORM latchkey.hand_over(l, true, own, NULL);
-  IF rest > 0 THEN PERFORM latchkey.look_in(l); END IF;
+  SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
+  IF rest > 0 THEN
+    PERFORM latchkey.look_in(l);
+  ELSIF entered = 0 THEN
+    PERFORM latchkey.relax();
+  END IF;
   RETURN held;
 END $$;`,
   `-- For a transaction of the user's own: fails with LK001 unless all these locks are held, and then keeps them from being
@@ -211,9 +219,9 @@ END $$;`,
 -- l: the row as it is to be, which the caller has locked; changed: whether that differs from what is stored.
 -- own: the caller's process, which lives. me: the claim that is being made; without a place it enters last, and only
 -- if nobody waits.
--- Answers the fence of me; NULL if it did not enter.
-CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place) RETURNS int8
-LANGUAGE plpgsql AS $$
+-- Answers the fence of me, NULL if it did not enter; and how many entered.
+CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place, OUT got int8,
+  OUT entered int) LANGUAGE plpgsql AS $$
 DECLARE
   at timestamptz := clock_timestamp();
   w latchkey.place;
@@ -221,8 +229,8 @@ DECLARE
   inside int8 := 0;
   missing bool;
   gone int8[] := '{}';
-  got int8;
 BEGIN
+  entered := 0;
   IF l.token IS NOT NULL AND l.ends <= at THEN
     -- A transaction that guards the hold has it locked, and nobody else gets it before that ends.
     PERFORM FROM latchkey.lock WHERE id = l.id FOR UPDATE SKIP LOCKED;
@@ -265,6 +273,7 @@ BEGIN
       DELETE FROM latchkey.place p WHERE p.id = l.id AND p.token = w.token;
       changed := true;
       inside := inside + 1;
+      entered := entered + 1;
       l.last := greatest(l.last + 1, (extract(epoch FROM at) * 1000000)::int8);
       IF w.token = me.token THEN
         got := l.last;
@@ -291,7 +300,6 @@ BEGIN
       ends = l.ends, since = l.since, meta = l.meta, process = l.process, sequence = l.sequence, revoked = l.revoked
     WHERE id = l.id;
   END IF;
-  RETURN got;
 END $$;`,
   `-- The hold of a token, if it lasts still: its fence and the ms left.
 CREATE OR REPLACE FUNCTION latchkey.hold_of(i bytea, t text, OUT fence int8, OUT left_ms float8) LANGUAGE sql STABLE
@@ -323,15 +331,27 @@ CREATE OR REPLACE FUNCTION latchkey.info(l latchkey.lock) RETURNS text LANGUAGE 
   WHERE q.waiters > 0 OR r.rests IS NOT NULL OR json_array_length(h.holders) > 0
 $$;`,
   `-- Gives up the places of tokens, and what was granted to them meanwhile, and hands the lock over. n: the lock's
--- name; late: whether claims of the tokens may still come; own: the process.
--- Fails with 55P03 while a transaction guards such a hold.
-CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8) RETURNS void LANGUAGE plpgsql AS $$
+-- name; late: whether claims of the tokens may still come; own: the process; blind: to give up places and no more, where
+-- somebody else has the row locked.
+-- Fails with 55P03 while a transaction guards such a hold, or blindly where there is one.
+CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8, blind bool) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   i bytea := sha256(n);
   l latchkey.lock;
+  entered int;
 BEGIN
-  l := latchkey.open_row(i, n, '500ms');
+  IF NOT blind THEN
+    l := latchkey.open_row(i, n, '20ms');
+  END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (tokens);
+  IF late THEN PERFORM latchkey.depart(i, tokens); END IF;
+  IF blind THEN
+    IF EXISTS (SELECT FROM unnest(tokens) u, LATERAL latchkey.hold_of(i, u) h WHERE h.fence IS NOT NULL) THEN
+      RAISE lock_not_available;
+    END IF;
+    PERFORM latchkey.relax();
+    RETURN;
+  END IF;
   IF l.token = ANY (tokens) THEN
     PERFORM FROM latchkey.lock o WHERE o.id = i FOR UPDATE NOWAIT;
     l.token := NULL;
@@ -340,8 +360,8 @@ BEGIN
     PERFORM FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens) FOR UPDATE NOWAIT;
     DELETE FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
   END IF;
-  IF late THEN PERFORM latchkey.depart(i, tokens); END IF;
-  PERFORM latchkey.hand_over(l, true, own, NULL);
+  SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
+  IF entered = 0 THEN PERFORM latchkey.relax(); END IF;
 END $$;`,
   `-- The next so many locks after an id, in their order; info where the name starts with a prefix and there is something
 -- to tell.
@@ -383,6 +403,11 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
   SELECT c.k, h.fence FROM unnest(names, tokens) WITH ORDINALITY c(name, token, k),
     LATERAL latchkey.hold_of(sha256(c.name), c.token) h
   WHERE h.fence IS NOT NULL
+$$;`,
+  `-- For what a crash may undo: its commit is not waited for. A place that is lost is asked for again, and a release that is
+-- lost ends with the time of its hold. A grant, a renewal and a rest are waited for.
+CREATE OR REPLACE FUNCTION latchkey.relax() RETURNS void LANGUAGE sql AS $$
+  SELECT set_config('synchronous_commit', 'off', true)
 $$;`,
   `-- Renews holds: of the lock names[k], tokens[k] is to last for ttls[k] ms from now; numbers[k] grows with each renewal of
 -- a hold. waits: whether to wait for 50 ms for a row that is locked, and then to fail with 55P03.

@@ -23,7 +23,7 @@ import { type Statements, statementsIn } from './statements.js';
 import { Sweeper } from './sweeper.js';
 
 // When to look again at a row that somebody else has locked.
-const LOCKED_MS = 50;
+const LOCKED_MS = 200;
 // How many rows a page of a list goes through.
 const PAGE = 1_000;
 
@@ -115,7 +115,11 @@ export class PostgresStore implements LockStore {
 
   async leave(key: string, tokens: readonly string[], late: boolean): Promise<void> {
     const args = [nameOf(key), tokens.map(tokenOf), late, this.#connection.process];
-    await this.#connection.ask(key, this.#statements.leave, args);
+    const ask = (blind: boolean) => this.#connection.ask(key, this.#statements.leave, [...args, blind]);
+    await ask(false).catch((fault: StoreError) => {
+      if (!isRowLocked(fault)) throw fault;
+      return ask(true);
+    });
     for (const token of tokens) this.#poller.drop({ key, token });
   }
 

@@ -203,8 +203,8 @@ test('a key rests after its hold, and the first place is told when to look in', 
     expect(early.left).toBeLessThanOrEqual(400);
   }
   const info = await one.store.read(key);
-  expect(info?.restsUntil! - Date.now()).toBeGreaterThan(100);
-  expect(info?.restsUntil! - Date.now()).toBeLessThanOrEqual(450);
+  expect(info!.restsUntil! - Date.now()).toBeGreaterThan(100);
+  expect(info!.restsUntil! - Date.now()).toBeLessThanOrEqual(450);
   await sleep(420);
   expect(await two.store.claim(claimOf(key, 'b'), PLACE)).toMatchObject({ granted: true });
 });

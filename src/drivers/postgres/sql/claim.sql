@@ -10,6 +10,7 @@ DECLARE
   i bytea := sha256(n);
   l latchkey.lock;
   me latchkey.place;
+  entered int;
   at timestamptz := clock_timestamp();
 BEGIN
   before := 0;
@@ -66,7 +67,8 @@ BEGIN
     ON CONFLICT (id, process) DO UPDATE SET vouched = excluded.vouched, missed = NULL;
   END IF;
   IF blind THEN
-    left_ms := 50;
+    PERFORM latchkey.relax();
+    left_ms := 200;
     RETURN;
   END IF;
 
@@ -78,8 +80,9 @@ BEGIN
     IF vouch IS NOT NULL THEN
       SELECT p.place INTO me.place FROM latchkey.place p WHERE p.id = i AND p.token = t;
     END IF;
-    fence := latchkey.hand_over(l, false, own, me);
+    SELECT h.got, h.entered INTO fence, entered FROM latchkey.hand_over(l, false, own, me) h;
     left_ms := lasts;
+    IF entered = 0 THEN PERFORM latchkey.relax(); END IF;
   END IF;
   IF fence IS NULL THEN
     left_ms := latchkey.time_left(i);

@@ -11,6 +11,7 @@ DECLARE
   share latchkey.share;
   at timestamptz;
   held bool := false;
+  entered int;
 BEGIN
   -- FOR UPDATE, which a guard holds up; but to wait for others' claims to end is no fault.
   SELECT * INTO l FROM latchkey.lock o WHERE o.id = i FOR UPDATE SKIP LOCKED;
@@ -39,7 +40,11 @@ BEGIN
     INSERT INTO latchkey.share VALUES (share.*) ON CONFLICT (id, token) DO UPDATE SET ends = excluded.ends;
   END IF;
   IF late THEN PERFORM latchkey.depart(i, ARRAY[t]); END IF;
-  PERFORM latchkey.hand_over(l, true, own, NULL);
-  IF rest > 0 THEN PERFORM latchkey.look_in(l); END IF;
+  SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
+  IF rest > 0 THEN
+    PERFORM latchkey.look_in(l);
+  ELSIF entered = 0 THEN
+    PERFORM latchkey.relax();
+  END IF;
   RETURN held;
 END $$;

@@ -2,9 +2,9 @@
 -- l: the row as it is to be, which the caller has locked; changed: whether that differs from what is stored.
 -- own: the caller's process, which lives. me: the claim that is being made; without a place it enters last, and only
 -- if nobody waits.
--- Answers the fence of me; NULL if it did not enter.
-CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place) RETURNS int8
-LANGUAGE plpgsql AS $$
+-- Answers the fence of me, NULL if it did not enter; and how many entered.
+CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place, OUT got int8,
+  OUT entered int) LANGUAGE plpgsql AS $$
 DECLARE
   at timestamptz := clock_timestamp();
   w latchkey.place;
@@ -12,8 +12,8 @@ DECLARE
   inside int8 := 0;
   missing bool;
   gone int8[] := '{}';
-  got int8;
 BEGIN
+  entered := 0;
   IF l.token IS NOT NULL AND l.ends <= at THEN
     -- A transaction that guards the hold has it locked, and nobody else gets it before that ends.
     PERFORM FROM latchkey.lock WHERE id = l.id FOR UPDATE SKIP LOCKED;
@@ -56,6 +56,7 @@ BEGIN
       DELETE FROM latchkey.place p WHERE p.id = l.id AND p.token = w.token;
       changed := true;
       inside := inside + 1;
+      entered := entered + 1;
       l.last := greatest(l.last + 1, (extract(epoch FROM at) * 1000000)::int8);
       IF w.token = me.token THEN
         got := l.last;
@@ -82,5 +83,4 @@ BEGIN
       ends = l.ends, since = l.since, meta = l.meta, process = l.process, sequence = l.sequence, revoked = l.revoked
     WHERE id = l.id;
   END IF;
-  RETURN got;
 END $$;

@@ -1,13 +1,25 @@
 -- Gives up the places of tokens, and what was granted to them meanwhile, and hands the lock over. n: the lock's
--- name; late: whether claims of the tokens may still come; own: the process.
--- Fails with 55P03 while a transaction guards such a hold.
-CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8) RETURNS void LANGUAGE plpgsql AS $$
+-- name; late: whether claims of the tokens may still come; own: the process; blind: to give up places and no more, where
+-- somebody else has the row locked.
+-- Fails with 55P03 while a transaction guards such a hold, or blindly where there is one.
+CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8, blind bool) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   i bytea := sha256(n);
   l latchkey.lock;
+  entered int;
 BEGIN
-  l := latchkey.open_row(i, n, '500ms');
+  IF NOT blind THEN
+    l := latchkey.open_row(i, n, '20ms');
+  END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (tokens);
+  IF late THEN PERFORM latchkey.depart(i, tokens); END IF;
+  IF blind THEN
+    IF EXISTS (SELECT FROM unnest(tokens) u, LATERAL latchkey.hold_of(i, u) h WHERE h.fence IS NOT NULL) THEN
+      RAISE lock_not_available;
+    END IF;
+    PERFORM latchkey.relax();
+    RETURN;
+  END IF;
   IF l.token = ANY (tokens) THEN
     PERFORM FROM latchkey.lock o WHERE o.id = i FOR UPDATE NOWAIT;
     l.token := NULL;
@@ -16,6 +28,6 @@ BEGIN
     PERFORM FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens) FOR UPDATE NOWAIT;
     DELETE FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
   END IF;
-  IF late THEN PERFORM latchkey.depart(i, tokens); END IF;
-  PERFORM latchkey.hand_over(l, true, own, NULL);
+  SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
+  IF entered = 0 THEN PERFORM latchkey.relax(); END IF;
 END $$;
