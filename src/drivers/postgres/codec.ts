@@ -20,11 +20,14 @@ export function metaOf(meta: Readonly<Record<string, string>>): string {
 
 /** Reads the answer to a claim. */
 export function readClaim({ rows, sentAt }: Answer): Granted | Refused {
-  const [fence, left, run, before, kept] = rows[0]!;
-  if (fence === null)
-    return { granted: false, left: Number(left), before: Number(before), kept: kept === 't' };
-  const tokens = run ? run!.split(' ').map(decodeURIComponent) : [];
-  return { granted: true, fence: Number(fence), ttl: Number(left), asOf: sentAt, run: tokens };
+  const [verdict, ...words] = rows[0]![0]!.split(' ');
+  if (verdict === 'refused') {
+    const [left, before, kept] = words;
+    return { granted: false, left: Number(left), before: Number(before), kept: kept === 'true' };
+  }
+  const [fence, ttl, run] = words;
+  const tokens = run ? run.split(',').map(decodeURIComponent) : [];
+  return { granted: true, fence: Number(fence), ttl: Number(ttl), asOf: sentAt, run: tokens };
 }
 
 /** Reads the answers to renewals; `undefined` for one whose row somebody else has locked. */

@@ -11,6 +11,7 @@ CREATE TABLE latchkey.lock (
   last int8 NOT NULL,                 -- the last fence that was given or reserved
   shared bool NOT NULL DEFAULT false, -- whether there may be rows in share
   rests timestamptz,                  -- until when nobody gets it
+  refuses timestamptz,                -- until when there may be rows in departed
   token text COLLATE "C", fence int8, ends timestamptz, since timestamptz, meta text, process int8,
   sequence int8,                      -- of the last renewal
   revoked bool
@@ -48,171 +49,192 @@ CREATE TABLE latchkey.departed (
 CREATE TABLE latchkey.version (version int NOT NULL);`;
 
 export const FUNCTIONS: readonly string[] = [
-  `-- Claims a lock. n: its name; t: the token; m: 'w' or 'r'; most: the reader's limit; lasts: ms; own: the process;
+  `-- Claims a lock. n: its name; t: the token; m: w or r; most: the reader's limit; lasts: ms; own: the process;
 -- vouch: ms for which the process vouches for its places, NULL to try once; blind: to take the place and no more, where
 -- somebody else has the row locked.
--- Answers the fence, the ms left and who may be handed the lock on; or no fence, the ms until the last holder's time is
--- up, how many places come before (at most 100), and whether it had a place already.
-CREATE OR REPLACE FUNCTION latchkey.claim(n bytea, t text, m "char", most float8, lasts int8, about text, own int8, vouch int8,
-  blind bool, OUT fence int8, OUT left_ms float8, OUT run text[], OUT before int8, OUT kept bool) LANGUAGE plpgsql AS $$
-#variable_conflict use_column
+-- Answers "granted <fence> <ms left> <tokens that may be handed the lock on>", or "refused <ms until the last holder's
+-- time is up> <places before, at most 100> <true if it had a place already>".
+CREATE OR REPLACE FUNCTION latchkey.claim(n bytea, t text, m "char", most float8, lasts int8, about text, own int8,
+  vouch int8, blind bool) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   i bytea := sha256(n);
+  at timestamptz := clock_timestamp();
+  micros int8 := extract(epoch FROM at) * 1000000;
+  setting text := set_config('lock_timeout', '50ms', true);
   l latchkey.lock;
   me latchkey.place;
-  entered int;
-  at timestamptz := clock_timestamp();
+  f int8;
+  remains float8;
+  kept bool := false;
+  entered int := 0;
 BEGIN
-  before := 0;
-  kept := false;
   IF m = 'w' AND NOT blind THEN
-    -- A free key that nobody awaits takes one statement. It was given back under FOR UPDATE, so nobody guards it.
-    PERFORM set_config('lock_timeout', '50ms', true);
+    -- A free key that nobody awaits takes one statement. Nobody guards it: it was given back with its fence locked.
     UPDATE latchkey.lock o SET token = t, ends = at + latchkey.ms(lasts), since = at, meta = about, process = own,
-      sequence = 0, revoked = false, rests = NULL,
-      fence = greatest(o.last + 1, (extract(epoch FROM at) * 1000000)::int8),
-      last = greatest(o.last + 1, (extract(epoch FROM at) * 1000000)::int8) + 63
+      sequence = 0, revoked = false, rests = NULL, fence = greatest(o.last + 1, micros),
+      last = greatest(o.last + 1, micros) + 63
     WHERE o.id = i AND o.token IS NULL AND NOT o.shared AND (o.rests IS NULL OR o.rests <= at)
-      AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i)
-    RETURNING o.fence, lasts INTO fence, left_ms;
-    IF FOUND THEN
-      IF EXISTS (SELECT FROM latchkey.departed d WHERE d.id = i AND d.token = t AND d.until > at) THEN
-        UPDATE latchkey.lock o SET token = NULL WHERE o.id = i;
-        fence := NULL;
-        left_ms := 0;
-      END IF;
-      RETURN;
-    END IF;
+      AND (o.refuses IS NULL OR o.refuses <= at) AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i)
+    RETURNING o.fence INTO f;
+    IF FOUND THEN RETURN 'granted ' || f || ' ' || lasts || ' '; END IF;
   END IF;
 
   -- It may have the lock already. Reading alone does not wait for a standby, which may have been given up on.
-  SELECT h.fence, h.left_ms INTO fence, left_ms FROM latchkey.hold_of(i, t) h;
-  IF fence IS NOT NULL THEN
-    IF current_setting('synchronous_standby_names') <> '' THEN
-      PERFORM latchkey.open_row(i, n, '50ms');
-    END IF;
-    IF m = 'w' THEN run := latchkey.run_of(i, own); END IF;
-    RETURN;
+  SELECT h.fence, h.left_ms INTO f, remains FROM latchkey.hold_of(i, t) h;
+  IF f IS NOT NULL THEN
+    IF current_setting('synchronous_standby_names') <> '' THEN l := latchkey.open_row(i, n, '50ms'); END IF;
+    RETURN latchkey.granted(f, remains, m, i, own);
   END IF;
 
+  me := (i, t, NULL, m, most, lasts, about, own, at);
   IF vouch IS NOT NULL THEN
     -- Before the row is locked, so that whoever frees the lock meanwhile either sees it or is waited for.
-    INSERT INTO latchkey.place
-      SELECT i, t, nextval('latchkey.places'), m, most, lasts, about, own, at
-      WHERE NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i AND p.token = t)
-    ON CONFLICT (id, token) DO NOTHING;
-    kept := NOT FOUND;
+    SELECT p.place INTO me.place FROM latchkey.place p WHERE p.id = i AND p.token = t;
+    kept := FOUND;
+    IF NOT kept THEN
+      me.place := nextval('latchkey.places');
+      INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING;
+    END IF;
   END IF;
-  IF NOT blind THEN
+  IF blind THEN
+    SELECT * INTO l FROM latchkey.lock o WHERE o.id = i;
+  ELSE
     l := latchkey.open_row(i, n, '50ms');
   END IF;
-  IF EXISTS (SELECT FROM latchkey.departed d WHERE d.id = i AND d.token = t AND d.until > at) THEN
+  IF l.refuses > at AND EXISTS (SELECT FROM latchkey.departed d WHERE d.id = i AND d.token = t AND d.until > at) THEN
     DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
-    left_ms := 0;
-    kept := false;
-    RETURN;
+    RETURN 'refused 0 0 false';
   END IF;
   IF vouch IS NOT NULL THEN
     INSERT INTO latchkey.stamp VALUES (i, own, at + latchkey.ms(vouch))
     ON CONFLICT (id, process) DO UPDATE SET vouched = excluded.vouched, missed = NULL;
   END IF;
   IF blind THEN
-    PERFORM latchkey.relax();
-    left_ms := 200;
-    RETURN;
+    setting := set_config('synchronous_commit', 'off', true);
+    RETURN 'refused 200 0 ' || kept;
   END IF;
 
-  SELECT h.fence, h.left_ms INTO fence, left_ms FROM latchkey.hold_of(i, t) h;
-  IF fence IS NOT NULL THEN
-    DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
-  ELSE
-    me := (i, t, NULL, m, most, lasts, about, own, at);
-    IF vouch IS NOT NULL THEN
-      SELECT p.place INTO me.place FROM latchkey.place p WHERE p.id = i AND p.token = t;
+  IF l.token = t OR l.shared THEN
+    SELECT h.fence, h.left_ms INTO f, remains FROM latchkey.hold_of(i, t) h;
+    IF f IS NOT NULL THEN
+      DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
+      RETURN latchkey.granted(f, remains, m, i, own);
     END IF;
-    SELECT h.got, h.entered INTO fence, entered FROM latchkey.hand_over(l, false, own, me) h;
-    left_ms := lasts;
-    IF entered = 0 THEN PERFORM latchkey.relax(); END IF;
   END IF;
-  IF fence IS NULL THEN
-    left_ms := latchkey.time_left(i);
-    SELECT count(*) INTO before FROM
-      (SELECT FROM latchkey.place p WHERE p.id = i AND (me.place IS NULL OR p.place < me.place) LIMIT 100) b;
-  ELSIF m = 'w' THEN
-    run := latchkey.run_of(i, own);
+  IF l.token IS NULL OR l.ends <= clock_timestamp() THEN
+    SELECT h.got, h.entered INTO f, entered FROM latchkey.hand_over(l, false, own, me) h;
+    IF f IS NOT NULL THEN RETURN latchkey.granted(f, lasts, m, i, own); END IF;
   END IF;
+  -- A place that a crash takes is asked for again, so its commit is not waited for; that of a grant is.
+  IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
+  RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, me.place) || ' ' || kept;
 END $$;`,
-  `-- Remembers for a minute that claims of these tokens are to be refused.
-CREATE OR REPLACE FUNCTION latchkey.depart(i bytea, tokens text[]) RETURNS void LANGUAGE sql AS $$
-  INSERT INTO latchkey.departed SELECT DISTINCT i, u, clock_timestamp() + interval '60 s' FROM unnest(tokens) u
-  ON CONFLICT (id, token) DO UPDATE SET until = excluded.until
-$$;`,
+  `-- Remembers for a minute that claims of these tokens are to be refused; answers until when.
+CREATE OR REPLACE FUNCTION latchkey.depart(i bytea, tokens text[]) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+  at timestamptz := clock_timestamp() + interval '60 s';
+BEGIN
+  INSERT INTO latchkey.departed SELECT DISTINCT i, u, at FROM unnest(tokens) u
+  ON CONFLICT (id, token) DO UPDATE SET until = excluded.until;
+  RETURN at;
+END $$;`,
   `-- Ends a hold, and hands the lock over. n: the lock's name; t: the token; served: the tokens of the run that it served;
--- used: the last fence it was used under, or 0; rest: ms for which nobody gets it, or
--- a reader's share; late: whether a claim of the token may still come; own: the process.
+-- used: the last fence it was used under, or 0; rest: ms for which nobody gets it, or a reader's share; late: whether a
+-- claim of the token may still come; own: the process.
 -- Answers whether the hold lasted until now. Fails with 55P03 while a transaction guards it.
-CREATE OR REPLACE FUNCTION latchkey.free(n bytea, t text, served text[], used int8, rest int8, late bool,
-  own int8) RETURNS bool
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION latchkey.free(n bytea, t text, served text[], used int8, rest int8, late bool, own int8)
+RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE
   i bytea := sha256(n);
+  setting text := set_config('lock_timeout', '500ms', true);
   l latchkey.lock;
-  share latchkey.share;
+  s latchkey.share;
   at timestamptz;
   held bool := false;
   entered int;
 BEGIN
-  -- FOR UPDATE, which a guard holds up; but to wait for others' claims to end is no fault.
-  SELECT * INTO l FROM latchkey.lock o WHERE o.id = i FOR UPDATE SKIP LOCKED;
-  IF NOT FOUND THEN
-    l := latchkey.open_row(i, n, '500ms');
-    PERFORM FROM latchkey.lock o WHERE o.id = i FOR UPDATE NOWAIT;
+  IF rest = 0 AND NOT late AND served = '{}' THEN
+    -- A key that nobody awaits takes one statement, and one look at the queue.
+    UPDATE latchkey.lock o SET token = NULL, last = greatest(o.last, used)
+    WHERE o.id = i AND o.token = t AND o.ends > clock_timestamp() AND pg_try_advisory_xact_lock(o.fence);
+    IF FOUND THEN
+      held := true;
+      IF NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i) THEN
+        setting := set_config('synchronous_commit', 'off', true);
+        RETURN true;
+      END IF;
+    END IF;
   END IF;
+  l := latchkey.open_row(i, n, '500ms');
   at := clock_timestamp();
   IF l.token = t THEN
+    PERFORM latchkey.unguarded(l.fence);
     held := l.ends > at;
     l.token := NULL;
   ELSIF l.shared THEN
-    PERFORM FROM latchkey.share s WHERE s.id = i AND s.token = t FOR UPDATE NOWAIT;
-    DELETE FROM latchkey.share s WHERE s.id = i AND s.token = t RETURNING * INTO share;
-    held := coalesce(share.ends > at, false);
+    DELETE FROM latchkey.share o WHERE o.id = i AND o.token = t RETURNING * INTO s;
+    IF FOUND THEN PERFORM latchkey.unguarded(s.fence); END IF;
+    held := held OR coalesce(s.ends > at, false);
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (served || t);
   l.last := greatest(l.last, used);
-  rest := CASE WHEN held THEN rest ELSE 0 END;
-  IF rest > 0 AND share.token IS NULL THEN
+  IF NOT held THEN rest := 0; END IF;
+  IF rest > 0 AND s.token IS NULL THEN
     l.rests := at + latchkey.ms(rest);
   ELSIF rest > 0 THEN
-    share.token := ' ' || t;
-    share.ends := at + latchkey.ms(rest);
-    share.rests := true;
-    INSERT INTO latchkey.share VALUES (share.*) ON CONFLICT (id, token) DO UPDATE SET ends = excluded.ends;
+    s.token := ' ' || t;
+    s.ends := at + latchkey.ms(rest);
+    s.rests := true;
+    INSERT INTO latchkey.share VALUES (s.*) ON CONFLICT (id, token) DO UPDATE SET ends = excluded.ends;
   END IF;
-  IF late THEN PERFORM latchkey.depart(i, ARRAY[t]); END IF;
+  IF late THEN l.refuses := latchkey.depart(i, ARRAY[t]); END IF;
   SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
   IF rest > 0 THEN
     PERFORM latchkey.look_in(l);
   ELSIF entered = 0 THEN
-    PERFORM latchkey.relax();
+    -- A release that a crash undoes ends with the time of the hold, so its commit is not waited for; that of a grant is.
+    setting := set_config('synchronous_commit', 'off', true);
   END IF;
   RETURN held;
 END $$;`,
+  `-- The answer to a claim that has the lock: "granted <fence> <ms left> <tokens that may be handed the lock on>".
+CREATE OR REPLACE FUNCTION latchkey.granted(f int8, remains float8, m "char", i bytea, own int8) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN 'granted ' || f || ' ' || remains || ' ' ||
+    CASE m WHEN 'w' THEN coalesce(array_to_string(latchkey.run_of(i, own), ','), '') ELSE '' END;
+END $$;`,
   `-- For a transaction of the user's own: fails with LK001 unless all these locks are held, and then keeps them from being
 -- given to anybody else until the transaction ends. Renewal goes on meanwhile. names: the locks; fences: a fence of each
--- hold.
+-- hold. Fails with 40001 in a transaction whose snapshot may be older than the hold.
 CREATE OR REPLACE FUNCTION latchkey.guard(names bytea[], fences int8[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   i bytea;
+  f int8;
 BEGIN
   FOR k IN 1..cardinality(names) LOOP
     i := sha256(names[k]);
-    PERFORM FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND fences[k] BETWEEN o.fence AND o.fence + 63
-      AND o.ends > clock_timestamp() FOR KEY SHARE;
-    CONTINUE WHEN FOUND;
-    PERFORM FROM latchkey.share s WHERE s.id = i AND s.fence = fences[k] AND NOT s.rests
-      AND s.ends > clock_timestamp() FOR KEY SHARE;
-    CONTINUE WHEN FOUND;
-    RAISE EXCEPTION 'the lock is not held under fence %', fences[k] USING ERRCODE = 'LK001';
+    f := fences[k];
+    -- Whoever ends a hold locks the first of its fences exclusively: when this is not made to wait, it has not ended.
+    PERFORM pg_advisory_xact_lock_shared(coalesce(
+      (SELECT o.fence FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND f BETWEEN o.fence AND o.fence + 63),
+      f));
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+      BEGIN
+        -- Fails if the row has changed since the snapshot; else the row's lock goes with the block.
+        PERFORM FROM latchkey.lock o WHERE o.id = i FOR SHARE;
+        PERFORM FROM latchkey.share s WHERE s.id = i AND s.fence = f FOR SHARE;
+        RAISE EXCEPTION USING ERRCODE = 'LK000';
+      EXCEPTION WHEN SQLSTATE 'LK000' THEN
+      END;
+    END IF;
+    IF NOT EXISTS (
+      SELECT FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND f BETWEEN o.fence AND o.fence + 63
+        AND o.ends > clock_timestamp()
+      UNION ALL SELECT FROM latchkey.share s WHERE s.id = i AND s.fence = f AND NOT s.rests AND s.ends > clock_timestamp()
+    ) THEN
+      RAISE EXCEPTION 'the lock is not held under fence %', f USING ERRCODE = 'LK001';
+    END IF;
   END LOOP;
 END $$;`,
   `-- Hands the lock to the first live places that fit, and writes its row.
@@ -231,18 +253,14 @@ DECLARE
   gone int8[] := '{}';
 BEGIN
   entered := 0;
-  IF l.token IS NOT NULL AND l.ends <= at THEN
-    -- A transaction that guards the hold has it locked, and nobody else gets it before that ends.
-    PERFORM FROM latchkey.lock WHERE id = l.id FOR UPDATE SKIP LOCKED;
-    IF FOUND THEN
-      l.token := NULL;
-      changed := true;
-    END IF;
+  -- A transaction that guards a hold has its fence locked, and nobody else gets the lock before that ends.
+  IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence) THEN
+    l.token := NULL;
+    changed := true;
   END IF;
   IF l.token IS NULL AND (l.rests IS NULL OR l.rests <= at) THEN
     IF l.shared THEN
-      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token IN
-        (SELECT o.token FROM latchkey.share o WHERE o.id = l.id AND o.ends <= at FOR UPDATE SKIP LOCKED);
+      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends <= at AND pg_try_advisory_xact_lock(s.fence);
       SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
       IF inside = 0 THEN
         l.shared := false;
@@ -296,7 +314,7 @@ BEGIN
     END LOOP;
   END IF;
   IF changed THEN
-    UPDATE latchkey.lock SET last = l.last, shared = l.shared, rests = l.rests, token = l.token, fence = l.fence,
+    UPDATE latchkey.lock SET last = l.last, shared = l.shared, rests = l.rests, refuses = l.refuses, token = l.token, fence = l.fence,
       ends = l.ends, since = l.since, meta = l.meta, process = l.process, sequence = l.sequence, revoked = l.revoked
     WHERE id = l.id;
   END IF;
@@ -330,38 +348,39 @@ CREATE OR REPLACE FUNCTION latchkey.info(l latchkey.lock) RETURNS text LANGUAGE 
   ) r
   WHERE q.waiters > 0 OR r.rests IS NOT NULL OR json_array_length(h.holders) > 0
 $$;`,
-  `-- Gives up the places of tokens, and what was granted to them meanwhile, and hands the lock over. n: the lock's
--- name; late: whether claims of the tokens may still come; own: the process; blind: to give up places and no more, where
+  `-- Gives up the places of tokens, and what was granted to them meanwhile, and hands the lock over. n: the lock's name;
+-- late: whether claims of the tokens may still come; own: the process; blind: to give up places and no more, where
 -- somebody else has the row locked.
 -- Fails with 55P03 while a transaction guards such a hold, or blindly where there is one.
-CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8, blind bool) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8, blind bool) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
   i bytea := sha256(n);
+  setting text;
   l latchkey.lock;
-  entered int;
+  entered int := 0;
 BEGIN
   IF NOT blind THEN
     l := latchkey.open_row(i, n, '20ms');
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (tokens);
-  IF late THEN PERFORM latchkey.depart(i, tokens); END IF;
+  IF late THEN l.refuses := latchkey.depart(i, tokens); END IF;
   IF blind THEN
-    IF EXISTS (SELECT FROM unnest(tokens) u, LATERAL latchkey.hold_of(i, u) h WHERE h.fence IS NOT NULL) THEN
+    IF late OR EXISTS (SELECT FROM unnest(tokens) u, LATERAL latchkey.hold_of(i, u) h WHERE h.fence IS NOT NULL) THEN
       RAISE lock_not_available;
     END IF;
-    PERFORM latchkey.relax();
-    RETURN;
+  ELSE
+    IF l.token = ANY (tokens) THEN
+      PERFORM latchkey.unguarded(l.fence);
+      l.token := NULL;
+    END IF;
+    IF l.shared THEN
+      PERFORM latchkey.unguarded(s.fence) FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
+      DELETE FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
+    END IF;
+    SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
   END IF;
-  IF l.token = ANY (tokens) THEN
-    PERFORM FROM latchkey.lock o WHERE o.id = i FOR UPDATE NOWAIT;
-    l.token := NULL;
-  END IF;
-  IF l.shared THEN
-    PERFORM FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens) FOR UPDATE NOWAIT;
-    DELETE FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
-  END IF;
-  SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
-  IF entered = 0 THEN PERFORM latchkey.relax(); END IF;
+  IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
 END $$;`,
   `-- The next so many locks after an id, in their order; info where the name starts with a prefix and there is something
 -- to tell.
@@ -397,17 +416,17 @@ BEGIN
     INSERT INTO latchkey.lock (id, name, last) VALUES (i, n, 0) ON CONFLICT DO NOTHING;
   END LOOP;
 END $$;`,
+  `-- How many places come before one, at most 100; with NULL, how many there are.
+CREATE OR REPLACE FUNCTION latchkey.places_before(i bytea, mine int8) RETURNS int8 LANGUAGE sql STABLE AS $$
+  SELECT count(*)
+  FROM (SELECT FROM latchkey.place p WHERE p.id = i AND (mine IS NULL OR p.place < mine) LIMIT 100) b
+$$;`,
   `-- For a process that gets no messages: which of the claims names[k], tokens[k] have been granted, and under what fences.
 CREATE OR REPLACE FUNCTION latchkey.poll(names bytea[], tokens text[], OUT k int8, OUT fence int8)
 RETURNS SETOF record LANGUAGE sql STABLE AS $$
   SELECT c.k, h.fence FROM unnest(names, tokens) WITH ORDINALITY c(name, token, k),
     LATERAL latchkey.hold_of(sha256(c.name), c.token) h
   WHERE h.fence IS NOT NULL
-$$;`,
-  `-- For what a crash may undo: its commit is not waited for. A place that is lost is asked for again, and a release that is
--- lost ends with the time of its hold. A grant, a renewal and a rest are waited for.
-CREATE OR REPLACE FUNCTION latchkey.relax() RETURNS void LANGUAGE sql AS $$
-  SELECT set_config('synchronous_commit', 'off', true)
 $$;`,
   `-- Renews holds: of the lock names[k], tokens[k] is to last for ttls[k] ms from now; numbers[k] grows with each renewal of
 -- a hold. waits: whether to wait for 50 ms for a row that is locked, and then to fail with 55P03.
@@ -545,4 +564,11 @@ CREATE OR REPLACE FUNCTION latchkey.time_left(i bytea) RETURNS float8 LANGUAGE s
     UNION ALL SELECT s.ends, 20 FROM latchkey.share s WHERE s.id = i
   ) h
 $$;`,
+  `-- Fails with 55P03 while a transaction guards the hold with this fence; none can from now on.
+CREATE OR REPLACE FUNCTION latchkey.unguarded(f int8) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT pg_try_advisory_xact_lock(f) THEN
+    RAISE lock_not_available USING MESSAGE = 'a transaction guards the lock';
+  END IF;
+END $$;`,
 ];

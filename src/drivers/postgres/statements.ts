@@ -20,10 +20,7 @@ export function statementsIn(schema: string): Statements {
     text: inSchema(text, schema),
   });
   return {
-    claim: statement(
-      'claim',
-      `SELECT fence, left_ms, array_to_string(run, ' '), before, kept FROM latchkey.claim($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-    ),
+    claim: statement('claim', 'SELECT latchkey.claim($1, $2, $3, $4, $5, $6, $7, $8, $9)'),
     free: statement('free', 'SELECT latchkey.free($1, $2, $3, $4, $5, $6, $7)'),
     leave: statement('leave', 'SELECT latchkey.leave($1, $2, $3, $4, $5)'),
     renew: statement('renew', 'SELECT latchkey.renew($1, $2, $3, $4, $5, $6)'),

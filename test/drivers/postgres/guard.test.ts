@@ -201,10 +201,26 @@ test('in a repeatable transaction that began before the key changed hands, a gua
   await client.query('SELECT 1 FROM account');
   await expire();
   const next = await two.acquire(key);
-  expect(await reasonOf(guard(client, lease))).toBeInstanceOf(Error);
+  const reason = await reasonOf(guard(client, lease));
   await end(client, 'COMMIT');
+  expect(reason).toMatchObject({ code: '40001' });
   await next.release();
 });
+
+test.each(['REPEATABLE READ', 'SERIALIZABLE'])(
+  'in a %s transaction, a guard holds, and lets the lease be renewed',
+  async (isolation) => {
+    const [one, two] = [locker(), locker()];
+    const lease = await one.acquire(key, { ttl: '10s' });
+    const client = await begun(isolation);
+    await guard(client, lease);
+    expect(await lease.refresh('20s')).toBe(true);
+    await expire();
+    expect(await two.tryAcquire(key)).toBe(null);
+    await end(client, 'COMMIT');
+    await (await two.acquire(key, { wait: 2_000 })).release();
+  },
+);
 
 test('what is no transaction, and what is no lease of PostgreSQL, is refused', async () => {
   const lease = await locker().acquire(key);

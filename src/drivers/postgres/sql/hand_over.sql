@@ -14,18 +14,14 @@ DECLARE
   gone int8[] := '{}';
 BEGIN
   entered := 0;
-  IF l.token IS NOT NULL AND l.ends <= at THEN
-    -- A transaction that guards the hold has it locked, and nobody else gets it before that ends.
-    PERFORM FROM latchkey.lock WHERE id = l.id FOR UPDATE SKIP LOCKED;
-    IF FOUND THEN
-      l.token := NULL;
-      changed := true;
-    END IF;
+  -- A transaction that guards a hold has its fence locked, and nobody else gets the lock before that ends.
+  IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence) THEN
+    l.token := NULL;
+    changed := true;
   END IF;
   IF l.token IS NULL AND (l.rests IS NULL OR l.rests <= at) THEN
     IF l.shared THEN
-      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token IN
-        (SELECT o.token FROM latchkey.share o WHERE o.id = l.id AND o.ends <= at FOR UPDATE SKIP LOCKED);
+      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends <= at AND pg_try_advisory_xact_lock(s.fence);
       SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
       IF inside = 0 THEN
         l.shared := false;
@@ -79,7 +75,7 @@ BEGIN
     END LOOP;
   END IF;
   IF changed THEN
-    UPDATE latchkey.lock SET last = l.last, shared = l.shared, rests = l.rests, token = l.token, fence = l.fence,
+    UPDATE latchkey.lock SET last = l.last, shared = l.shared, rests = l.rests, refuses = l.refuses, token = l.token, fence = l.fence,
       ends = l.ends, since = l.since, meta = l.meta, process = l.process, sequence = l.sequence, revoked = l.revoked
     WHERE id = l.id;
   END IF;

@@ -9,6 +9,7 @@ CREATE TABLE latchkey.lock (
   last int8 NOT NULL,                 -- the last fence that was given or reserved
   shared bool NOT NULL DEFAULT false, -- whether there may be rows in share
   rests timestamptz,                  -- until when nobody gets it
+  refuses timestamptz,                -- until when there may be rows in departed
   token text COLLATE "C", fence int8, ends timestamptz, since timestamptz, meta text, process int8,
   sequence int8,                      -- of the last renewal
   revoked bool
