@@ -1,7 +1,7 @@
 import type { Client, ClientConfig } from 'pg';
 import { checkText } from '../../core/check.js';
 import { LockBackendError, LockConfigError, LockUsageError } from '../../core/errors.js';
-import type { LentPool, PostgresOptions } from './options.js';
+import { isPool, type LentPool, type PostgresOptions } from './options.js';
 
 /** How connections are made. */
 export interface Dialler {
@@ -26,16 +26,17 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
     const got = typeof postgres === 'string' ? 'text' : postgres;
     throw new LockUsageError('postgres', got, 'a pg.Pool, or options of pg, or { url }');
   }
-  const lent = isPool(postgres);
-  const { url, listenUrl, schema = 'latchkey', connections = 3, ...options } = lent ? {} : postgres;
+  const asked: PostgresOptions = isPool(postgres) ? { pool: postgres } : postgres;
+  const { url, listenUrl, schema = 'latchkey', connections = 3, pool, ...options } = asked;
+  if (pool !== undefined && !isPool(pool)) throw new LockUsageError('postgres.pool', pool, 'a pg.Pool');
   checkSchema(schema);
   if (!Number.isInteger(connections) || connections < 1 || connections > 100)
     throw new LockUsageError('postgres.connections', connections, 'a whole number from 1 to 100');
-  // All of a pool's options: those that hold a secret cannot be enumerated.
-  const given = lent ? ownOf(postgres.options) : options;
-  const address = urlOf('url', url) ?? (hasAddress(given) ? undefined : DEFAULT_URL);
+  const given = pool?.options ?? options;
+  const address = urlOf('url', url) ?? (pool || hasAddress(given) ? undefined : DEFAULT_URL);
   const listenAddress = urlOf('listenUrl', listenUrl) ?? address;
   const dial = (connectionString: string | undefined) => {
+    // All of a pool's options: those that hold a secret cannot be enumerated.
     const config = Object.defineProperties({}, Object.getOwnPropertyDescriptors(given));
     return new Client(
       Object.assign(config, connectionString === undefined ? {} : { connectionString }, OURS) as ClientConfig,
@@ -53,7 +54,7 @@ const RAW = { getTypeParser: () => (value: unknown) => value };
 
 // Ours are never shared with anyone, and are told when the server is silent.
 const OURS = {
-  application_name: 'latchkey',
+  fallback_application_name: 'latchkey',
   connectionTimeoutMillis: CONNECT_MS,
   keepAlive: true,
   pipeline: true,
@@ -99,14 +100,6 @@ function tried(dial: () => Client): Client {
 function describe({ host, port, database }: Client): string {
   const where = host.startsWith('/') ? host : `${host}:${port}`;
   return database ? `${where}/${database}` : where;
-}
-
-function ownOf(options: object): object {
-  return Object.defineProperties({}, Object.getOwnPropertyDescriptors(options));
-}
-
-function isPool(postgres: LentPool | PostgresOptions): postgres is LentPool {
-  return typeof postgres.connect === 'function' && typeof postgres.options === 'object';
 }
 
 const hasAddress = (options: object) =>

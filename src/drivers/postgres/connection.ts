@@ -35,6 +35,8 @@ export class Connection {
   readonly #inbox: Inbox = inboxOf(randomBytes(8).readBigUInt64BE() >> 1n);
   readonly #lanes: readonly Link[];
   readonly #listener: Link;
+  /** Whether it has used the schema. */
+  #running = false;
   #listening = false;
   #deaf = false;
   #ready = false;
@@ -114,7 +116,8 @@ export class Connection {
         );
       await ask("SET default_transaction_isolation = 'read committed'");
     }
-    await ensureSchema(ask, this.#dialler.schema);
+    await ensureSchema(ask, this.#dialler.schema, { running: this.#running });
+    this.#running = true;
     if (direct) link.prepareNamed();
   }
 

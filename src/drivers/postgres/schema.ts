@@ -41,18 +41,24 @@ const functionsIn = (schema: string): string =>
   ['SET LOCAL check_function_bodies = off;', ...FUNCTIONS.map((sql) => inSchema(sql, schema))].join('\n\n');
 
 /**
- * Sees to it that the schema is there in the version of this release, and that the role may use it.
+ * Sees to it that the schema is there in the version of this release, and that the role may use it. `running`: a process
+ * that has used it already goes on when a newer release upgrades it.
  * @throws LockConfigError when it may not make or use it, or when a newer release has made it
  */
-export async function ensureSchema(ask: Ask, schema: string, upgrades = UPGRADES): Promise<void> {
+export async function ensureSchema(
+  ask: Ask,
+  schema: string,
+  { upgrades = UPGRADES, running = false } = {},
+): Promise<void> {
   const known = upgrades.length + 1;
   const found = await versionOf(ask, schema);
-  if (found !== undefined && found > known) {
+  const newer = found !== undefined && found > known;
+  if (newer && !running) {
     throw new LockConfigError(
       `the schema "${schema}" has version ${found}, and this release of latchkey knows ${known}: use a newer release, or another schema`,
     );
   }
-  if (found !== known) await make(ask, schema, upgrades);
+  if (found !== known && !newer) await make(ask, schema, upgrades);
   await checkRights(ask, schema);
 }
 
