@@ -9,6 +9,8 @@ CREATE TABLE latchkey.lock (
   id bytea PRIMARY KEY,
   name bytea NOT NULL,
   last int8 NOT NULL,                 -- the last fence that was given or reserved
+  -- Guards and those who end a hold lock its fence with this, for fences of other locks may be the same.
+  salt int8 NOT NULL DEFAULT (random() * 9e18)::int8,
   shared bool NOT NULL DEFAULT false, -- whether there may be rows in share
   rests timestamptz,                  -- until when nobody gets it
   refuses timestamptz,                -- until when there may be rows in departed
@@ -156,7 +158,7 @@ BEGIN
   IF rest = 0 AND NOT late AND served = '{}' THEN
     -- A key that nobody awaits takes one statement, and one look at the queue.
     UPDATE latchkey.lock o SET token = NULL, last = greatest(o.last, used)
-    WHERE o.id = i AND o.token = t AND o.ends > clock_timestamp() AND pg_try_advisory_xact_lock(o.fence);
+    WHERE o.id = i AND o.token = t AND o.ends > clock_timestamp() AND pg_try_advisory_xact_lock(o.fence # o.salt);
     IF FOUND THEN
       held := true;
       IF NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i) THEN
@@ -168,12 +170,12 @@ BEGIN
   l := latchkey.open_row(i, n, '500ms');
   at := clock_timestamp();
   IF l.token = t THEN
-    PERFORM latchkey.unguarded(l.fence);
+    PERFORM latchkey.unguarded(l.fence # l.salt);
     held := l.ends > at;
     l.token := NULL;
   ELSIF l.shared THEN
     DELETE FROM latchkey.share o WHERE o.id = i AND o.token = t RETURNING * INTO s;
-    IF FOUND THEN PERFORM latchkey.unguarded(s.fence); END IF;
+    IF FOUND THEN PERFORM latchkey.unguarded(s.fence # l.salt); END IF;
     held := held OR coalesce(s.ends > at, false);
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (served || t);
@@ -216,9 +218,9 @@ BEGIN
     i := sha256(names[k]);
     f := fences[k];
     -- Whoever ends a hold locks the first of its fences exclusively: when this is not made to wait, it has not ended.
-    PERFORM pg_advisory_xact_lock_shared(coalesce(
-      (SELECT o.fence FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND f BETWEEN o.fence AND o.fence + 63),
-      f));
+    PERFORM pg_advisory_xact_lock_shared(o.salt #
+      CASE WHEN o.token IS NOT NULL AND f BETWEEN o.fence AND o.fence + 63 THEN o.fence ELSE f END)
+    FROM latchkey.lock o WHERE o.id = i;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
       BEGIN
         -- Fails if the row has changed since the snapshot; else the row's lock goes with the block.
@@ -254,13 +256,13 @@ DECLARE
 BEGIN
   entered := 0;
   -- A transaction that guards a hold has its fence locked, and nobody else gets the lock before that ends.
-  IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence) THEN
+  IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence # l.salt) THEN
     l.token := NULL;
     changed := true;
   END IF;
   IF l.token IS NULL AND (l.rests IS NULL OR l.rests <= at) THEN
     IF l.shared THEN
-      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends <= at AND pg_try_advisory_xact_lock(s.fence);
+      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends <= at AND pg_try_advisory_xact_lock(s.fence # l.salt);
       SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
       IF inside = 0 THEN
         l.shared := false;
@@ -371,11 +373,11 @@ BEGIN
     END IF;
   ELSE
     IF l.token = ANY (tokens) THEN
-      PERFORM latchkey.unguarded(l.fence);
+      PERFORM latchkey.unguarded(l.fence # l.salt);
       l.token := NULL;
     END IF;
     IF l.shared THEN
-      PERFORM latchkey.unguarded(s.fence) FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
+      PERFORM latchkey.unguarded(s.fence # l.salt) FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
       DELETE FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
     END IF;
     SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
@@ -536,7 +538,8 @@ BEGIN
     DELETE FROM latchkey.place p WHERE p.id = l.id AND p.since < at
       AND NOT EXISTS (SELECT FROM latchkey.stamp s WHERE s.id = l.id AND s.process = p.process);
     DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends < at;
-    DELETE FROM latchkey.lock o WHERE o.id = l.id AND (o.token IS NULL OR o.ends < at)
+    DELETE FROM latchkey.lock o WHERE o.id = l.id
+      AND (o.token IS NULL OR o.ends < at AND pg_try_advisory_xact_lock(o.fence # o.salt))
       AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = l.id)
       AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id);
   END LOOP;
@@ -564,7 +567,7 @@ CREATE OR REPLACE FUNCTION latchkey.time_left(i bytea) RETURNS float8 LANGUAGE s
     UNION ALL SELECT s.ends, 20 FROM latchkey.share s WHERE s.id = i
   ) h
 $$;`,
-  `-- Fails with 55P03 while a transaction guards the hold with this fence; none can from now on.
+  `-- Fails with 55P03 while a transaction guards the hold with this salted fence; none can from now on.
 CREATE OR REPLACE FUNCTION latchkey.unguarded(f int8) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF NOT pg_try_advisory_xact_lock(f) THEN

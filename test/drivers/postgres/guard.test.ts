@@ -244,3 +244,16 @@ test('a guard finds the locks of another schema', async () => {
   );
   expect(await balance()).toBe(80);
 });
+
+test('to end a hold does not meet that of another key with the same fence', async () => {
+  const one = locker();
+  const [first, second] = [await one.acquire(key), await one.acquire(`${key}-2`)];
+  await server.ask('UPDATE latchkey.lock SET fence = 77 WHERE token IS NOT NULL');
+  const client = await begun();
+  await client.query(`SELECT latchkey.guard(ARRAY[$1::bytea], ARRAY[77::int8])`, [
+    Buffer.from(`lock:{${key}}`),
+  ]);
+  expect(await second.release()).toBe(true);
+  await end(client, 'COMMIT');
+  expect(await first.release()).toBe(true);
+});

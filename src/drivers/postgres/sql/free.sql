@@ -16,7 +16,7 @@ BEGIN
   IF rest = 0 AND NOT late AND served = '{}' THEN
     -- A key that nobody awaits takes one statement, and one look at the queue.
     UPDATE latchkey.lock o SET token = NULL, last = greatest(o.last, used)
-    WHERE o.id = i AND o.token = t AND o.ends > clock_timestamp() AND pg_try_advisory_xact_lock(o.fence);
+    WHERE o.id = i AND o.token = t AND o.ends > clock_timestamp() AND pg_try_advisory_xact_lock(o.fence # o.salt);
     IF FOUND THEN
       held := true;
       IF NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i) THEN
@@ -28,12 +28,12 @@ BEGIN
   l := latchkey.open_row(i, n, '500ms');
   at := clock_timestamp();
   IF l.token = t THEN
-    PERFORM latchkey.unguarded(l.fence);
+    PERFORM latchkey.unguarded(l.fence # l.salt);
     held := l.ends > at;
     l.token := NULL;
   ELSIF l.shared THEN
     DELETE FROM latchkey.share o WHERE o.id = i AND o.token = t RETURNING * INTO s;
-    IF FOUND THEN PERFORM latchkey.unguarded(s.fence); END IF;
+    IF FOUND THEN PERFORM latchkey.unguarded(s.fence # l.salt); END IF;
     held := held OR coalesce(s.ends > at, false);
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (served || t);

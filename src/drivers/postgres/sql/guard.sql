@@ -10,9 +10,9 @@ BEGIN
     i := sha256(names[k]);
     f := fences[k];
     -- Whoever ends a hold locks the first of its fences exclusively: when this is not made to wait, it has not ended.
-    PERFORM pg_advisory_xact_lock_shared(coalesce(
-      (SELECT o.fence FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL AND f BETWEEN o.fence AND o.fence + 63),
-      f));
+    PERFORM pg_advisory_xact_lock_shared(o.salt #
+      CASE WHEN o.token IS NOT NULL AND f BETWEEN o.fence AND o.fence + 63 THEN o.fence ELSE f END)
+    FROM latchkey.lock o WHERE o.id = i;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
       BEGIN
         -- Fails if the row has changed since the snapshot; else the row's lock goes with the block.

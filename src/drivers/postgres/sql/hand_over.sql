@@ -15,13 +15,13 @@ DECLARE
 BEGIN
   entered := 0;
   -- A transaction that guards a hold has its fence locked, and nobody else gets the lock before that ends.
-  IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence) THEN
+  IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence # l.salt) THEN
     l.token := NULL;
     changed := true;
   END IF;
   IF l.token IS NULL AND (l.rests IS NULL OR l.rests <= at) THEN
     IF l.shared THEN
-      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends <= at AND pg_try_advisory_xact_lock(s.fence);
+      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends <= at AND pg_try_advisory_xact_lock(s.fence # l.salt);
       SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
       IF inside = 0 THEN
         l.shared := false;

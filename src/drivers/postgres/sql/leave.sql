@@ -21,11 +21,11 @@ BEGIN
     END IF;
   ELSE
     IF l.token = ANY (tokens) THEN
-      PERFORM latchkey.unguarded(l.fence);
+      PERFORM latchkey.unguarded(l.fence # l.salt);
       l.token := NULL;
     END IF;
     IF l.shared THEN
-      PERFORM latchkey.unguarded(s.fence) FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
+      PERFORM latchkey.unguarded(s.fence # l.salt) FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
       DELETE FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
     END IF;
     SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;

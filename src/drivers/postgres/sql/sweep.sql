@@ -19,7 +19,8 @@ BEGIN
     DELETE FROM latchkey.place p WHERE p.id = l.id AND p.since < at
       AND NOT EXISTS (SELECT FROM latchkey.stamp s WHERE s.id = l.id AND s.process = p.process);
     DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends < at;
-    DELETE FROM latchkey.lock o WHERE o.id = l.id AND (o.token IS NULL OR o.ends < at)
+    DELETE FROM latchkey.lock o WHERE o.id = l.id
+      AND (o.token IS NULL OR o.ends < at AND pg_try_advisory_xact_lock(o.fence # o.salt))
       AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = l.id)
       AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id);
   END LOOP;

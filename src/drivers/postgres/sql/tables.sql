@@ -7,6 +7,8 @@ CREATE TABLE latchkey.lock (
   id bytea PRIMARY KEY,
   name bytea NOT NULL,
   last int8 NOT NULL,                 -- the last fence that was given or reserved
+  -- Guards and those who end a hold lock its fence with this, for fences of other locks may be the same.
+  salt int8 NOT NULL DEFAULT (random() * 9e18)::int8,
   shared bool NOT NULL DEFAULT false, -- whether there may be rows in share
   rests timestamptz,                  -- until when nobody gets it
   refuses timestamptz,                -- until when there may be rows in departed
