@@ -32,8 +32,9 @@ behind('commands go through a pooler by transaction, messages by an address of t
   expect(await advisoryLocks()).toBe(3);
   const key = freshKey();
   const held = await take(drivers[0]!, key);
-  const next = take(drivers[1]!, key, { wait: 10_000 });
-  const last = take(drivers[2]!, key, { wait: 10_000 });
+  const next = take(drivers[1]!, key, { wait: 20_000 });
+  await until(async () => (await drivers[0]!.inspect(key))?.waiters === 1);
+  const last = take(drivers[2]!, key, { wait: 20_000 });
   await until(async () => (await drivers[0]!.inspect(key))?.waiters === 2);
   const since = performance.now();
   await drivers[0]!.release(held);
