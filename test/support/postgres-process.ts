@@ -71,6 +71,12 @@ export async function initialise(dir: string, password: string): Promise<void> {
   if (code !== 0) throw new Error(`initdb failed:\n${output}`);
 }
 
+/** Makes the files of a server those of the user that it runs as. */
+export async function own(dir: string): Promise<void> {
+  const { as } = await postgresBinaries();
+  if (as.uid !== undefined) execFileSync('chown', ['-R', `${as.uid}:${as.gid}`, dir]);
+}
+
 /** Runs a server on such files; resolves when it is ready, rejects with its log when it ends before. It dies with us. */
 export async function launch(port: number, dir: string, settings: readonly string[]): Promise<ChildProcess> {
   const { postgres, as } = await postgresBinaries();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { exitOf } from './orphans.js';
 import { freePort } from './port.js';
-import { children, initialise, launch, signalAll } from './postgres-process.js';
+import { children, initialise, launch, own, signalAll } from './postgres-process.js';
 import { sleep, until } from './wait.js';
 
 const PASSWORD = 'not-to-be-shown';
@@ -29,6 +29,11 @@ export class PostgresServer {
   /** For the superuser; or another role with the same password, or another database. */
   url({ user = 'postgres', database = 'postgres', port = this.port } = {}): string {
     return `postgres://${user}:${PASSWORD}@127.0.0.1:${port}/${database}`;
+  }
+
+  /** After its files were changed from outside. */
+  own(): Promise<void> {
+    return own(this.dir);
   }
 
   async start(): Promise<void> {
