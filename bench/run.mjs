@@ -1,12 +1,12 @@
 /**
  * Runs the benchmarks and prints their tables, then the targets beside what was measured.
- *   npm run bench [-- mutex | mapmutex | redis | with ...] [--scale 0.1]
+ *   npm run bench [-- mutex | mapmutex | redis | postgres | with ...] [--scale 0.1]
  */
 import { parseArgs } from 'node:util';
 import { machineLine } from './lib/machine.mjs';
 import { printTargets } from './lib/targets.mjs';
 
-const PARTS = ['mutex', 'mapmutex', 'redis', 'with'];
+const PARTS = ['mutex', 'mapmutex', 'redis', 'postgres', 'with'];
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { scale: { type: 'string', default: '0.15' } },

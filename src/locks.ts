@@ -18,6 +18,8 @@ export {
 export { lockName, MAX_KEY_BYTES } from './core/key.js';
 export { type BackoffOptions, type RetryStrategy, retry } from './core/retry.js';
 export { memoryDriver } from './drivers/memory.js';
+export { postgresDriver } from './drivers/postgres/driver.js';
+export type { LentPool, PostgresOptions } from './drivers/postgres/options.js';
 export { redisDriver } from './drivers/redis/driver.js';
 export type { LentClient, RedisOptions } from './drivers/redis/options.js';
 export type { LeadTrace, LockTrace } from './lease/diagnostics.js';

@@ -43,6 +43,7 @@ const PACKAGES: Record<string, (file: string) => boolean> = {
   inversify: (file) => file.startsWith('app/'),
   'reflect-metadata': (file) => file.startsWith('app/'),
   ioredis: (file) => file.startsWith('drivers/redis/'),
+  pg: (file) => file.startsWith('drivers/postgres/'),
   convict: (file) => file.startsWith('app/'),
   'smol-toml': (file) => file.startsWith('app/'),
 };

@@ -1,2 +1,2 @@
 /** Latchkey as it is built beside this folder. */
-export { KeyedMutex, KeyedSemaphore, LockRegistry, redisDriver } from '../../dist/index.js';
+export { KeyedMutex, KeyedSemaphore, LockRegistry, postgresDriver, redisDriver } from '../../dist/index.js';

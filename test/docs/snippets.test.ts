@@ -1,19 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { documents, fences, root } from './documents.js';
 import { snippets, tryAll, type Verdict } from './snippets.js';
 
 const pages = documents();
 let redis: RedisServer;
+let postgres: PostgresServer;
 let verdicts: Map<string, Verdict>;
 
 beforeAll(async () => {
-  redis = await startRedis();
-  verdicts = await tryAll('snippets', pages, { REDIS_URL: redis.url });
+  [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
+  const env = { REDIS_URL: redis.url, DATABASE_URL: postgres.url() };
+  verdicts = await tryAll('snippets', pages, env);
 }, 120_000);
-afterAll(() => redis.stop());
+afterAll(() => Promise.all([redis.stop(), postgres.stop()]));
 
 describe('the program at', () => {
   test.each(pages.flatMap(snippets).map(({ at }) => at))('%s compiles and runs', (at) => {

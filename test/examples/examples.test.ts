@@ -166,6 +166,16 @@ test('10-user-counters counts every increment', async () => {
   );
 });
 
+test('11-guarded-write: without a guard a stopped holder overwrites the balance, with one it cannot', async () => {
+  const said = await output('11-guarded-write');
+  expect(said).toBe(
+    [
+      'without guard: 130 of 100 were paid out, and the balance says 50\n',
+      'with guard:    50 of 100 were paid out, and the balance says 50\n',
+    ].join(''),
+  );
+});
+
 test('every example is run here, and says how to run it', () => {
   const examples = readdirSync(join(root, 'examples')).filter((file) => /^\d\d-.*\.ts$/.test(file));
   const here = readFileSync(import.meta.filename, 'utf8');

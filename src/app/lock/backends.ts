@@ -1,4 +1,6 @@
 import { LockConfigError } from '../../core/errors.js';
+import { postgresDriver } from '../../drivers/postgres/driver.js';
+import { isPool, type LentPool, type PostgresOptions } from '../../drivers/postgres/options.js';
 import { redisDriver } from '../../drivers/redis/driver.js';
 import type { LentClient, RedisOptions } from '../../drivers/redis/options.js';
 import type { DriverFactory } from '../../lease/driver.js';
@@ -23,7 +25,7 @@ const BACKENDS: readonly Backend[] = [
   {
     name: 'postgres',
     variable: 'LOCK_POSTGRES_URL',
-    driver: () => () => Promise.reject(new LockConfigError('the driver "postgres" is not there yet')),
+    driver: (options, config) => () => postgresDriver(postgresOptions(options, config)),
   },
 ];
 
@@ -80,4 +82,16 @@ function redisOptions({ redis = {} }: LockProviderOptions, config: LockConfig): 
   if (url === undefined || typeof redis.duplicate === 'function') return redis;
   const { host: _, port: __, path: ___, sentinels: ____, name: _____, ...rest } = redis as RedisOptions;
   return { ...rest, url };
+}
+
+/** Where PostgreSQL is: the configured URL and schema beat those in code, but not the address of a pool that is lent. */
+function postgresOptions(
+  { postgres = {} }: LockProviderOptions,
+  config: LockConfig,
+): LentPool | PostgresOptions {
+  const { url, schema } = config.postgres ?? {};
+  const inSchema = schema === undefined ? {} : { schema };
+  if (isPool(postgres)) return { pool: postgres, ...inSchema };
+  const { pool } = postgres as PostgresOptions;
+  return { ...postgres, ...inSchema, ...(url !== undefined && pool === undefined && { url }) };
 }

@@ -1,6 +1,7 @@
 import { checkObject, checkText } from '../../core/check.js';
 import { type Duration, parseDuration } from '../../core/duration.js';
 import { LockUsageError } from '../../core/errors.js';
+import type { LentPool, PostgresOptions } from '../../drivers/postgres/options.js';
 import type { LentClient, RedisOptions } from '../../drivers/redis/options.js';
 import type { DriverFactory, LockDriver } from '../../lease/driver.js';
 import { DEFAULTS, type LockerOptions, resolveOptions } from '../../lease/options.js';
@@ -18,8 +19,8 @@ export interface LockProviderOptions extends LockerOptions {
   drivers?: Record<string, DriverFactory | LockDriver> | undefined;
   /** Where Redis is, or an ioredis client to be duplicated, which stays yours to close. Default `redis://127.0.0.1:6379`. */
   redis?: LentClient | RedisOptions | undefined;
-  /** Where PostgreSQL is. Default `postgres://127.0.0.1:5432`. */
-  postgres?: object | undefined;
+  /** Where PostgreSQL is, or a `pg.Pool` whose settings are used and which stays yours. Default `postgres://127.0.0.1:5432`. */
+  postgres?: LentPool | PostgresOptions | undefined;
   /** How long holders may go on when the app stops. Default 5 s. */
   grace?: Duration | undefined;
 }
@@ -44,7 +45,7 @@ export function checkOptions(options: unknown): asserts options is LockProviderO
     for (const [name, driver] of Object.entries(drivers)) checkDriver(name, driver);
   }
   checkAddress('redis', redis, 'an ioredis client, or its options, or { url }');
-  checkAddress('postgres', postgres, 'options of pg, or { url }');
+  checkAddress('postgres', postgres, 'a pg.Pool, or options of pg, or { url }');
 }
 
 function checkAddress(option: string, value: unknown, expected: string): void {

@@ -1,0 +1,119 @@
+import type { Client, ClientConfig } from 'pg';
+import { checkText } from '../../core/check.js';
+import { LockBackendError, LockConfigError, LockUsageError } from '../../core/errors.js';
+import { isPool, type LentPool, type PostgresOptions } from './options.js';
+
+/** How connections are made. */
+export interface Dialler {
+  readonly schema: string;
+  /** How many carry commands. */
+  readonly connections: number;
+  /** Where they go, without a password. */
+  readonly address: string;
+  /** A connection that is not open yet. */
+  dial(purpose: 'commands' | 'messages'): Client;
+}
+
+// How long it may take to connect.
+const CONNECT_MS = 2_000;
+const DEFAULT_URL = 'postgres://127.0.0.1:5432';
+
+/** @throws LockConfigError when pg is not installed or the address is wrong, LockUsageError */
+export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dialler> {
+  const { Client } = await importPg();
+  if (typeof postgres !== 'object' || postgres === null || Array.isArray(postgres)) {
+    // A URL may hold a password.
+    const got = typeof postgres === 'string' ? 'text' : postgres;
+    throw new LockUsageError('postgres', got, 'a pg.Pool, or options of pg, or { url }');
+  }
+  const asked: PostgresOptions = isPool(postgres) ? { pool: postgres } : postgres;
+  const { url, listenUrl, schema = 'latchkey', connections = 3, pool, ...options } = asked;
+  if (pool !== undefined && !isPool(pool)) throw new LockUsageError('postgres.pool', pool, 'a pg.Pool');
+  checkSchema(schema);
+  if (!Number.isInteger(connections) || connections < 1 || connections > 100)
+    throw new LockUsageError('postgres.connections', connections, 'a whole number from 1 to 100');
+  const given = pool?.options ?? options;
+  const address = urlOf('url', url) ?? (pool || hasAddress(given) ? undefined : DEFAULT_URL);
+  const listenAddress = urlOf('listenUrl', listenUrl) ?? address;
+  const dial = (connectionString: string | undefined) => {
+    // All of a pool's options: those that hold a secret cannot be enumerated.
+    const config = Object.defineProperties({}, Object.getOwnPropertyDescriptors(given));
+    return new Client(
+      Object.assign(config, connectionString === undefined ? {} : { connectionString }, OURS) as ClientConfig,
+    );
+  };
+  return {
+    schema,
+    connections,
+    address: describe(tried(() => dial(address))),
+    dial: (purpose) => dial(purpose === 'messages' ? listenAddress : address),
+  };
+}
+
+const RAW = { getTypeParser: () => (value: unknown) => value };
+
+// Ours are never shared with anyone, and are told when the server is silent.
+const OURS = {
+  fallback_application_name: 'latchkey',
+  connectionTimeoutMillis: CONNECT_MS,
+  keepAlive: true,
+  pipeline: true,
+  query_timeout: 0,
+  statement_timeout: 0,
+  lock_timeout: 0,
+  binary: false,
+  // Whatever the service has taught pg for its own values.
+  types: RAW,
+};
+
+/** A schema's name, as it stands in SQL. */
+export const quoted = (schema: string): string => `"${schema}"`;
+
+/** @throws LockUsageError */
+export function checkSchema(schema: unknown): string {
+  const ok =
+    typeof schema === 'string' && /^[a-z_][a-z0-9_]{0,62}$/.test(schema) && !schema.startsWith('pg_');
+  if (!ok) throw new LockUsageError('postgres.schema', schema, 'a lower-case name of letters, digits and _');
+  return schema;
+}
+
+function urlOf(option: string, url: unknown): string | undefined {
+  if (url === undefined) return undefined;
+  if (typeof url !== 'string') throw new LockUsageError(`postgres.${option}`, url, 'a URL');
+  checkText(`postgres.${option}`, url);
+  if (!/^postgres(ql)?:\/\//.test(url))
+    throw new LockConfigError(
+      `expected the PostgreSQL \`${option}\` to be postgres://user:password@host:port/database`,
+    );
+  return url;
+}
+
+function tried(dial: () => Client): Client {
+  try {
+    return dial();
+  } catch {
+    // The cause holds the URL.
+    throw new LockConfigError('the PostgreSQL URL cannot be read');
+  }
+}
+
+function describe({ host, port, database }: Client): string {
+  const where = host.startsWith('/') ? host : `${host}:${port}`;
+  return database ? `${where}/${database}` : where;
+}
+
+const hasAddress = (options: object) =>
+  ['connectionString', 'host', 'port', 'database', 'stream'].some((name) => name in options);
+
+// A user of memory alone never loads it, and need not have it.
+async function importPg(): Promise<{ Client: new (config: ClientConfig) => Client }> {
+  try {
+    const { default: pg } = await import('pg');
+    return pg;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') {
+      throw new LockBackendError('pg could not be loaded', { cause: error });
+    }
+    throw new LockConfigError('the driver "postgres" needs the package pg: npm install pg', { cause: error });
+  }
+}

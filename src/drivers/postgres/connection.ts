@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import type { Client } from 'pg';
+import type { Clock } from '../../core/clock.js';
+import { LockConfigError } from '../../core/errors.js';
+import type { Random } from '../../core/random.js';
+import type { StoreError } from '../../engine/store.js';
+import type { Dialler } from './client.js';
+import { storeError } from './fault.js';
+import { type Answer, type Ask, Link, type Statement } from './link.js';
+import { DeafError, type Inbox, inboxOf, isDirect, listen } from './listener.js';
+import { ensureSchema } from './schema.js';
+
+export interface ConnectionEvents {
+  /** All connections are there, for the first time or again. */
+  ready(): void;
+  lost(fault: StoreError): void;
+  message(payload: string): void;
+}
+
+export interface ConnectionParts {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const warned = new Set<string>();
+
+/**
+ * Our connections to PostgreSQL: a few for commands, chosen by key so that those about one key keep their order, and one
+ * that listens.
+ */
+export class Connection {
+  readonly #dialler: Dialler;
+  readonly #clock: Clock;
+  readonly #events: ConnectionEvents;
+  readonly #inbox: Inbox = inboxOf(randomBytes(8).readBigUInt64BE() >> 1n);
+  readonly #lanes: readonly Link[];
+  readonly #listener: Link;
+  /** Whether it has used the schema. */
+  #running = false;
+  #listening = false;
+  #deaf = false;
+  #ready = false;
+  /** The fault that was told last. */
+  #told = '';
+  #closed = false;
+
+  constructor(dialler: Dialler, { clock, random }: ConnectionParts, events: ConnectionEvents) {
+    this.#dialler = dialler;
+    this.#clock = clock;
+    this.#events = events;
+    const parts = { clock, random, address: dialler.address };
+    const down = (fault: Error) => this.#down(fault);
+    const lane = (): Link => {
+      const link: Link = new Link(
+        { ...parts, dial: () => dialler.dial('commands') },
+        { prepare: (ask, client) => this.#prepare(link, ask, client), up: () => this.#up(), down },
+      );
+      return link;
+    };
+    this.#lanes = Array.from({ length: dialler.connections }, lane);
+    this.#listener = new Link(
+      { ...parts, dial: () => dialler.dial('messages') },
+      { prepare: (ask, client) => this.#listen(ask, client), up: () => this.#up(), down },
+    );
+  }
+
+  /** The number of this process in the database: negative where messages do not reach it. */
+  get process(): string {
+    return this.#deaf ? `-${this.#inbox.process}` : this.#inbox.process;
+  }
+
+  /** Whether messages do not reach it. */
+  get deaf(): boolean {
+    return this.#deaf;
+  }
+
+  open(): void {
+    for (const lane of this.#lanes) lane.open();
+  }
+
+  /** Over the connection that all commands about this key take. @throws StoreError */
+  ask(key: string, statement: Statement | string, values?: readonly unknown[]): Promise<Answer> {
+    return this.laneOf(key).ask(statement, values);
+  }
+
+  /** For what must be sent in the order of other commands about its key. */
+  laneOf(key: string): Link {
+    let hash = 0;
+    for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
+    return this.#lanes[(hash >>> 0) % this.#lanes.length]!;
+  }
+
+  /** For what is about no key. @throws StoreError */
+  askAny(statement: Statement | string, values?: readonly unknown[]): Promise<Answer> {
+    return this.#lanes[0]!.ask(statement, values);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const link of [...this.#lanes, this.#listener]) link.close();
+  }
+
+  async #prepare(link: Link, ask: Ask, client: Client): Promise<void> {
+    const direct = await isDirect(ask, client);
+    const { rows } = await ask(
+      `SELECT current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), current_setting('default_transaction_isolation')`,
+    );
+    const [version, standby, isolation] = rows[0]!;
+    if (Number(version) < 13)
+      throw new LockConfigError(`the server has version ${version}, and 13 or later is needed`);
+    if (standby === 't') throw new Error('it is a standby, and locks need the primary');
+    if (isolation !== 'read committed') {
+      if (!direct)
+        throw new LockConfigError(
+          `default_transaction_isolation is "${isolation}" behind a pooler, and "read committed" is needed`,
+        );
+      await ask("SET default_transaction_isolation = 'read committed'");
+    }
+    await ensureSchema(ask, this.#dialler.schema, { running: this.#running });
+    this.#running = true;
+    if (direct) link.prepareNamed();
+  }
+
+  async #listen(ask: Ask, client: Client): Promise<void> {
+    const { address } = this.#dialler;
+    const parts = { ask, client, clock: this.#clock };
+    const receive = (payload: string) => this.#events.message(payload);
+    try {
+      await listen(this.#inbox, parts, receive, (sql) => this.askAny(sql));
+      this.#deaf = false;
+    } catch (error) {
+      if (!(error instanceof DeafError)) throw error;
+      this.#deaf = true;
+      if (warned.has(address) || this.#closed) return;
+      warned.add(address);
+      process.emitWarning(
+        `PostgreSQL at ${address} is behind a pooler that LISTEN does not pass: waiters ask again and again. Set listenUrl to the server's own address.`,
+        { code: 'LATCHKEY_LISTEN' },
+      );
+    }
+  }
+
+  #up(): void {
+    if (this.#closed || this.#ready || this.#lanes.some((lane) => !lane.up)) return;
+    if (!this.#listening) {
+      this.#listening = true;
+      this.#listener.open();
+    }
+    if (!this.#listener.up) return;
+    this.#ready = true;
+    this.#events.ready();
+  }
+
+  #down(fault: Error): void {
+    const told = storeError(this.#dialler.address, fault, 'not-sent');
+    if (this.#closed || (!this.#ready && told.message === this.#told)) return;
+    this.#ready = false;
+    this.#told = told.message;
+    this.#events.lost(told);
+  }
+}

@@ -1,0 +1,39 @@
+import { type Clock, systemClock } from '../../core/clock.js';
+import { LockConfigError } from '../../core/errors.js';
+import { systemRandom } from '../../core/random.js';
+import { queuedDriver } from '../../engine/queued-driver.js';
+import type { LockDriver } from '../../lease/driver.js';
+import { dialler } from './client.js';
+import { GuardedHolds } from './guarded-holds.js';
+import type { LentPool, PostgresOptions } from './options.js';
+import { PostgresStore } from './store.js';
+
+/**
+ * Leases in PostgreSQL 13 or later. Of a pool that is lent, only the settings are used: it is otherwise left alone. It
+ * connects by itself, and again whenever a connection is lost. Its tables are made when they are not there.
+ * `ping` rejects with a `LockConfigError` where they cannot be used.
+ * @throws LockConfigError when pg is not installed or the address is wrong, LockUsageError
+ */
+export async function postgresDriver(
+  postgres: LentPool | PostgresOptions = {},
+  options: { clock?: Clock } = {},
+): Promise<LockDriver> {
+  const parts = { clock: options.clock ?? systemClock, random: systemRandom };
+  const dialled = await dialler(postgres);
+  const driver = queuedDriver(new PostgresStore(dialled, parts), parts);
+  const holds = new GuardedHolds(dialled.schema);
+  return {
+    acquire: async (request) => holds.add(await driver.acquire(request)),
+    release: (grant, keepFor) => driver.release(holds.remove(grant), keepFor),
+    extend: (grant, ttl) => driver.extend(grant, ttl),
+    extendMany: (extensions) => driver.extendMany!(extensions),
+    inspect: (key) => driver.inspect(key),
+    list: (prefix) => driver.list!(prefix),
+    revoke: (key, fence, grace) => driver.revoke!(key, fence, grace),
+    ping: () =>
+      driver.ping().catch((error: Error) => {
+        throw error.cause instanceof LockConfigError ? error.cause : error;
+      }),
+    close: () => driver.close(),
+  };
+}

@@ -1,0 +1,82 @@
+-- Hands the lock to the first live places that fit, and writes its row.
+-- l: the row as it is to be, which the caller has locked; changed: whether that differs from what is stored.
+-- own: the caller's process, which lives. me: the claim that is being made; without a place it enters last, and only
+-- if nobody waits.
+-- Answers the fence of me, NULL if it did not enter; and how many entered.
+CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place, OUT got int8,
+  OUT entered int) LANGUAGE plpgsql AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  w latchkey.place;
+  stamp latchkey.stamp;
+  inside int8 := 0;
+  missing bool;
+  gone int8[] := '{}';
+BEGIN
+  entered := 0;
+  -- A transaction that guards a hold has its fence locked, and nobody else gets the lock before that ends.
+  IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence # l.salt) THEN
+    l.token := NULL;
+    changed := true;
+  END IF;
+  IF l.token IS NULL AND (l.rests IS NULL OR l.rests <= at) THEN
+    IF l.shared THEN
+      DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends <= at AND pg_try_advisory_xact_lock(s.fence # l.salt);
+      SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
+      IF inside = 0 THEN
+        l.shared := false;
+        changed := true;
+      END IF;
+    END IF;
+    LOOP
+      SELECT * INTO w FROM latchkey.place p WHERE p.id = l.id AND p.process <> ALL (gone) ORDER BY p.place LIMIT 1;
+      IF NOT FOUND THEN
+        EXIT WHEN me.token IS NULL OR me.place IS NOT NULL OR got IS NOT NULL;
+        w := me;
+      ELSIF w.process <> own THEN
+        SELECT * INTO stamp FROM latchkey.stamp o WHERE o.id = l.id AND o.process = w.process;
+        -- Whoever lives holds its number, on the session on which it listens. One that reconnects keeps its places.
+        missing := w.process > 0 AND pg_try_advisory_xact_lock_shared(w.process);
+        IF stamp.vouched IS NULL OR stamp.vouched <= at OR missing AND stamp.missed <= at - interval '3 s' THEN
+          DELETE FROM latchkey.place p WHERE p.id = l.id AND p.process = w.process;
+          DELETE FROM latchkey.stamp o WHERE o.id = l.id AND o.process = w.process;
+          CONTINUE;
+        END IF;
+        IF missing THEN
+          UPDATE latchkey.stamp o SET missed = at WHERE o.id = l.id AND o.process = w.process AND o.missed IS NULL;
+          gone := gone || w.process;
+          CONTINUE;
+        END IF;
+      END IF;
+      EXIT WHEN inside >= CASE w.mode WHEN 'w' THEN 1 ELSE w.most END;
+      DELETE FROM latchkey.place p WHERE p.id = l.id AND p.token = w.token;
+      changed := true;
+      inside := inside + 1;
+      entered := entered + 1;
+      l.last := greatest(l.last + 1, (extract(epoch FROM at) * 1000000)::int8);
+      IF w.token = me.token THEN
+        got := l.last;
+      ELSE
+        PERFORM latchkey.tell(w.process, 'granted ' || l.last, w.token, l.name,
+          CASE w.mode WHEN 'w' THEN latchkey.run_of(l.id, w.process) END);
+      END IF;
+      IF w.mode = 'r' THEN
+        INSERT INTO latchkey.share VALUES
+          (l.id, w.token, l.last, at + latchkey.ms(w.ttl), at, w.meta, w.process, 0, false, w.most)
+        ON CONFLICT (id, token) DO UPDATE SET fence = excluded.fence, ends = excluded.ends, since = excluded.since,
+          meta = excluded.meta, process = excluded.process, sequence = 0, revoked = false, most = excluded.most;
+        l.shared := true;
+      ELSE
+        l.token := w.token; l.fence := l.last; l.ends := at + latchkey.ms(w.ttl); l.since := at; l.meta := w.meta;
+        l.process := w.process; l.sequence := 0; l.revoked := false; l.rests := NULL;
+        l.last := l.last + 63;
+        EXIT;
+      END IF;
+    END LOOP;
+  END IF;
+  IF changed THEN
+    UPDATE latchkey.lock SET last = l.last, shared = l.shared, rests = l.rests, refuses = l.refuses, token = l.token, fence = l.fence,
+      ends = l.ends, since = l.since, meta = l.meta, process = l.process, sequence = l.sequence, revoked = l.revoked
+    WHERE id = l.id;
+  END IF;
+END $$;

@@ -1,0 +1,34 @@
+-- Gives up the places of tokens, and what was granted to them meanwhile, and hands the lock over. n: the lock's name;
+-- late: whether claims of the tokens may still come; own: the process; blind: to give up places and no more, where
+-- somebody else has the row locked.
+-- Fails with 55P03 while a transaction guards such a hold, or blindly where there is one.
+CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8, blind bool) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  i bytea := sha256(n);
+  setting text;
+  l latchkey.lock;
+  entered int := 0;
+BEGIN
+  IF NOT blind THEN
+    l := latchkey.open_row(i, n, '20ms');
+  END IF;
+  DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (tokens);
+  IF late THEN l.refuses := latchkey.depart(i, tokens); END IF;
+  IF blind THEN
+    IF late OR EXISTS (SELECT FROM unnest(tokens) u, LATERAL latchkey.hold_of(i, u) h WHERE h.fence IS NOT NULL) THEN
+      RAISE lock_not_available;
+    END IF;
+  ELSE
+    IF l.token = ANY (tokens) THEN
+      PERFORM latchkey.unguarded(l.fence # l.salt);
+      l.token := NULL;
+    END IF;
+    IF l.shared THEN
+      PERFORM latchkey.unguarded(s.fence # l.salt) FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
+      DELETE FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
+    END IF;
+    SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
+  END IF;
+  IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
+END $$;

@@ -1,0 +1,25 @@
+-- Takes away the hold that has this fence, in so many ms. n: the lock's name; f: any of its fences; own: the process.
+-- Answers whether there is such a hold.
+CREATE OR REPLACE FUNCTION latchkey.revoke(n bytea, f int8, grace int8, own int8) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE
+  i bytea := sha256(n);
+  l latchkey.lock;
+  s latchkey.share;
+  at timestamptz;
+BEGIN
+  l := latchkey.open_row(i, n, '500ms');
+  at := clock_timestamp();
+  IF l.token IS NOT NULL AND f BETWEEN l.fence AND l.fence + 63 AND l.ends > at THEN
+    l.ends := least(l.ends, at + latchkey.ms(grace));
+    l.revoked := true;
+    PERFORM latchkey.tell(l.process, 'revoked ' || latchkey.ms_until(l.ends, at), l.token, l.name);
+  ELSE
+    UPDATE latchkey.share o SET ends = least(o.ends, at + latchkey.ms(grace)), revoked = true
+      WHERE o.id = i AND o.fence = f AND o.ends > at AND NOT o.rests RETURNING o.* INTO s;
+    IF NOT FOUND THEN RETURN false; END IF;
+    PERFORM latchkey.tell(s.process, 'revoked ' || latchkey.ms_until(s.ends, at), s.token, l.name);
+  END IF;
+  PERFORM latchkey.hand_over(l, true, own, NULL);
+  IF grace > 0 THEN PERFORM latchkey.look_in(l); END IF;
+  RETURN true;
+END $$;

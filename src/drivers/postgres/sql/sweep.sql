@@ -1,0 +1,28 @@
+-- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at; NULL at
+-- the end. A fence is not told again: it is larger than the µs of the time it was given at.
+CREATE OR REPLACE FUNCTION latchkey.sweep(after_id bytea, amount int) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE
+  l record;
+  at timestamptz := clock_timestamp() - interval '1 day';
+  seen int := 0;
+  final bytea;
+BEGIN
+  DELETE FROM latchkey.departed d WHERE d.ctid = ANY (ARRAY(
+    SELECT o.ctid FROM latchkey.departed o WHERE o.until < clock_timestamp() LIMIT amount FOR UPDATE SKIP LOCKED));
+  FOR l IN SELECT o.id, o.last, o.ends, o.token, o.rests FROM latchkey.lock o WHERE o.id > after_id ORDER BY o.id LIMIT amount LOOP
+    seen := seen + 1;
+    final := l.id;
+    DELETE FROM latchkey.stamp s WHERE s.id = l.id AND s.vouched < at;
+    CONTINUE WHEN to_timestamp(l.last / 1000000.0) > at OR (l.token IS NOT NULL AND l.ends > at) OR l.rests > at;
+    PERFORM FROM latchkey.lock o WHERE o.id = l.id AND o.last = l.last FOR UPDATE SKIP LOCKED;
+    CONTINUE WHEN NOT FOUND;
+    DELETE FROM latchkey.place p WHERE p.id = l.id AND p.since < at
+      AND NOT EXISTS (SELECT FROM latchkey.stamp s WHERE s.id = l.id AND s.process = p.process);
+    DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends < at;
+    DELETE FROM latchkey.lock o WHERE o.id = l.id
+      AND (o.token IS NULL OR o.ends < at AND pg_try_advisory_xact_lock(o.fence # o.salt))
+      AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = l.id)
+      AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id);
+  END LOOP;
+  RETURN CASE WHEN seen = amount THEN final END;
+END $$;

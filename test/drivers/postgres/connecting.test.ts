@@ -1,0 +1,227 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import pg from 'pg';
+import type { Ask } from '../../../src/drivers/postgres/link.js';
+import type { PostgresOptions } from '../../../src/drivers/postgres/options.js';
+import { ensureSchema, postgresSchema } from '../../../src/drivers/postgres/schema.js';
+import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { until } from '../../support/wait.js';
+import { ask, closeAll, freshKey, open, take } from './support/rig.js';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres(['wal_level=replica']);
+});
+afterAll(() => server.stop());
+afterEach(closeAll);
+
+const role = async (name: string, attributes = '') => {
+  await server.ask(`CREATE ROLE ${name} LOGIN PASSWORD '${server.password}' ${attributes}`);
+  return name;
+};
+
+const reasonOf = (promise: Promise<unknown>): Promise<Error & { code?: string }> =>
+  promise.then(
+    () => Promise.reject(new Error('expected a rejection')),
+    (error) => error,
+  );
+
+/** As the driver asks, over a client of the test. */
+function asking(client: pg.Client): Ask {
+  return async (statement, values) => {
+    const text = typeof statement === 'string' ? statement : statement.text;
+    const types = { getTypeParser: () => (value: unknown) => value } as never;
+    const { rows } = await client
+      .query({ text, types, rowMode: 'array', ...(values && { values: [...values] }) })
+      .catch((cause) => Promise.reject(new Error('failed', { cause })));
+    return { rows: (rows ?? []) as never, sentAt: 0 };
+  };
+}
+
+test('many processes that start at once make one schema', async () => {
+  const drivers = await Promise.all(
+    Array.from({ length: 8 }, () => open({ url: server.url(), schema: 'at_once' })),
+  );
+  const key = freshKey();
+  const grants = await Promise.all(drivers.map((driver) => ask(driver, key)));
+  expect(grants.filter((grant) => grant !== null)).toHaveLength(1);
+  expect(await server.ask('SELECT version FROM at_once.version')).toEqual([{ version: 1 }]);
+});
+
+test('a role that may not make the schema is told which right it lacks, and what to run', async () => {
+  const user = await role('poor');
+  const driver = await open({ url: server.url({ user }), schema: 'not_there' }, true);
+  const { code, message } = await reasonOf(driver.ping());
+  expect(code).toBe('LOCK_CONFIG');
+  expect(message).toContain(
+    'the role "poor" in the database "postgres" may not create the schema "not_there"',
+  );
+  expect(message).toContain('CREATE on the database');
+  expect(message).toContain('postgresSchema()');
+  const refused = await reasonOf(ask(driver, freshKey()));
+  expect(refused.code).toBe('LOCK_BACKEND');
+  expect(refused.message).toContain('CREATE on the database');
+});
+
+test('the SQL of postgresSchema() makes all that another role needs', async () => {
+  const user = await role('clerk');
+  await server.ask(postgresSchema('made', user));
+  const driver = await open({ url: server.url({ user }), schema: 'made' });
+  const grant = await take(driver, freshKey());
+  expect(await driver.release(grant)).toBe(true);
+  expect(await driver.inspect(grant.key)).toBe(null);
+});
+
+test('a role that may not use the schema, or not all of it, is told so', async () => {
+  const user = await role('guest');
+  await server.ask(postgresSchema('closed'));
+  const driver = await open({ url: server.url({ user }), schema: 'closed' }, true);
+  expect((await reasonOf(driver.ping())).message).toContain('lacks USAGE on the schema "closed"');
+  await server.ask(
+    'GRANT USAGE ON SCHEMA closed TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA closed TO guest',
+  );
+  await until(async () => (await reasonOf(driver.ping())).message.includes('INSERT on closed.lock'), 5_000);
+  await server.ask(
+    `GRANT ALL ON ALL TABLES IN SCHEMA closed TO guest; GRANT ALL ON SEQUENCE closed.places TO guest`,
+  );
+  await until(() => driver.ping().then(() => true), 5_000, 'it to notice');
+});
+
+test('a schema of a newer release is refused', async () => {
+  await server.ask(postgresSchema('newer'));
+  await server.ask('UPDATE newer.version SET version = 7');
+  const driver = await open({ url: server.url(), schema: 'newer' }, true);
+  const { code, message } = await reasonOf(driver.ping());
+  expect(code).toBe('LOCK_CONFIG');
+  expect(message).toContain('"newer" has version 7, and this release of latchkey knows 1');
+});
+
+test('an older schema is upgraded once, while a process of the older release goes on', async () => {
+  const older = await open({ url: server.url(), schema: 'older' });
+  const grant = await take(older, freshKey());
+  const upgrades = ['ALTER TABLE latchkey.lock ADD COLUMN extra int; CREATE TABLE latchkey.counted (n int);'];
+  const clients = await Promise.all([server.client(), server.client()]);
+  await Promise.all(clients.map((client) => ensureSchema(asking(client), 'older', { upgrades })));
+  expect(await server.ask('SELECT version FROM older.version')).toEqual([{ version: 2 }]);
+  await Promise.all(clients.map((client) => client.end()));
+  expect(await older.release(grant)).toBe(true);
+  const again = await take(older, grant.key);
+  expect(again.fence).toBeGreaterThan(grant.fence);
+  // It may lose its connections meanwhile, and only a new one is refused.
+  await server.ask(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'`,
+  );
+  await until(() => older.release(again), 5_000);
+  const newcomer = await open({ url: server.url(), schema: 'older' }, true);
+  expect((await reasonOf(newcomer.ping())).message).toContain('has version 2');
+});
+
+test('an upgrade that the role may not make names what it lacks', async () => {
+  const user = await role('tenant');
+  await server.ask(postgresSchema('rented', user));
+  const client = await server.client({ connectionString: server.url({ user }) });
+  const { code, message } = await reasonOf(
+    ensureSchema(asking(client), 'rented', { upgrades: ['ALTER TABLE latchkey.lock ADD COLUMN extra int'] }),
+  );
+  await client.end();
+  expect(code).toBe('LOCK_CONFIG');
+  expect(message).toContain('may not upgrade the schema "rented"');
+});
+
+test('a pool that is lent is asked for nothing but its settings, and stays open', async () => {
+  const pool = new pg.Pool({
+    host: '127.0.0.1',
+    port: server.port,
+    user: 'postgres',
+    password: () => Promise.resolve(server.password),
+    application_name: 'mine',
+    max: 1,
+  });
+  pool.on('connect', () => {
+    throw new Error('a connection of the pool was used');
+  });
+  for (const lent of [pool, { pool, schema: 'lent' }]) {
+    const driver = await open(lent);
+    expect(await driver.release(await take(driver, freshKey()))).toBe(true);
+  }
+  const names = await server.ask(`SELECT FROM pg_stat_activity WHERE application_name = 'mine'`);
+  expect(names).toHaveLength(8);
+  await closeAll();
+  expect([pool.totalCount, pool.ended]).toEqual([0, false]);
+  await pool.end();
+});
+
+test('a service that has taught pg other types, or has other defaults, is served all the same', async () => {
+  const user = await role('strange', 'SUPERUSER');
+  for (const setting of [
+    `default_transaction_isolation = 'serializable'`,
+    `bytea_output = 'escape'`,
+    `DateStyle = 'German'`,
+    `TimeZone = 'Asia/Kolkata'`,
+    `search_path = ''`,
+    `extra_float_digits = -10`,
+  ]) {
+    await server.ask(`ALTER ROLE ${user} SET ${setting}`);
+  }
+  const { builtins, setTypeParser, getTypeParser } = pg.types;
+  const before = getTypeParser(builtins.INT8);
+  setTypeParser(builtins.INT8, (text) => BigInt(text) as never);
+  try {
+    const [one, two] = [await open({ url: server.url({ user }) }), await open({ url: server.url({ user }) })];
+    const key = freshKey();
+    const grant = await take(one, key);
+    const next = take(two, key, { wait: 5_000 });
+    await until(async () => (await two.inspect(key))?.waiters === 1);
+    expect(await one.release(grant)).toBe(true);
+    expect((await next).fence).toBeGreaterThan(grant.fence);
+    expect(Number.isSafeInteger((await next).fence)).toBe(true);
+  } finally {
+    setTypeParser(builtins.INT8, before as never);
+  }
+});
+
+test('a database in another encoding keeps keys, tokens and meta data', async () => {
+  await server.ask(`CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'`);
+  const driver = await open({ url: server.url({ database: 'latin' }) });
+  const key = `${freshKey()}🔑`;
+  const grant = await take(driver, key, { token: 'Ω 1', meta: { name: '🔑' } });
+  expect((await driver.inspect(key))?.holders[0]?.meta).toEqual({ name: '🔑' });
+  expect(await driver.release(grant)).toBe(true);
+});
+
+test('no message shows a password', async () => {
+  const port = server.port;
+  const wrong = [
+    { url: `postgres://postgres:hunter2@127.0.0.1:${port}/postgres` },
+    { url: `postgres://postgres:hunter2@127.0.0.1:1/postgres` },
+    { host: '127.0.0.1', port, user: 'postgres', password: 'hunter2' },
+  ];
+  for (const options of wrong) {
+    const driver = await open(options, true);
+    const error = await reasonOf(driver.ping());
+    expect(error.code).toBe('LOCK_BACKEND');
+    expect(shown(error)).not.toContain('hunter2');
+  }
+  for (const url of ['http://u:hunter2@h', 'postgres://u:hunter2@h:port']) {
+    const error = await reasonOf(open({ url }, true));
+    expect(error.code).toBe('LOCK_CONFIG');
+    expect(shown(error)).not.toContain('hunter2');
+  }
+
+  function shown(error: unknown): string {
+    if (!(error instanceof Error)) return JSON.stringify(error) ?? '';
+    return `${error.message} ${error.stack} ${JSON.stringify(error)} ${shown(error.cause)}`;
+  }
+});
+
+test.each([
+  [{ schema: 'No' }, 'postgres.schema'],
+  [{ schema: 'pg_mine' }, 'postgres.schema'],
+  [{ connections: 0 }, 'postgres.connections'],
+  [{ pool: {} }, 'postgres.pool'],
+  [{ url: 7 }, 'postgres.url'],
+  ['postgres://u:hunter2@h', 'postgres'],
+])('%j is a wrong option', async (options, option) => {
+  const error = await reasonOf(open(options as PostgresOptions, true));
+  expect(error).toMatchObject({ code: 'LOCK_USAGE', option });
+  expect(error.message).not.toContain('hunter2');
+});

@@ -1,0 +1,256 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { Grant, LockDriver } from '../../../src/lease/driver.js';
+import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
+import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { startProxy } from '../../support/proxy.js';
+import { sleep, until } from '../../support/wait.js';
+import { ask, closeAll, freshKey, open, take, timed } from './support/rig.js';
+
+let server: PostgresServer;
+let watch: LeakWatch;
+let key: string;
+
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server.stop());
+beforeEach(() => {
+  watch = watchForLeaks();
+  key = freshKey();
+});
+afterEach(async () => {
+  server.resume();
+  await closeAll();
+  await watch.assertNone();
+});
+
+const url = () => ({ url: server.url() });
+
+/** The sessions of our drivers, by what they did last. */
+const terminate = (which: 'LISTEN' | 'commands') =>
+  server.ask(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'
+    AND (pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')) = $1`,
+    [which === 'LISTEN'],
+  );
+
+const waiters = async (driver: LockDriver) => (await driver.inspect(key))?.waiters ?? 0;
+
+/** Waits in the queue; resolves when the database has its place. */
+async function queue(
+  driver: LockDriver,
+  observer: LockDriver,
+  wait = 20_000,
+): Promise<Promise<Grant | null>[]> {
+  const before = await waiters(observer);
+  const granted = ask(driver, key, { wait });
+  granted.catch(() => {});
+  await until(async () => (await waiters(observer)) > before, 5_000, 'a place');
+  return [granted];
+}
+
+test('a server that was killed keeps holds and places, in their order', async () => {
+  const [one, two] = [await open(url()), await open(url())];
+  const held = await take(one, key, { ttl: 30_000 });
+  const [first] = await queue(two, one);
+  const [second] = await queue(one, one);
+  // Places are not waited for until they are on the disk.
+  await sleep(800);
+  await server.restart();
+  await Promise.all([one.ping(), two.ping()]);
+  const extended = await one.extend(held, 30_000);
+  expect(extended?.fence).toBe(held.fence);
+  expect(await ask(two, key)).toBe(null);
+  expect(await one.release(extended!)).toBe(true);
+  const next = (await first)!;
+  expect(next.fence).toBeGreaterThan(held.fence);
+  expect(await two.release(next)).toBe(true);
+  const last = (await second)!;
+  expect(last.fence).toBeGreaterThan(next.fence);
+  expect(await one.release(last)).toBe(true);
+});
+
+test('while the server is down, whoever asks is told so, within its wait and a little', async () => {
+  const one = await open(url());
+  await server.kill();
+  await until(async () => (await timed(one.ping())).error, 5_000);
+  const [tried, waited] = await Promise.all([timed(ask(one, key)), timed(ask(one, key, { wait: 500 }))]);
+  for (const { error } of [tried, waited]) {
+    expect(error).toMatchObject({ code: 'LOCK_BACKEND' });
+    expect(error?.message).toContain(`127.0.0.1:${server.port}`);
+    expect(error?.message).not.toContain(server.password);
+  }
+  expect(waited.ms).toBeGreaterThan(400);
+  expect(waited.ms).toBeLessThan(1_500);
+  await server.start();
+  await one.ping();
+  expect(await one.release(await take(one, key))).toBe(true);
+});
+
+test('a wait ends by its hard limit although the server is stopped, and what came too late is given back', async () => {
+  const [one, two] = [await open(url()), await open(url())];
+  const held = await take(one, key);
+  server.pause();
+  const { ms, error } = await timed(ask(two, key, { wait: 500 }));
+  expect(error).toMatchObject({ code: 'LOCK_BACKEND' });
+  expect(ms).toBeGreaterThan(450);
+  expect(ms).toBeLessThan(2_000);
+  await sleep(2_500);
+  server.resume();
+  await Promise.all([one.ping(), two.ping()]);
+  await one.release(held);
+  const again = await take(two, key, { wait: 3_000 });
+  expect(await two.release(again)).toBe(true);
+});
+
+test('terminated command sessions lose no lock and no place', async () => {
+  const [one, two] = [await open(url()), await open(url())];
+  const held = await take(one, key, { ttl: 20_000 });
+  const [first] = await queue(two, one);
+  await terminate('commands');
+  await sleep(50);
+  await Promise.all([one.ping(), two.ping()]);
+  expect(await two.inspect(key)).toMatchObject({ waiters: 1 });
+  expect(await one.release(held)).toBe(true);
+  await two.release((await first)!);
+});
+
+test('a process whose listening session was terminated keeps its places, and is handed the lock', async () => {
+  const [one, two] = [await open(url()), await open(url())];
+  const held = await take(one, key);
+  const [first] = await queue(two, one);
+  await terminate('LISTEN');
+  await sleep(50);
+  await Promise.all([one.ping(), two.ping()]);
+  expect(await one.release(held)).toBe(true);
+  const { ms, value } = await timed(first!);
+  expect(value).not.toBe(null);
+  expect(ms).toBeLessThan(1_000);
+  expect(await two.release(value!)).toBe(true);
+});
+
+test('sessions that are terminated all the time let nobody in beside a holder', async () => {
+  const drivers = await Promise.all([open(url()), open(url()), open(url())]);
+  let inside = 0;
+  let most = 0;
+  let holds = 0;
+  let lastFence = 0;
+  let fencesGrow = true;
+  const end = performance.now() + 4_000;
+  const work = async (driver: LockDriver) => {
+    while (performance.now() < end) {
+      const grant = await ask(driver, key, { wait: 3_000 }).catch(() => null);
+      if (!grant) continue;
+      most = Math.max(most, ++inside);
+      fencesGrow &&= grant.fence > lastFence;
+      lastFence = grant.fence;
+      holds++;
+      await sleep(2);
+      inside--;
+      await driver.release(grant).catch(() => {});
+    }
+  };
+  const killing = (async () => {
+    while (performance.now() < end) {
+      await sleep(150);
+      await terminate(Math.random() < 0.5 ? 'LISTEN' : 'commands').catch(() => {});
+    }
+  })();
+  await Promise.all([...drivers.flatMap((driver) => [work(driver), work(driver)]), killing]);
+  expect({ most, fencesGrow }).toEqual({ most: 1, fencesGrow: true });
+  expect(holds).toBeGreaterThan(20);
+});
+
+test('a row that a stranger has locked is contention, and holds up no other key', async () => {
+  const one = await open({ ...url(), connections: 8 });
+  const grant = await take(one, key);
+  await one.release(grant);
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+  const waiting = ask(one, key, { wait: 10_000 });
+  expect(await ask(one, key)).toBe(null);
+  const timedOut = await timed(ask(one, key, { wait: 300 }));
+  const others = await Promise.all(Array.from({ length: 8 }, () => timed(take(one, freshKey()))));
+  // Those of one connection may be behind it, for 50 ms a command.
+  expect(Math.min(...others.map(({ ms }) => ms))).toBeLessThan(50);
+  expect(timedOut.error).toBe(undefined);
+  expect(timedOut.value).toBe(null);
+  await sleep(1_000);
+  await stranger.end();
+  const got = (await waiting)!;
+  expect(got.fence).toBeGreaterThan(grant.fence);
+  expect(await one.release(got)).toBe(true);
+});
+
+test('a row that a stranger has locked keeps neither a renewal of another key nor its release', async () => {
+  const one = await open({ ...url(), connections: 1 });
+  const other = freshKey();
+  const [blocked, free] = [await take(one, key), await take(one, other)];
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+  const answers = await one.extendMany!([
+    { grant: blocked, ttl: 20_000 },
+    { grant: free, ttl: 20_000 },
+  ]);
+  expect(answers[0]).toMatchObject({ code: 'LOCK_BACKEND' });
+  expect(answers[1]).toMatchObject({ fence: free.fence });
+  const released = timed(one.release(blocked));
+  expect(await one.release(free)).toBe(true);
+  expect((await released).error).toMatchObject({ code: 'LOCK_BACKEND' });
+  await stranger.end();
+  // The release is made good.
+  await until(async () => (await one.inspect(key)) === null, 5_000, 'the key to be free');
+});
+
+test('a statement time-out is an outage, and passes', async () => {
+  const one = await open(url());
+  await one.release(await take(one, key));
+  const stranger = await server.client();
+  await stranger.query('SET statement_timeout = 0');
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+  await server.ask(`ALTER SYSTEM SET statement_timeout = '40ms'`);
+  await server.ask('SELECT pg_reload_conf()');
+  await sleep(100);
+  const { error } = await timed(ask(one, key, { wait: 500 }));
+  await stranger.query('COMMIT');
+  await stranger.query('ALTER SYSTEM RESET statement_timeout');
+  await stranger.query('SELECT pg_reload_conf()');
+  await stranger.end();
+  expect(error).toMatchObject({ code: 'LOCK_BACKEND' });
+  expect(error?.message).toContain('statement timeout');
+  expect(await one.release(await take(one, key, { wait: 5_000 }))).toBe(true);
+});
+
+test('a reached connection limit is told, and passes', async () => {
+  await server.ask(`CREATE ROLE few LOGIN PASSWORD '${server.password}' CONNECTION LIMIT 2`);
+  await server.ask('GRANT CREATE ON DATABASE postgres TO few');
+  const one = await open({ url: server.url({ user: 'few' }), schema: 'few' }, true);
+  const { error } = await timed(one.ping());
+  expect(error).toMatchObject({ code: 'LOCK_BACKEND' });
+  expect(error?.message).toContain('too many connections');
+  await server.ask('ALTER ROLE few CONNECTION LIMIT 10');
+  await until(() => one.ping().then(() => true), 10_000);
+  expect(await one.release(await take(one, key))).toBe(true);
+});
+
+test('a connection that is cut or silent is made again, and the loss is told on time', async () => {
+  const proxy = await startProxy(server.port);
+  const one = await open({ url: server.url({ port: proxy.port }) });
+  const two = await open(url());
+  const held = await take(one, key, { ttl: 1_500 });
+  const [first] = await queue(two, two);
+  proxy.blackhole();
+  const extended = await timed(one.extend(held, 10_000));
+  expect(extended.error).toMatchObject({ code: 'LOCK_BACKEND' });
+  const next = (await first)!;
+  expect(performance.now()).toBeGreaterThan(held.validUntil);
+  proxy.passThrough();
+  await until(() => one.ping().then(() => true), 10_000);
+  expect(await one.release(held)).toBe(false);
+  expect(await two.release(next)).toBe(true);
+  await one.close();
+  await proxy.close();
+});

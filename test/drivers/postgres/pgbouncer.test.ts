@@ -1,0 +1,91 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { type Bouncer, hasBouncer, startBouncer } from '../../support/pgbouncer.js';
+import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { sleep, until } from '../../support/wait.js';
+import { closeAll, freshKey, open, take } from './support/rig.js';
+
+const there = hasBouncer();
+// Where it can neither be found nor installed.
+const behind = there ? test : test.skip;
+
+let server: PostgresServer;
+let bouncer: Bouncer;
+beforeAll(async () => {
+  if (!there) return;
+  server = await startPostgres();
+  bouncer = await startBouncer(server, 'transaction');
+}, 60_000);
+afterAll(async () => {
+  await bouncer?.stop();
+  await server?.stop();
+});
+afterEach(closeAll);
+
+const advisoryLocks = async () => {
+  const rows = await server.ask(`SELECT FROM pg_locks WHERE locktype = 'advisory'`);
+  return rows.length;
+};
+
+behind('commands go through a pooler by transaction, messages by an address of their own', async () => {
+  const options = { url: bouncer.url, listenUrl: server.url() };
+  const drivers = await Promise.all([open(options), open(options), open(options)]);
+  expect(await advisoryLocks()).toBe(3);
+  const key = freshKey();
+  const held = await take(drivers[0]!, key);
+  const next = take(drivers[1]!, key, { wait: 20_000 });
+  await until(async () => (await drivers[0]!.inspect(key))?.waiters === 1);
+  const last = take(drivers[2]!, key, { wait: 20_000 });
+  await until(async () => (await drivers[0]!.inspect(key))?.waiters === 2);
+  const since = performance.now();
+  await drivers[0]!.release(held);
+  const grant = await next;
+  expect(performance.now() - since).toBeLessThan(1_000);
+  expect((await drivers[1]!.extend(grant, 20_000))?.fence).toBe(grant.fence);
+  await drivers[1]!.release(grant);
+  await drivers[2]!.release(await last);
+});
+
+behind(
+  'where no message comes through it asks again and again, says so once, and locks nothing for good',
+  async () => {
+    const warnings: Error[] = [];
+    const { emitWarning } = process;
+    process.emitWarning = (text, options) =>
+      void warnings.push(Object.assign(new Error(String(text)), options));
+    try {
+      const [one, two] = [await open({ url: bouncer.url }), await open({ url: bouncer.url })];
+      expect(warnings).toHaveLength(1);
+      expect(warnings[0]).toMatchObject({ code: 'LATCHKEY_LISTEN' });
+      expect(warnings[0]?.message).toContain('listenUrl');
+      expect(await advisoryLocks()).toBe(0);
+      const key = freshKey();
+      const held = await take(one, key);
+      const next = take(two, key, { wait: 10_000 });
+      await until(async () => (await one.inspect(key))?.waiters === 1);
+      await sleep(300);
+      const since = performance.now();
+      await one.release(held);
+      const grant = await next;
+      const ms = performance.now() - since;
+      expect(ms).toBeLessThan(1_000);
+      expect(await two.release(grant)).toBe(true);
+    } finally {
+      process.emitWarning = emitWarning;
+    }
+  },
+);
+
+behind('a pooler by session passes messages', async () => {
+  const bySession = await startBouncer(server, 'session');
+  const one = await open({ url: server.url() });
+  const two = await open({ url: bySession.url });
+  expect(await advisoryLocks()).toBe(2);
+  const key = freshKey();
+  const held = await take(one, key);
+  const next = take(two, key, { wait: 10_000 });
+  await until(async () => (await one.inspect(key))?.waiters === 1);
+  await one.release(held);
+  await two.release(await next);
+  await closeAll();
+  await bySession.stop();
+});

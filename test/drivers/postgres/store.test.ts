@@ -1,0 +1,398 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { sleep, until } from '../../support/wait.js';
+import {
+  claimOf,
+  closeStores,
+  freshKey,
+  PLACE,
+  type Process,
+  processOn,
+  queue,
+  take,
+} from './support/stores.js';
+
+let server: PostgresServer;
+let one: Process;
+let two: Process;
+let key: string;
+
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server.stop());
+beforeEach(async () => {
+  [one, two] = await Promise.all([processOn({ url: server.url() }), processOn({ url: server.url() })]);
+  key = freshKey();
+});
+afterEach(closeStores);
+
+test('a free key is granted with the time that was asked for, and refused to others until it is freed', async () => {
+  const before = performance.now();
+  const granted = await take(one, key, 'a', { ttl: 5_000 });
+  expect(granted).toMatchObject({ ttl: 5_000, run: [] });
+  expect(granted.asOf).toBeGreaterThanOrEqual(before);
+  expect(granted.asOf).toBeLessThanOrEqual(performance.now());
+  const refused = await two.store.claim(claimOf(key, 'b'));
+  expect(refused).toMatchObject({ granted: false, before: 0, kept: false });
+  if (!refused.granted) {
+    expect(refused.left).toBeGreaterThan(4_000);
+    expect(refused.left).toBeLessThanOrEqual(5_000);
+  }
+  expect(await one.store.free({ key, token: 'a' }, { mode: 'write' })).toBe('freed');
+  expect(await one.store.free({ key, token: 'a' }, { mode: 'write' })).toBe('not-held');
+  await take(two, key, 'b');
+});
+
+test('a claim that is made again is granted again under its fence, with the time that is left', async () => {
+  const { fence } = await take(one, key, 'a', { ttl: 3_000 });
+  await sleep(50);
+  const again = await take(one, key, 'a', { ttl: 3_000 });
+  expect(again.fence).toBe(fence);
+  expect(again.ttl).toBeLessThanOrEqual(2_960);
+  expect(again.ttl).toBeGreaterThan(2_000);
+});
+
+test('a fence is the microseconds of the server or the next after the last, and a writer has 63 more', async () => {
+  const micros = Date.now() * 1_000;
+  const { fence } = await take(one, key, 'a');
+  expect(Math.abs(fence - micros)).toBeLessThan(5_000_000);
+  await one.store.free({ key, token: 'a' }, { mode: 'write', usedFence: fence + 10_000_000_000 });
+  const next = await take(two, key, 'b');
+  expect(next.fence).toBe(fence + 10_000_000_001);
+  await two.store.free({ key, token: 'b' }, { mode: 'write' });
+  expect((await take(two, key, 'c')).fence).toBe(next.fence + 64);
+});
+
+test('whoever frees hands over to the first place, which is told, and has its own time from then', async () => {
+  const { fence } = await take(one, key, 'a');
+  expect(await queue(two, key, 'b', { ttl: 700 })).toMatchObject({ before: 0, kept: false });
+  expect(await queue(one, key, 'c')).toMatchObject({ before: 1, kept: false });
+  expect(await queue(two, key, 'b', { ttl: 700 })).toMatchObject({ before: 0, kept: true });
+  await one.store.free({ key, token: 'a' }, { mode: 'write' });
+  const told = await two.event('granted', 'b');
+  expect(told.id).toEqual({ key, token: 'b' });
+  expect(told.fence).toBeGreaterThan(fence + 63);
+  const granted = await two.store.claim(claimOf(key, 'b', { ttl: 700 }), PLACE);
+  expect(granted).toMatchObject({ granted: true, fence: told.fence });
+  if (granted.granted) expect(granted.ttl).toBeLessThanOrEqual(700);
+  // Nobody frees it, and c looks in.
+  await sleep(710);
+  expect(await one.store.claim(claimOf(key, 'c'), PLACE)).toMatchObject({ granted: true });
+});
+
+test('a try gets nothing while somebody waits that fits', async () => {
+  await take(one, key, 'a', { ttl: 100 });
+  await queue(two, key, 'b');
+  await sleep(110);
+  expect(await one.store.claim(claimOf(key, 'c'))).toMatchObject({ granted: false });
+  await two.event('granted', 'b');
+});
+
+test('a run is the places right behind, of the same process and of writers, and freeing takes who was served', async () => {
+  await take(one, key, 'a');
+  for (const token of ['b', 'c', 'd']) await queue(two, key, token);
+  await queue(one, key, 'e');
+  await queue(two, key, 'f');
+  await one.store.free({ key, token: 'a' }, { mode: 'write' });
+  const { fence } = await two.event('granted', 'b');
+  const granted = await two.store.claim(claimOf(key, 'b'), PLACE);
+  expect(granted).toMatchObject({ granted: true, run: ['c', 'd'] });
+  await two.store.free({ key, token: 'b' }, { mode: 'write', served: ['c'], usedFence: fence! + 1 });
+  expect((await two.event('granted', 'd')).fence).toBeGreaterThan(fence! + 63);
+  await two.store.free({ key, token: 'd' }, { mode: 'write' });
+  await one.event('granted', 'e');
+  expect(two.events.filter(({ kind }) => kind === 'granted').map(({ id }) => id?.token)).toEqual(['b', 'd']);
+});
+
+test('a run ends at a reader, and has 63 tokens at most', async () => {
+  await take(one, key, 'a');
+  for (let i = 0; i < 70; i++) await queue(two, key, `w${i}`);
+  await one.store.free({ key, token: 'a' }, { mode: 'write' });
+  await two.event('granted', 'w0');
+  const many = await two.store.claim(claimOf(key, 'w0'), PLACE);
+  expect(many.granted && many.run).toEqual(Array.from({ length: 63 }, (_, i) => `w${i + 1}`));
+
+  const other = freshKey();
+  await take(one, other, 'a');
+  await queue(two, other, 'b');
+  await queue(two, other, 'c');
+  await queue(two, other, 'r', { mode: 'read' });
+  await queue(two, other, 'd');
+  await one.store.free({ key: other, token: 'a' }, { mode: 'write' });
+  await two.event('granted', 'b');
+  const few = await two.store.claim(claimOf(other, 'b'), PLACE);
+  expect(few.granted && few.run).toEqual(['c']);
+});
+
+test('readers enter together, a writer waits for all of them, and later readers for the writer', async () => {
+  const first = await take(one, key, 'r1', { mode: 'read' });
+  const second = await take(two, key, 'r2', { mode: 'read' });
+  expect(second.fence).toBeGreaterThan(first.fence);
+  expect(second.run).toEqual([]);
+  await queue(two, key, 'w');
+  await queue(one, key, 'r3', { mode: 'read' });
+  await queue(one, key, 'r4', { mode: 'read' });
+  expect(await one.store.claim(claimOf(key, 'r5', { mode: 'read' }))).toMatchObject({ granted: false });
+  await one.store.free({ key, token: 'r1' }, { mode: 'read' });
+  await sleep(50);
+  expect(two.events.filter(({ kind }) => kind === 'granted')).toEqual([]);
+  await two.store.free({ key, token: 'r2' }, { mode: 'read' });
+  await two.event('granted', 'w');
+  await two.store.free({ key, token: 'w' }, { mode: 'write' });
+  await one.event('granted', 'r3');
+  await one.event('granted', 'r4');
+});
+
+test('a reader with a limit enters while fewer than its own limit are inside', async () => {
+  await take(one, key, 'a', { mode: 'read', limit: 2 });
+  await take(one, key, 'b', { mode: 'read', limit: 2 });
+  await queue(two, key, 'c', { mode: 'read', limit: 2 });
+  // A larger limit would fit, and does not overtake.
+  await queue(two, key, 'd', { mode: 'read', limit: 5 });
+  await one.store.free({ key, token: 'a' }, { mode: 'read' });
+  await two.event('granted', 'c');
+  await two.event('granted', 'd');
+  const info = await one.store.read(key);
+  expect(info).toMatchObject({ mode: 'read', limit: 2, waiters: 0 });
+  expect(info?.holders).toHaveLength(3);
+});
+
+test('each reader has its own expiry', async () => {
+  await take(one, key, 'short', { mode: 'read', ttl: 150 });
+  await take(two, key, 'long', { mode: 'read', ttl: 600 });
+  const refused = await one.store.claim(claimOf(key, 'w'), PLACE);
+  expect(!refused.granted && refused.left).toBeGreaterThan(400);
+  await sleep(200);
+  expect(await one.store.claim(claimOf(key, 'w'), PLACE)).toMatchObject({ granted: false });
+  await sleep(450);
+  expect(await one.store.claim(claimOf(key, 'w'), PLACE)).toMatchObject({ granted: true });
+});
+
+test('leaving takes places and holds, and a claim that comes after it is refused', async () => {
+  await take(one, key, 'a');
+  await queue(one, key, 'b');
+  await queue(two, key, 'c');
+  await one.store.leave(key, ['b', 'late', 'a'], true);
+  await two.event('granted', 'c');
+  expect(await one.store.claim(claimOf(key, 'late'), PLACE)).toEqual({
+    granted: false,
+    left: 0,
+    before: 0,
+    kept: false,
+  });
+  await two.store.free({ key, token: 'c' }, { mode: 'write' });
+  expect(await one.store.claim(claimOf(key, 'late'))).toMatchObject({ granted: false, left: 0 });
+  expect(await one.store.read(key)).toBe(null);
+  await server.ask(`UPDATE latchkey.departed SET until = until - interval '60 s'`);
+  await take(one, key, 'late');
+});
+
+test('a key rests after its hold, and the first place is told when to look in', async () => {
+  await take(one, key, 'a');
+  await queue(two, key, 'b');
+  await one.store.free({ key, token: 'a' }, { mode: 'write', keepFor: 400 });
+  const told = await two.event('look-in');
+  expect(told).toMatchObject({ id: { key }, ms: expect.any(Number) });
+  expect(told.ms).toBeGreaterThan(300);
+  expect(told.ms).toBeLessThanOrEqual(400);
+  const early = await two.store.claim(claimOf(key, 'b'), PLACE);
+  expect(early).toMatchObject({ granted: false, kept: true });
+  if (!early.granted) {
+    expect(early.left).toBeGreaterThan(200);
+    expect(early.left).toBeLessThanOrEqual(400);
+  }
+  const info = await one.store.read(key);
+  expect(info!.restsUntil! - Date.now()).toBeGreaterThan(100);
+  expect(info!.restsUntil! - Date.now()).toBeLessThanOrEqual(450);
+  await sleep(420);
+  expect(await two.store.claim(claimOf(key, 'b'), PLACE)).toMatchObject({ granted: true });
+});
+
+test('a renewal sets the time left, and an old one changes nothing', async () => {
+  await take(one, key, 'a', { ttl: 300 });
+  const renewal = { key, token: 'a', mode: 'write' as const, ttl: 5_000, sequence: 2 };
+  expect(await one.store.renew([renewal])).toEqual(['renewed']);
+  expect(await one.store.renew([{ ...renewal, ttl: 100, sequence: 1 }])).toEqual(['renewed']);
+  const left = (await one.store.read(key))?.holders[0]?.ttl;
+  expect(left).toBeGreaterThan(4_000);
+  expect(left).toBeLessThanOrEqual(5_000);
+  expect(await one.store.renew([{ ...renewal, ttl: 50, sequence: 3 }])).toEqual(['renewed']);
+  await sleep(60);
+  expect(await one.store.renew([{ ...renewal, sequence: 4 }])).toEqual(['lost']);
+});
+
+test('renewals of many keys, readers and writers, are answered each for itself', async () => {
+  const keys = Array.from({ length: 20 }, freshKey);
+  for (const [i, each] of keys.entries()) {
+    if (i % 3 === 0) await take(one, each, 'a', { ttl: 5_000 });
+    if (i % 3 === 1) await take(one, each, 'a', { ttl: 5_000, mode: 'read' });
+  }
+  const batch = keys.map((each, i) => ({
+    key: each,
+    token: 'a',
+    mode: i % 3 === 1 ? ('read' as const) : ('write' as const),
+    ttl: 20_000,
+    sequence: 1,
+  }));
+  expect(await one.store.renew(batch)).toEqual(keys.map((_, i) => (i % 3 === 2 ? 'lost' : 'renewed')));
+  for (const [i, each] of keys.entries()) {
+    const ttl = (await one.store.read(each))?.holders[0]?.ttl;
+    if (i % 3 !== 2) expect(ttl).toBeGreaterThan(19_000);
+  }
+});
+
+test('a revoked hold is told to its process, renewed no more, and handed over when its grace is over', async () => {
+  const { fence } = await take(one, key, 'a', { ttl: 20_000 });
+  await queue(two, key, 'b');
+  expect(await two.store.revoke(key, fence - 1, 400)).toBe(false);
+  expect(await two.store.revoke(key, fence + 63, 400)).toBe(true);
+  expect(await one.event('revoked', 'a')).toMatchObject({ id: { key, token: 'a' }, ms: 400 });
+  const [answer] = await one.store.renew([{ key, token: 'a', mode: 'write', ttl: 20_000, sequence: 1 }]);
+  expect(answer).toHaveProperty('revoked');
+  const left = (answer as { revoked: number }).revoked;
+  expect(left).toBeGreaterThan(200);
+  expect(left).toBeLessThanOrEqual(400);
+  await two.event('look-in');
+  await sleep(410);
+  expect(await two.store.claim(claimOf(key, 'b'), PLACE)).toMatchObject({ granted: true });
+  expect(await one.store.renew([{ key, token: 'a', mode: 'write', ttl: 9, sequence: 2 }])).toEqual(['lost']);
+});
+
+test('a hold that is revoked without grace is handed over at once; of readers, just the one', async () => {
+  const { fence } = await take(one, key, 'a');
+  await queue(two, key, 'b', { mode: 'read' });
+  await queue(two, key, 'c', { mode: 'read' });
+  expect(await two.store.revoke(key, fence, 0)).toBe(true);
+  const reader = (await two.event('granted', 'b')).fence!;
+  await two.event('granted', 'c');
+  expect(await one.store.revoke(key, reader, 0)).toBe(true);
+  await two.event('revoked', 'b');
+  expect((await one.store.read(key))?.holders).toHaveLength(1);
+  expect(await one.store.revoke(key, reader, 0)).toBe(false);
+});
+
+test('a process that is gone is skipped at once, keeps its places for 3 s, and loses them then', async () => {
+  await take(one, key, 'a');
+  const gone = await processOn({ url: server.url() });
+  await queue(gone, key, 'dead');
+  await queue(two, key, 'b');
+  await gone.store.close();
+  await until(async () => (await sessions()) === 2, 5_000, 'its session to be gone');
+  await one.store.free({ key, token: 'a' }, { mode: 'write' });
+  await two.event('granted', 'b');
+  expect((await one.store.read(key))?.waiters).toBe(1);
+  await server.ask(`UPDATE latchkey.stamp SET missed = missed - interval '3.1 s'`);
+  await two.store.free({ key, token: 'b' }, { mode: 'write' });
+  expect(await one.store.read(key)).toBe(null);
+
+  async function sessions(): Promise<number> {
+    const rows = await server.ask(`SELECT FROM pg_locks WHERE locktype = 'advisory'`);
+    return rows.length;
+  }
+});
+
+test('a process whose vouching is over is dropped, and one look vouches for all its places', async () => {
+  await take(one, key, 'a', { ttl: 30_000 });
+  await queue(two, key, 'b', {}, { vouchFor: 200 });
+  await queue(two, key, 'c', {}, { vouchFor: 200 });
+  await sleep(120);
+  await queue(two, key, 'c', {}, { vouchFor: 2_000 });
+  await sleep(120);
+  await one.store.free({ key, token: 'a' }, { mode: 'write' });
+  await two.event('granted', 'b');
+
+  const other = freshKey();
+  await take(one, other, 'a');
+  await queue(two, other, 'stopped', {}, { vouchFor: 50 });
+  await sleep(80);
+  await one.store.free({ key: other, token: 'a' }, { mode: 'write' });
+  expect(await one.store.read(other)).toBe(null);
+});
+
+test('reading tells holders and waiters in their order, and the meta data of each', async () => {
+  const since = Date.now();
+  const { fence } = await take(one, key, 'a', { ttl: 4_000, meta: { host: 'höst\0', pid: '1' } });
+  await queue(two, key, 'b', { meta: { n: '2' } });
+  await queue(one, key, 'c', { mode: 'read', meta: { n: '3' } });
+  const info = (await two.store.read(key))!;
+  expect(info).toMatchObject({
+    key,
+    mode: 'write',
+    waiters: 2,
+    holders: [{ fence, meta: { host: 'höst\0', pid: '1' } }],
+    waiting: [
+      { mode: 'write', meta: { n: '2' } },
+      { mode: 'read', meta: { n: '3' } },
+    ],
+  });
+  expect(info).not.toHaveProperty('limit');
+  expect(info).not.toHaveProperty('restsUntil');
+  for (const at of [info.holders[0]!.since, info.waiting[0]!.since])
+    expect(Math.abs(at - since)).toBeLessThan(2_000);
+  expect(info.holders[0]!.ttl).toBeLessThanOrEqual(4_000);
+});
+
+test('a list has what is held or awaited or rests under a prefix, over many pages', async () => {
+  const prefix = `list-${Math.random()}:`;
+  await server.ask(
+    `INSERT INTO latchkey.lock (id, name, last) SELECT sha256(n), n, 0
+    FROM (SELECT convert_to('idle' || i, 'UTF8') AS n FROM generate_series(1, 2500) i) names`,
+  );
+  await take(one, `${prefix}{a}`, 'a');
+  await take(one, `${prefix}{b}`, 'b', { mode: 'read', limit: 3 });
+  await take(one, `${prefix}{c}`, 'c');
+  await one.store.free({ key: `${prefix}{c}`, token: 'c' }, { mode: 'write', keepFor: 5_000 });
+  await take(one, `${prefix}{freed}`, 'd');
+  await one.store.free({ key: `${prefix}{freed}`, token: 'd' }, { mode: 'write' });
+  await take(one, `other-${prefix}{a}`, 'a');
+  const found = [];
+  for await (const info of two.store.list(prefix)) found.push(info.key);
+  expect(found.sort()).toEqual(['a', 'b', 'c'].map((name) => `${prefix}{${name}}`));
+});
+
+test('a key of any text is its own: NUL, long ones, quotes', async () => {
+  const keys = [
+    '\0',
+    '\0\0',
+    "'",
+    '"',
+    'x'.repeat(2_048),
+    `${'x'.repeat(2_047)}y`,
+    'ä',
+    'ä'.normalize('NFD'),
+  ];
+  for (const each of keys) await take(one, key + each, 'a');
+  await queue(two, `${key}${keys[4]}`, 'b');
+  await one.store.free({ key: `${key}${keys[4]}`, token: 'a' }, { mode: 'write' });
+  expect((await two.event('granted', 'b')).id?.key).toBe(`${key}${keys[4]}`);
+  await queue(two, `${key}\0`, 'n');
+  await one.store.free({ key: `${key}\0`, token: 'a' }, { mode: 'write' });
+  expect((await two.event('granted', 'n')).id?.key).toBe(`${key}\0`);
+});
+
+test('rows that were idle for a day are swept, and no others', async () => {
+  const old = `now() - interval '25 hours'`;
+  const micros = `(extract(epoch FROM ${old}) * 1000000)::int8`;
+  const [idle, held, awaited] = [freshKey(), freshKey(), freshKey()];
+  for (const each of [idle, held, awaited, key]) {
+    await take(one, each, 'a');
+    if (each !== held) await one.store.free({ key: each, token: 'a' }, { mode: 'write' });
+  }
+  await queue(two, held, 'w');
+  await server.ask(`UPDATE latchkey.lock SET last = ${micros} WHERE name <> $1`, [Buffer.from(key)]);
+  await server.ask(
+    `INSERT INTO latchkey.departed VALUES ('\\x00', 'old', ${old}), ('\\x00', 'new', now() + interval '9 s')`,
+  );
+  const rows = () => server.ask<{ name: Buffer }>('SELECT name FROM latchkey.lock');
+  const before = (await rows()).length;
+  await server.ask(`SELECT latchkey.sweep('\\x', 100000)`);
+  const names = (await rows()).map(({ name }) => name.toString());
+  expect(before - names.length).toBeGreaterThanOrEqual(2);
+  expect(names).toContain(held);
+  expect(names).toContain(key);
+  expect(names).not.toContain(idle);
+  expect(await server.ask(`SELECT token FROM latchkey.departed WHERE id = '\\x00'`)).toEqual([
+    { token: 'new' },
+  ]);
+});
