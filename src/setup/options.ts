@@ -1,9 +1,9 @@
-import { checkObject, checkText } from '../../core/check.js';
-import { type Duration, parseDuration } from '../../core/duration.js';
-import { LockUsageError } from '../../core/errors.js';
-import type { LentClient, RedisOptions } from '../../drivers/redis/options.js';
-import type { DriverFactory, LockDriver } from '../../lease/driver.js';
-import { DEFAULTS, type LockerOptions, resolveOptions } from '../../lease/options.js';
+import { checkObject, checkText } from '../core/check.js';
+import { type Duration, parseDuration } from '../core/duration.js';
+import { LockUsageError } from '../core/errors.js';
+import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
+import type { DriverFactory, LockDriver } from '../lease/driver.js';
+import { DEFAULTS, type LockerOptions, resolveOptions } from '../lease/options.js';
 
 /** The options of all lockers, beside those of the component. File and environment win over them. */
 export interface LockProviderOptions extends LockerOptions {
@@ -63,4 +63,10 @@ function checkDriver(name: string, driver: unknown): void {
   const made = typeof driver === 'function' || typeof (driver as LockDriver | null)?.acquire === 'function';
   if (!made)
     throw new LockUsageError(`drivers.${name}`, driver, 'a LockDriver, or a function that makes one');
+}
+
+/** `values` without those that are undefined. */
+export function defined<T extends object>(values: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  const set = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(set) as { [Name in keyof T]?: Exclude<T[Name], undefined> };
 }
