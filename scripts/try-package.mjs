@@ -1,9 +1,18 @@
 // Tries the package as users get it: packs it, and makes five bare projects that each compile, run, and load only what
-// they should. `node scripts/try-package.mjs`; REDIS_URL says where a Redis is that it may use.
+// they should. `node scripts/try-package.mjs [tarball] [project …]`; REDIS_URL says where a Redis is that it may use.
 //
 // What the projects need is linked from node_modules: nothing is downloaded.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -17,7 +26,8 @@ const ours = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const PROJECTS = {
   inversify: {
     packages: { inversify: 'inversify', 'reflect-metadata': 'reflect-metadata' },
-    loads: /^(latchkey|inversify|@inversifyjs\/.*|reflect-metadata|convict|smol-toml|lodash\.clonedeep|yargs-parser)$/,
+    loads:
+      /^(latchkey|inversify|@inversifyjs\/.*|reflect-metadata|convict|smol-toml|lodash\.clonedeep|yargs-parser)$/,
     prints: /^paid 7 under 1 lock, jobs$/m,
   },
   nestjs: {
@@ -41,9 +51,11 @@ const PROJECTS = {
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'latchkey-try-')));
 try {
-  const unpacked = pack();
-  const wanted = process.argv.slice(2);
-  for (const name of Object.keys(PROJECTS).filter((project) => wanted.length === 0 || wanted.includes(project))) {
+  const unpacked = unpack(process.argv.find((arg) => arg.endsWith('.tgz')) ?? pack());
+  const wanted = process.argv.slice(2).filter((arg) => !arg.endsWith('.tgz'));
+  for (const name of Object.keys(PROJECTS).filter(
+    (project) => wanted.length === 0 || wanted.includes(project),
+  )) {
     await attempt(name, unpacked);
     console.log(`${name}: compiles, runs, and loads what it should`);
   }
@@ -51,11 +63,14 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** @returns where the unpacked package is */
 function pack() {
   const { stdout } = run('npm', ['pack', '--json', '--pack-destination', folder], root);
   const [{ filename }] = JSON.parse(stdout.slice(stdout.indexOf('[\n')));
-  run('tar', ['-xzf', filename], folder);
+  return join(folder, filename);
+}
+
+function unpack(tarball) {
+  run('tar', ['-xzf', tarball, '-C', folder], root);
   return join(folder, 'package');
 }
 
@@ -102,7 +117,8 @@ function put(project, as, source) {
   const from = join(root, 'node_modules', source);
   const { version, peerDependencies = {} } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'));
   const range = ours.peerDependencies[as];
-  if (range && !semver.satisfies(version, range)) throw new Error(`${as} ${version} is not in our peer range ${range}`);
+  if (range && !semver.satisfies(version, range))
+    throw new Error(`${as} ${version} is not in our peer range ${range}`);
   const to = join(project, 'node_modules', as);
   if (existsSync(to)) return;
   mkdirSync(dirname(to), { recursive: true });
@@ -121,6 +137,7 @@ function run(command, args, cwd, env = {}) {
     env: { ...process.env, NODE_OPTIONS: '', ...env },
   });
   if (error) throw error;
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} in ${cwd} ended ${signal ?? status}\n${stdout}\n${stderr}`);
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(' ')} in ${cwd} ended ${signal ?? status}\n${stdout}\n${stderr}`);
   return { stdout, stderr };
 }
