@@ -1,6 +1,7 @@
 import { checkObject, checkText } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
+import { checkLentClient } from '../drivers/redis/lent-client.js';
 import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
 import type { DriverFactory, LockDriver } from '../lease/driver.js';
 import { DEFAULTS, type LockerOptions, resolveOptions } from '../lease/options.js';
@@ -44,6 +45,7 @@ export function checkOptions(options: unknown): asserts options is LockProviderO
     for (const [name, driver] of Object.entries(drivers)) checkDriver(name, driver);
   }
   checkAddress('redis', redis, 'an ioredis client, or its options, or { url }');
+  if (redis) checkLentClient(redis);
   checkAddress('postgres', postgres, 'options of pg, or { url }');
 }
 
