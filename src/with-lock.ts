@@ -1,6 +1,7 @@
 import { LockUsageError, show } from './core/errors.js';
 import { Locker } from './lease/locker.js';
-import { type AcquireOptions, DEFAULTS, resolveOptions } from './lease/options.js';
+import { checkNames } from './lease/option-checks.js';
+import { type AcquireOptions, CALL_OPTIONS, DEFAULTS, resolveCall } from './lease/options.js';
 import { lock } from './running.js';
 
 export interface WithLockOptions extends AcquireOptions {
@@ -62,7 +63,8 @@ export function WithLock<const Key extends string | KeyOf>(
   options: WithLockOptions = {},
 ): LockDecorator<Key> {
   const { locker, ...acquireOptions } = options;
-  resolveOptions(DEFAULTS, acquireOptions);
+  checkNames(options, [...CALL_OPTIONS, 'locker']);
+  resolveCall(DEFAULTS, acquireOptions);
   const lockerOf = checkLocker(locker);
   const keyOf: KeyOf = typeof key === 'function' ? (key as KeyOf) : template(key);
   const locked = (original: Method): Method =>

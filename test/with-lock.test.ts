@@ -101,6 +101,8 @@ describe('WithLock', () => {
 
   test('wrong options, keys and targets are refused at once', () => {
     expect(() => WithLock('k', { ttl: 0 })).toThrow(LockUsageError);
+    expect(() => WithLock('k', { lockr: 'jobs' } as never)).toThrow('did you mean `locker`?');
+    expect(() => WithLock('k', { prefix: 'x:' } as never)).toThrow(LockUsageError);
     expect(() => WithLock(5 as never)).toThrow(LockUsageError);
     expect(() => WithLock('k')({}, 'field', {})).toThrow(LockUsageError);
   });

@@ -4,7 +4,8 @@ import { LockUsageError } from '../core/errors.js';
 import { checkLentClient } from '../drivers/redis/lent-client.js';
 import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
 import type { DriverFactory, LockDriver } from '../lease/driver.js';
-import { DEFAULTS, type LockerOptions, resolveOptions } from '../lease/options.js';
+import { checkNames } from '../lease/option-checks.js';
+import { DEFAULTS, LOCKER_OPTIONS, type LockerOptions, resolveOptions } from '../lease/options.js';
 
 /** The options of all lockers, beside those of the component. File and environment win over them. */
 export interface LockProviderOptions extends LockerOptions {
@@ -25,9 +26,12 @@ export interface LockProviderOptions extends LockerOptions {
   grace?: Duration | undefined;
 }
 
-/** @throws LockUsageError naming the first option that is wrong. */
+const NAMES = [...LOCKER_OPTIONS, 'provider', 'lockers', 'drivers', 'redis', 'postgres', 'grace'];
+
+/** @throws LockUsageError naming the first option that is wrong, or unknown. */
 export function checkOptions(options: unknown): asserts options is LockProviderOptions {
   checkTable('options', options);
+  checkNames(options, NAMES);
   const { provider, lockers, drivers, redis, postgres, grace, ...forAll } = options as LockProviderOptions;
   resolveOptions(DEFAULTS, forAll);
   if (provider !== undefined) checkText('provider', provider);

@@ -184,6 +184,7 @@ test('wrong options are refused: at once by forRoot, at the start by forRootAsyn
   expect(() => LatchkeyModule.forRoot({ ttl: 0 })).toThrow(LockUsageError);
   const late = LatchkeyModule.forRootAsync({ lockers: ['jobs'], useFactory: () => ({ ttl: 0 }) });
   await expect(start(late)).rejects.toThrow('`ttl`');
+  expect(() => LatchkeyModule.forRoot({ provder: 'redis' } as never)).toThrow('did you mean `provider`?');
   expect(() => InjectLocker('')).toThrow(LockUsageError);
 });
 
