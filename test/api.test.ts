@@ -29,7 +29,7 @@ test('etc/api has the public API as it is built: after a change that is meant, r
 });
 
 test('the root exports all that latchkey/locks does', async () => {
-  const names = async (file: string) => {
+  const names = async (file: string): Promise<string[]> => {
     const text = await readFile(join(root, 'src', file), 'utf8');
     const lists = [...text.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].map(([, list]) => list!);
     return lists.join().match(/\w+(?=\s*(?:,|$))/g) ?? [];
