@@ -8,8 +8,11 @@ import type { LockConfig, LockerConfig } from './schema.js';
 /** The variables that say where a backend is, for locks; others may say so for the whole service. */
 const VARIABLES: Record<Backend, string> = { redis: 'LOCK_REDIS_URL', postgres: 'LOCK_POSTGRES_URL' };
 
+/** What is asked of an app whose settings are loaded. */
+export type Settled = Pick<App, 'config' | 'env'>;
+
 /** The options with the configuration over them. */
-export function withConfig(options: LockProviderOptions, app: App): LockProviderOptions {
+export function withConfig(options: LockProviderOptions, app: Settled): LockProviderOptions {
   const config = app.config.get<LockConfig>('lock') ?? {};
   const names = [...Object.keys(options.lockers ?? {}), ...Object.keys(config.lockers ?? {})];
   const lockers = names.map((name): [string, LockerOptions] => [
@@ -19,6 +22,7 @@ export function withConfig(options: LockProviderOptions, app: App): LockProvider
   return defined({
     ...options,
     ...overlaid(options, config),
+    ...defined({ renewIn: config.renew_in, maxBlock: config.max_block }),
     provider: config.provider ?? options.provider,
     lockers: Object.fromEntries(lockers),
     redis: redisOptions(options.redis, config.redis?.url),
@@ -26,7 +30,7 @@ export function withConfig(options: LockProviderOptions, app: App): LockProvider
 }
 
 /** The backends that are given for locks, in code or by the configuration. */
-export function givenFor(options: LockProviderOptions, app: App): Backend[] {
+export function givenFor(options: LockProviderOptions, app: Settled): Backend[] {
   return BACKENDS.filter((name) => {
     const url = ['lock', name, 'url'];
     const elsewhere = app.config.has(url) && [VARIABLES[name], undefined].includes(app.config.variable(url));
@@ -36,7 +40,7 @@ export function givenFor(options: LockProviderOptions, app: App): Backend[] {
 
 /** Metadata adds up; of all else the configuration wins. */
 function overlaid(options: LockerOptions = {}, config: LockerConfig = {}): LockerOptions {
-  const { driver, prefix, ttl, wait, retry_interval, auto_renew, meta } = config;
+  const { driver, prefix, ttl, wait, retry_interval, auto_renew, limit, meta } = config;
   const configured = defined({
     driver,
     prefix,
@@ -44,6 +48,7 @@ function overlaid(options: LockerOptions = {}, config: LockerConfig = {}): Locke
     wait,
     retryInterval: retry_interval,
     autoRenew: auto_renew,
+    limit,
   });
   return { ...options, ...configured, ...(meta && { meta: { ...options.meta, ...meta } }) };
 }
