@@ -21,7 +21,7 @@ test.each(Object.entries(BUDGET))('dist/%s.js bundled has less than %d bytes', a
     write: false,
     format: 'esm',
     packages: 'external',
-    // The mutexes run in a browser too.
+    // The mutexes need no module of Node.
     platform: entry.startsWith('mutex') ? 'browser' : 'node',
   });
   const size = outputFiles[0]!.contents.length;

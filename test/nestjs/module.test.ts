@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { type DynamicModule, Inject, Injectable, Module } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
@@ -178,6 +178,47 @@ test('forRootAsync calls its factory with what it injects, and has the lockers t
     ['default', 7_000],
     ['jobs', 7_000],
   ]);
+});
+
+test('the hooks of other modules may use lock.L(), from the start to the shutdown', async () => {
+  const seen: string[] = [];
+  const look = (hook: string) => lock.L().with('k', () => void seen.push(hook));
+  @Injectable()
+  class Job {
+    onModuleInit = () => look('init');
+    onApplicationBootstrap = () => look('bootstrap');
+    onModuleDestroy = () => look('destroy');
+    beforeApplicationShutdown = () => look('before shutdown');
+    onApplicationShutdown = () => look('shutdown');
+  }
+  @Module({ providers: [Job] })
+  class JobModule {}
+  for (const imports of [
+    [JobModule, LatchkeyModule.forRoot()],
+    [LatchkeyModule.forRoot(), JobModule],
+  ]) {
+    const app = await Test.createTestingModule({ imports }).compile();
+    await app.init();
+    await app.close();
+    expect(seen.splice(0)).toEqual(['init', 'bootstrap', 'destroy', 'before shutdown', 'shutdown']);
+  }
+});
+
+test('memory that nobody asked for is told in production, and memory that is named is not', async () => {
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const before = process.env.NODE_ENV;
+  process.env.NODE_ENV = 'production';
+  try {
+    await start(LatchkeyModule.forRoot({ provider: 'memory', lockers: { jobs: {} } }));
+    expect(warn.mock.calls).toEqual([]);
+    await start(LatchkeyModule.forRoot({ lockers: { jobs: {} } }));
+    expect(warn.mock.calls).toEqual([
+      [expect.stringContaining('lockers: default, jobs'), { code: 'LATCHKEY_MEMORY' }],
+    ]);
+  } finally {
+    process.env.NODE_ENV = before;
+    warn.mockRestore();
+  }
 });
 
 test('wrong options are refused: at once by forRoot, at the start by forRootAsync', async () => {
