@@ -19,6 +19,7 @@ export default {
     '^latchkey$': '<rootDir>/src/index.ts',
     '^latchkey/locks$': '<rootDir>/src/locks.ts',
     '^latchkey/mutex$': '<rootDir>/src/mutex/index.ts',
+    '^latchkey/nestjs$': '<rootDir>/src/nestjs/index.ts',
     '^latchkey/testing$': '<rootDir>/src/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

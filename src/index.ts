@@ -2,10 +2,7 @@ export { type AppOptions, createApp } from './app/application.js';
 export { Config, type ConfigPath } from './app/config.js';
 export { AppError, type AppErrorCode, ConfigError } from './app/errors.js';
 export type { Health, HealthAnswer, HealthStatus } from './app/health.js';
-export { lock } from './app/lock/accessor.js';
 export { lockProvider } from './app/lock/lock-provider.js';
-export type { LockProviderOptions } from './app/lock/options.js';
-export { type LockDecorator, WithLock, type WithLockOptions } from './app/lock/with-lock.js';
 export type { App, Provider, ProviderContext } from './app/provider.js';
 export {
   type ConfigEntry,
@@ -17,4 +14,63 @@ export {
   text,
   texts,
 } from './app/schema.js';
-export * from './locks.js';
+export {
+  type AcquireOptions,
+  type AcquireRequest,
+  type BackoffOptions,
+  type Clock,
+  type CloseOptions,
+  currentLease,
+  type DriverFactory,
+  type DriverStatus,
+  type Duration,
+  type Extension,
+  type Grant,
+  KeyedMutex,
+  KeyedSemaphore,
+  type Keys,
+  type LeadTrace,
+  type Lease,
+  type LentClient,
+  LOCK_ERROR_CODES,
+  Lock,
+  LockBackendError,
+  LockClosedError,
+  LockConfigError,
+  LockDeadlockError,
+  type LockDecorator,
+  type LockDriver,
+  LockError,
+  type LockErrorCode,
+  Locker,
+  type LockerInfo,
+  type LockerOptions,
+  type LockInfo,
+  LockLostError,
+  type LockMode,
+  LockNotHeldError,
+  LockNotObtainedError,
+  LockRegistry,
+  LockTimeoutError,
+  type LockTrace,
+  LockUsageError,
+  type LossReason,
+  lock,
+  lockName,
+  MAX_KEY_BYTES,
+  memoryDriver,
+  mutex,
+  type OnceOptions,
+  type OnceResult,
+  type RedisOptions,
+  type RetryStrategy,
+  redisDriver,
+  retry,
+  type Timer,
+  type TryWithResult,
+  type Wait,
+  type WaitOptions,
+  WithLock,
+  type WithLockOptions,
+} from './locks.js';
+export type { LockProviderOptions } from './setup/options.js';

@@ -42,3 +42,5 @@ export { KeyedMutex, mutex } from './mutex/keyed-mutex.js';
 export type { WaitOptions } from './mutex/keyed-queue.js';
 export { KeyedSemaphore } from './mutex/keyed-semaphore.js';
 export { type CloseOptions, type DriverStatus, type LockerInfo, LockRegistry } from './registry.js';
+export { lock } from './running.js';
+export { type LockDecorator, WithLock, type WithLockOptions } from './with-lock.js';

@@ -21,6 +21,9 @@ test('a memory app never loads ioredis, and one on Redis does', async () => {
   expect(child.messages).toEqual([{ memory: false }, { redis: true }]);
 });
 
+// A folder of the package's own `dist`.
+const OURS = /^(?:(?!node_modules).)*\/dist\/([^/]+)\//;
+
 /** What `import(specifier)` loads in a process that has loaded nothing else: packages, and the folders of ours. */
 async function loadedBy(specifier: string): Promise<{ packages: string[]; folders: string[] }> {
   const child = runSource(`
@@ -37,20 +40,51 @@ async function loadedBy(specifier: string): Promise<{ packages: string[]; folder
   expect(await child.exited).toEqual({ code: 0, signal: null });
   const scripts = child.messages[0]!.scripts as string[];
   const packages = scripts.map((script) => /node_modules.((?:@[^/]+.)?[^/]+)/.exec(script)?.[1]);
-  const folders = scripts.map((script) => /\/dist\/([^/]+)\//.exec(script)?.[1]);
+  const folders = scripts.map((script) => OURS.exec(script)?.[1]);
   const sorted = (names: (string | undefined)[]) =>
     [...new Set(names)].filter((name) => name !== undefined).sort();
   return { packages: sorted(packages), folders: sorted(folders) };
 }
 
-test('latchkey/mutex loads no package, and nothing of ours but the mutexes and the core', async () => {
-  expect(await loadedBy('latchkey/mutex')).toEqual({ packages: [], folders: ['core', 'mutex'] });
+const LOCKS = ['core', 'drivers', 'engine', 'lease', 'mutex'];
+const NEST = ['@nestjs/common', 'reflect-metadata', 'rxjs'];
+
+test.each([
+  ['latchkey/mutex', [], ['core', 'mutex']],
+  ['latchkey/locks', [], LOCKS],
+  ['latchkey/testing', [], LOCKS.concat('testing').filter((folder) => folder !== 'engine')],
+])('%s loads no package, and of ours no more than it needs', async (specifier, packages, folders) => {
+  expect(await loadedBy(specifier)).toEqual({ packages, folders });
 });
 
-test('the same look sees what other entry points load', async () => {
+test('latchkey/nestjs loads Nest, and neither inversify nor a client of a backend', async () => {
+  const { packages, folders } = await loadedBy('latchkey/nestjs');
+  expect(packages).toEqual(expect.arrayContaining(NEST));
+  for (const other of ['inversify', 'ioredis', 'convict', 'pg']) expect(packages).not.toContain(other);
+  expect(folders).toEqual([...LOCKS, 'nestjs', 'setup'].sort());
+});
+
+test('latchkey loads inversify and what reads configuration, and no client of a backend', async () => {
   const { packages, folders } = await loadedBy('latchkey');
-  expect(packages).toEqual(expect.arrayContaining(['convict', 'inversify']));
-  expect(folders).toEqual(expect.arrayContaining(['app', 'core', 'lease', 'mutex']));
+  expect(packages.filter((name) => !/^@inversifyjs|^lodash|^yargs|^minimist/.test(name))).toEqual([
+    'convict',
+    'inversify',
+    'reflect-metadata',
+    'smol-toml',
+  ]);
+  expect(folders).toEqual(['app', ...LOCKS, 'setup']);
+});
+
+test('require() gives the same module as import()', async () => {
+  const child = runSource(`
+    import { createRequire } from 'node:module';
+    const require = createRequire(process.cwd() + '/x.js');
+    for (const entry of ['latchkey', 'latchkey/locks', 'latchkey/mutex', 'latchkey/nestjs', 'latchkey/testing'])
+      send({ entry, same: require(entry) === await import(entry) });
+  `);
+  expect(await child.exited).toEqual({ code: 0, signal: null });
+  expect(child.messages).toHaveLength(5);
+  expect(child.messages.filter(({ same }) => same !== true)).toEqual([]);
 });
 
 test('a start that fails for want of a server leaves nothing open: the process ends by itself', async () => {

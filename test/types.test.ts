@@ -11,7 +11,6 @@ import {
   type LockProviderOptions,
   LockRegistry,
   LockTimeoutError,
-  WithLock,
 } from '../src/index.js';
 
 const locker: Locker = new LockRegistry().mustOf();
@@ -76,9 +75,8 @@ test('a keyed mutex checks its keys, and gives what the function gives', () => {
   expect(typeof run).toBe('function');
 });
 
-test('a time-out is a kind of not obtaining; an app is disposable; WithLock decorates methods', () => {
+test('a time-out is a kind of not obtaining; an app is disposable', () => {
   expectTypeOf<LockTimeoutError>().toExtend<LockNotObtainedError>();
   expectTypeOf(createApp).returns.toExtend<AsyncDisposable>();
-  expectTypeOf(WithLock).returns.toExtend<MethodDecorator>();
   expect(new LockTimeoutError('k', 5)).toBeInstanceOf(LockNotObtainedError);
 });

@@ -53,8 +53,8 @@ export class LockTimeoutError extends LockNotObtainedError {
 export class LockNotHeldError extends LockError {
   readonly code = LOCK_ERROR_CODES.LockNotHeldError;
 
-  constructor(key: unknown) {
-    super(`lock: not held: ${showKey(key)}`, { key });
+  constructor(key: unknown, why?: string) {
+    super(`lock: not held: ${showKey(key)}${why === undefined ? '' : `: ${why}`}`, { key });
   }
 }
 

@@ -75,7 +75,7 @@ export class HeldLease implements Lease, Holder {
 
   ensureHeld(): void {
     if (this.#set.check()) return;
-    throw this.#lost ?? new LockNotHeldError(this.#shownKey);
+    throw this.#lost ?? new LockNotHeldError(this.#shownKey, 'the lease was released');
   }
 
   ttl(): number {

@@ -16,6 +16,7 @@ import { type Keys, Locker, type TryWithResult } from './locker.js';
 import { type OnceOptions, type OnceResult, parseOnce, runnerOf, runOnce, slotKey } from './once.js';
 import { checkNames } from './option-checks.js';
 import { type AcquireOptions, checkAtLeast, resolveCall, type Settings } from './options.js';
+import { warnOfShortTtl } from './short-ttl.js';
 import { runUnder, type Work } from './with.js';
 
 /** How a call obtains its lease. `must`: it is an error not to obtain it. */
@@ -152,6 +153,7 @@ export class LeaseLocker extends Locker {
     const keys = checkKeys(named);
     const autoRenew = settings.autoRenew ?? renews;
     checkAtLeast(settings, autoRenew);
+    warnOfShortTtl(settings.ttl, this.#host.clock);
     const gathering = new Gathering(
       { locker: this.name, named, keys, settings, autoRenew, must },
       this.#host,

@@ -85,7 +85,7 @@ export class Lock implements AsyncDisposable {
   }
 
   get #current(): Lease {
-    if (!this.#lease) throw new LockNotHeldError(this.key);
+    if (!this.#lease) throw new LockNotHeldError(this.key, 'this handle is not locked: call lock() first');
     return this.#lease;
   }
 

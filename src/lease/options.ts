@@ -128,6 +128,9 @@ const OF_LOCKER: Checks<keyof Settings> = {
   ...OF_ACQUIRE,
 };
 
+/** The names of the options of a locker. */
+export const LOCKER_OPTIONS: readonly string[] = Object.keys(OF_LOCKER);
+
 /**
  * `options` over `base`; `undefined` means unset. Metadata adds up.
  * @throws LockUsageError naming the first option that is wrong, or unknown.

@@ -101,6 +101,7 @@ describe('release', () => {
     expect(await lease.extend('1s')).toBe(false);
     expect([lease.held, lease.ttl(), lease.signal.aborted]).toEqual([false, 0, false]);
     expect(() => lease.ensureHeld()).toThrow(LockNotHeldError);
+    expect(() => lease.ensureHeld()).toThrow('lock: not held: "a": the lease was released');
   });
 
   test('of an expired lease is false and leaves the next holder’s lock intact', async () => {

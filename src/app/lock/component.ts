@@ -2,13 +2,13 @@ import type { Container } from 'inversify';
 import { LockConfigError } from '../../core/errors.js';
 import { Locker } from '../../lease/locker.js';
 import { LockRegistry } from '../../registry.js';
+import { enter, leave } from '../../running.js';
+import { lockHealth } from '../../setup/health.js';
+import type { LockProviderOptions } from '../../setup/options.js';
+import { registryOf } from '../../setup/registry-of.js';
 import type { Health } from '../health.js';
 import type { App } from '../provider.js';
-import { enter, leave } from './accessor.js';
-import { builtInDrivers } from './backends.js';
-import type { LockProviderOptions } from './options.js';
-import type { LockConfig } from './schema.js';
-import { lockerOptions } from './settings.js';
+import { givenFor, withConfig } from './settings.js';
 
 /** The locks of one app, from its start to its stop. */
 export class Component {
@@ -18,11 +18,8 @@ export class Component {
 
   private constructor(options: LockProviderOptions, app: App) {
     this.#options = options;
-    this.#registry = new LockRegistry();
-    const builtIn = builtInDrivers(options, app.config.get<LockConfig>('lock') ?? {});
-    for (const [name, driver] of [...builtIn, ...Object.entries(options.drivers ?? {})])
-      this.#registry.registerDriver(name, driver);
-    for (const [name, locker] of lockerOptions(options, app)) this.#registry.registerLocker(name, locker);
+    const production = app.env.NODE_ENV === 'production';
+    this.#registry = registryOf(withConfig(options, app), { given: givenFor(options, app), production });
   }
 
   /** Connects every driver that a locker uses. `options` are checked. */
@@ -49,9 +46,8 @@ export class Component {
   }
 
   /** Of each driver in use. */
-  async health(): Promise<Health> {
-    const drivers = await this.#registry.ping();
-    return Object.fromEntries([...drivers].map(([driver, status]) => [`lock.${driver}`, status]));
+  health(): Promise<Health> {
+    return lockHealth(this.#registry);
   }
 
   #bind(container: Container): void {

@@ -1,9 +1,9 @@
 import type { Container } from 'inversify';
 import { LockConfigError } from '../../core/errors.js';
+import { driverNames } from '../../setup/backends.js';
+import { checkOptions, type LockProviderOptions } from '../../setup/options.js';
 import type { App, Provider } from '../provider.js';
-import { driverNames } from './backends.js';
 import { Component } from './component.js';
-import { checkOptions, type LockProviderOptions } from './options.js';
 import { lockSchema } from './schema.js';
 
 type OptionsOf = (container: Container) => LockProviderOptions | Promise<LockProviderOptions>;

@@ -1,4 +1,5 @@
 import { type Duration, parseDuration, parseWait, type Wait } from '../../core/duration.js';
+import { checkLimit } from '../../lease/option-checks.js';
 import { type ConfigEntry, type ConfigSchema, flag, text, texts } from '../schema.js';
 
 /** What may be configured for all lockers, and for each; unset where code and defaults are to decide. */
@@ -9,11 +10,14 @@ export interface LockerConfig {
   wait?: Wait;
   retry_interval?: Duration;
   auto_renew?: boolean;
+  limit?: number;
   meta?: Record<string, string>;
 }
 
-export interface LockConfig extends Omit<LockerConfig, 'driver' | 'meta'> {
+export interface LockConfig extends Omit<LockerConfig, 'driver' | 'limit' | 'meta'> {
   provider?: string;
+  renew_in?: 'main' | 'thread';
+  max_block?: Duration;
   lockers?: Record<string, LockerConfig>;
   redis?: { url?: string };
   postgres?: { url?: string; schema?: string };
@@ -29,6 +33,13 @@ const retryInterval = duration(
   (value) => parseDuration('retry_interval', value, 1),
   `${DURATION}, at least 1 ms`,
 );
+const maxBlock = duration((value) => parseDuration('max_block', value, 1), `${DURATION}, at least 1 ms`);
+const limit: Setting = {
+  default: null,
+  format: (value) => void checkLimit(value),
+  expected: 'a whole number of at least 1',
+  parse: (value) => (/^\d+$/.test(value) ? Number(value) : value),
+};
 const prefix: Setting = { default: null, format: isPrefix, expected: 'text without braces' };
 
 /**
@@ -47,6 +58,8 @@ export function lockSchema(drivers: readonly string[] | undefined, lockers: read
       wait: { ...wait, env: 'LOCK_WAIT' },
       retry_interval: { ...retryInterval, env: 'LOCK_RETRY_INTERVAL' },
       auto_renew: { ...flag, default: null, env: 'LOCK_AUTO_RENEW' },
+      renew_in: { default: null, format: ['main', 'thread'], env: 'LOCK_RENEW_IN' },
+      max_block: { ...maxBlock, env: 'LOCK_MAX_BLOCK' },
       lockers: {
         env: 'LOCK_LOCKERS',
         known: lockers,
@@ -57,6 +70,7 @@ export function lockSchema(drivers: readonly string[] | undefined, lockers: read
           wait,
           retry_interval: retryInterval,
           auto_renew: { ...flag, default: null },
+          limit,
           meta: { ...texts, default: null },
         },
       },

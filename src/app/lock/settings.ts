@@ -1,47 +1,85 @@
+import { isPool, type PostgresOptions } from '../../drivers/postgres/options.js';
+import type { RedisOptions } from '../../drivers/redis/options.js';
 import type { LockerOptions } from '../../lease/options.js';
-import { DEFAULT_LOCKER } from '../../registry.js';
+import { BACKENDS, type Backend } from '../../setup/backends.js';
+import { defined, type LockProviderOptions } from '../../setup/options.js';
 import type { App } from '../provider.js';
-import { chosenDriver, driverOf, warnOfMemory } from './backends.js';
-import type { LockProviderOptions } from './options.js';
 import type { LockConfig, LockerConfig } from './schema.js';
 
-/**
- * Every locker with its options: its own beat those of all, and of each the configuration beats code.
- * @throws LockConfigError where it cannot be told which driver is meant.
- */
-export function lockerOptions(options: LockProviderOptions, app: App): Map<string, LockerOptions> {
+/** The variables that say where a backend is, for locks; others may say so for the whole service. */
+const VARIABLES: Record<Backend, string> = { redis: 'LOCK_REDIS_URL', postgres: 'LOCK_POSTGRES_URL' };
+
+/** What is asked of an app whose settings are loaded. */
+export type Settled = Pick<App, 'config' | 'env'>;
+
+/** The options with the configuration over them. */
+export function withConfig(options: LockProviderOptions, app: Settled): LockProviderOptions {
   const config = app.config.get<LockConfig>('lock') ?? {};
-  const { provider, lockers = {}, drivers: _, redis: __, postgres: ___, grace: ____, ...general } = options;
-  const forAll: LockerOptions = defined({
-    ...general,
-    ...(provider !== undefined && { driver: provider }),
-    ...fromConfig({ ...config, ...(config.provider && { driver: config.provider }) }),
+  const names = [...Object.keys(options.lockers ?? {}), ...Object.keys(config.lockers ?? {})];
+  const lockers = names.map((name): [string, LockerOptions] => [
+    name,
+    overlaid(options.lockers?.[name], config.lockers?.[name]),
+  ]);
+  return defined({
+    ...options,
+    ...overlaid(options, config),
+    ...defined({ renewIn: config.renew_in, maxBlock: config.max_block }),
+    provider: config.provider ?? options.provider,
+    lockers: Object.fromEntries(lockers),
+    redis: redisOptions(options.redis, config.redis?.url),
+    postgres: postgresOptions(options.postgres, config.postgres),
   });
-  const names = new Set([DEFAULT_LOCKER, ...Object.keys(lockers), ...Object.keys(config.lockers ?? {})]);
-  const all = [...names].map((name): [string, LockerOptions] => {
-    const own = defined({ ...lockers[name], ...fromConfig(config.lockers?.[name] ?? {}) });
-    return [name, { ...forAll, ...own, meta: { ...forAll.meta, ...own.meta } }];
-  });
-  const undecided = all.filter(([, { driver }]) => driver === undefined).map(([name]) => name);
-  const chosen = undecided.length > 0 ? chosenDriver(options, app) : undefined;
-  if (undecided.length > 0 && chosen === undefined) warnOfMemory(app, undecided);
-  return new Map(
-    all.map(([name, locker]) => [name, { ...locker, driver: driverOf(locker.driver ?? chosen ?? 'memory') }]),
-  );
 }
 
-function fromConfig({
-  driver,
-  prefix,
-  ttl,
-  wait,
-  retry_interval,
-  auto_renew,
-  meta,
-}: LockerConfig): LockerOptions {
-  return defined({ driver, prefix, ttl, wait, retryInterval: retry_interval, autoRenew: auto_renew, meta });
+/** The backends that are given for locks, in code or by the configuration. */
+export function givenFor(options: LockProviderOptions, app: Settled): Backend[] {
+  return BACKENDS.filter((name) => {
+    const url = ['lock', name, 'url'];
+    const elsewhere = app.config.has(url) && [VARIABLES[name], undefined].includes(app.config.variable(url));
+    return options[name] !== undefined || elsewhere;
+  });
 }
 
-function defined<T extends object>(values: T): Partial<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<T>;
+/** Metadata adds up; of all else the configuration wins. */
+function overlaid(options: LockerOptions = {}, config: LockerConfig = {}): LockerOptions {
+  const { driver, prefix, ttl, wait, retry_interval, auto_renew, limit, meta } = config;
+  const configured = defined({
+    driver,
+    prefix,
+    ttl,
+    wait,
+    retryInterval: retry_interval,
+    autoRenew: auto_renew,
+    limit,
+  });
+  return { ...options, ...configured, ...(meta && { meta: { ...options.meta, ...meta } }) };
+}
+
+/** Where Redis is: the configured URL beats an address in code, but not a client that is lent. */
+function redisOptions(
+  redis: LockProviderOptions['redis'],
+  url: string | undefined,
+): LockProviderOptions['redis'] {
+  if (url === undefined || typeof redis?.duplicate === 'function') return redis;
+  const {
+    host: _,
+    port: __,
+    path: ___,
+    sentinels: ____,
+    name: _____,
+    ...rest
+  } = (redis ?? {}) as RedisOptions;
+  return { ...rest, url };
+}
+
+/** Where PostgreSQL is: the configured URL and schema beat those in code, but not the address of a pool that is lent. */
+function postgresOptions(
+  postgres: LockProviderOptions['postgres'],
+  { url, schema }: NonNullable<LockConfig['postgres']> = {},
+): LockProviderOptions['postgres'] {
+  if (url === undefined && schema === undefined) return postgres;
+  const inSchema = schema === undefined ? {} : { schema };
+  if (postgres && isPool(postgres)) return { pool: postgres, ...inSchema };
+  const { pool } = (postgres ?? {}) as PostgresOptions;
+  return { ...postgres, ...inSchema, ...(url !== undefined && pool === undefined && { url }) };
 }

@@ -3,6 +3,7 @@ import { systemRandom } from '../../core/random.js';
 import { queuedDriver } from '../../engine/queued-driver.js';
 import type { LockDriver } from '../../lease/driver.js';
 import { dial } from './client.js';
+import { checkLentClient } from './lent-client.js';
 import type { LentClient, RedisOptions } from './options.js';
 import { RedisStore } from './store.js';
 
@@ -15,6 +16,7 @@ export async function redisDriver(
   redis: LentClient | RedisOptions = {},
   options: { clock?: Clock } = {},
 ): Promise<LockDriver> {
+  if (typeof redis === 'object' && redis !== null) checkLentClient(redis);
   const clock = options.clock ?? systemClock;
   return queuedDriver(new RedisStore(await dial(redis), clock), { clock, random: systemRandom });
 }

@@ -234,6 +234,24 @@ describe('settings', () => {
     });
   });
 
+  test('where leases are renewed, and the limit of one locker, can be set by the environment', async () => {
+    await startWith(
+      { renewIn: 'main' },
+      { LOCK_RENEW_IN: 'thread', LOCK_MAX_BLOCK: '20s', LOCK_LOCKERS__JOBS__LIMIT: '3' },
+    );
+    expect(settings()).toMatchObject({ renewIn: 'thread', maxBlock: 20_000, limit: undefined });
+    expect(settings('jobs')).toMatchObject({ renewIn: 'thread', maxBlock: 20_000, limit: 3, mode: 'read' });
+  });
+
+  test.each([
+    ['LOCK_LOCKERS__JOBS__LIMIT', '10s'],
+    ['LOCK_LOCKERS__JOBS__LIMIT', '0'],
+    ['LOCK_RENEW_IN', 'worker'],
+    ['LOCK_MAX_BLOCK', '30'],
+  ])('%s=%s stops the start', async (variable, value) => {
+    await expect(startWith(undefined, { [variable]: value })).rejects.toThrow(variable);
+  });
+
   test('the file beats code, and the environment beats the file', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'latchkey-'));
     const configFile = join(directory, 'app.toml');

@@ -1,10 +1,12 @@
-import { checkObject, checkText } from '../../core/check.js';
-import { type Duration, parseDuration } from '../../core/duration.js';
-import { LockUsageError } from '../../core/errors.js';
-import type { LentPool, PostgresOptions } from '../../drivers/postgres/options.js';
-import type { LentClient, RedisOptions } from '../../drivers/redis/options.js';
-import type { DriverFactory, LockDriver } from '../../lease/driver.js';
-import { DEFAULTS, type LockerOptions, resolveOptions } from '../../lease/options.js';
+import { checkObject, checkText } from '../core/check.js';
+import { type Duration, parseDuration } from '../core/duration.js';
+import { LockUsageError } from '../core/errors.js';
+import type { LentPool, PostgresOptions } from '../drivers/postgres/options.js';
+import { checkLentClient } from '../drivers/redis/lent-client.js';
+import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
+import type { DriverFactory, LockDriver } from '../lease/driver.js';
+import { checkNames } from '../lease/option-checks.js';
+import { DEFAULTS, LOCKER_OPTIONS, type LockerOptions, resolveOptions } from '../lease/options.js';
 
 /** The options of all lockers, beside those of the component. File and environment win over them. */
 export interface LockProviderOptions extends LockerOptions {
@@ -25,9 +27,12 @@ export interface LockProviderOptions extends LockerOptions {
   grace?: Duration | undefined;
 }
 
-/** @throws LockUsageError naming the first option that is wrong. */
+const NAMES = [...LOCKER_OPTIONS, 'provider', 'lockers', 'drivers', 'redis', 'postgres', 'grace'];
+
+/** @throws LockUsageError naming the first option that is wrong, or unknown. */
 export function checkOptions(options: unknown): asserts options is LockProviderOptions {
   checkTable('options', options);
+  checkNames(options, NAMES);
   const { provider, lockers, drivers, redis, postgres, grace, ...forAll } = options as LockProviderOptions;
   resolveOptions(DEFAULTS, forAll);
   if (provider !== undefined) checkText('provider', provider);
@@ -45,6 +50,7 @@ export function checkOptions(options: unknown): asserts options is LockProviderO
     for (const [name, driver] of Object.entries(drivers)) checkDriver(name, driver);
   }
   checkAddress('redis', redis, 'an ioredis client, or its options, or { url }');
+  if (redis) checkLentClient(redis);
   checkAddress('postgres', postgres, 'a pg.Pool, or options of pg, or { url }');
 }
 
@@ -64,4 +70,10 @@ function checkDriver(name: string, driver: unknown): void {
   const made = typeof driver === 'function' || typeof (driver as LockDriver | null)?.acquire === 'function';
   if (!made)
     throw new LockUsageError(`drivers.${name}`, driver, 'a LockDriver, or a function that makes one');
+}
+
+/** `values` without those that are undefined. */
+export function defined<T extends object>(values: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  const set = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(set) as { [Name in keyof T]?: Exclude<T[Name], undefined> };
 }

@@ -5,12 +5,14 @@ import {
   createApp,
   currentLease,
   LockConfigError,
+  type Locker,
+  LockRegistry,
   LockUsageError,
   lock,
   lockProvider,
   WithLock,
-} from '../../../src/index.js';
-import { deferred } from '../../support/wait.js';
+} from '../src/index.js';
+import { deferred } from './support/wait.js';
 
 interface Order {
   id: string | number | null | undefined;
@@ -30,7 +32,7 @@ class Orders {
   }
 
   @WithLock((a: string, b: string) => `pair:${a}:${b}`, { locker: 'jobs', ttl: '5s' })
-  pair(_a: string, _b: string): string | undefined {
+  async pair(_a: string, _b: string): Promise<string | undefined> {
     return currentLease()?.key;
   }
 
@@ -66,7 +68,7 @@ describe('WithLock', () => {
     expect(await app.get<Orders>(Orders).handle({ id: 'x' })).toBe('x under order:x');
   });
 
-  test('the key may be a function of the arguments, the locker another, the method synchronous', async () => {
+  test('the key may be a function of the arguments, the locker another', async () => {
     expect(await new Orders().pair('a', 'b')).toBe('pair:a:b');
   });
 
@@ -99,6 +101,8 @@ describe('WithLock', () => {
 
   test('wrong options, keys and targets are refused at once', () => {
     expect(() => WithLock('k', { ttl: 0 })).toThrow(LockUsageError);
+    expect(() => WithLock('k', { lockr: 'jobs' } as never)).toThrow('did you mean `locker`?');
+    expect(() => WithLock('k', { prefix: 'x:' } as never)).toThrow(LockUsageError);
     expect(() => WithLock(5 as never)).toThrow(LockUsageError);
     expect(() => WithLock('k')({}, 'field', {})).toThrow(LockUsageError);
   });
@@ -114,7 +118,7 @@ describe('WithLock', () => {
       expect(() => WithLock('k')(generators, name, descriptor)).toThrow(
         `expected \`${name}\` to be a method`,
       );
-      expect(() => WithLock('k')(generators[name], { kind: 'method' })).toThrow(LockUsageError);
+      expect(() => WithLock('k')(generators[name] as never, { kind: 'method' })).toThrow(LockUsageError);
     }
   });
 
@@ -159,6 +163,52 @@ describe('WithLock', () => {
     expect(await new Orders().handle(3)).toEqual([7, 'order:3', 3]);
     expect(await Orders.all()).toBe('all');
     expect([Orders.prototype.handle.name, Orders.prototype.handle.length]).toEqual(['handle', 1]);
+  });
+
+  test('takes a locker that is given, or that its object has, without an app', async () => {
+    const [one, two] = [new LockRegistry().mustOf(), new LockRegistry().mustOf()];
+    class Plain {
+      constructor(readonly locker: unknown) {}
+      @WithLock('given', { locker: one })
+      async given(): Promise<boolean> {
+        return (await one.inspect('given')) !== null;
+      }
+      @WithLock('own:{0}', { locker: (self: Plain) => self.locker as Locker })
+      async own(id: number): Promise<boolean> {
+        return (await two.inspect(`own:${id}`)) !== null;
+      }
+    }
+    expect(await new Plain(two).given()).toBe(true);
+    expect(await new Plain(two).own(7)).toBe(true);
+    expect(await new Plain(one).own(7)).toBe(false);
+    expect(await new Plain('jobs').own(7)).toBe(false);
+    await expect(new Plain(undefined).own(7)).rejects.toThrow(
+      'expected `locker` to be a function that gives a Locker, or the name of one, got undefined',
+    );
+  });
+
+  test.each(['', 7, {}, null])('the locker %p is refused at once', (locker) => {
+    expect(() => WithLock('k', { locker: locker as never })).toThrow(LockUsageError);
+  });
+
+  test('synchronous methods, and templates that name more arguments than there are, do not compile', () => {
+    class Typed {
+      // @ts-expect-error: a method that returns no promise
+      @WithLock('k')
+      plain(): number {
+        return 1;
+      }
+      // @ts-expect-error: it has one argument
+      @WithLock('k:{0}:{5.id}')
+      async one(_a: string): Promise<void> {}
+      @WithLock('k:{1}')
+      async optional(_a: string, _b?: string): Promise<void> {}
+      @WithLock('k:{5}')
+      async rest(..._all: string[]): Promise<void> {}
+      @WithLock((a: string) => a)
+      async computed(_a: string): Promise<void> {}
+    }
+    expect(typeof new Typed().plain).toBe('function');
   });
 
   test('without a running app a call is a coded error', async () => {

@@ -1,0 +1,33 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import all from './jest.config.js';
+
+// Without the tests that start a server or a process (what they import tells), and without the long searches.
+const SLOW = [
+  'chaos',
+  'docs',
+  'drivers/redis',
+  'drivers/postgres',
+  'examples',
+  'sim',
+  'support',
+  'api',
+  'package',
+  'size',
+  'testing/conformance',
+  '.*model',
+];
+const STARTS = /support\/(redis|postgres|process|orphans|port|proxy)|node:child_process/;
+
+const root = join(import.meta.dirname, 'test');
+const starts = readdirSync(root, { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith('.test.ts') && STARTS.test(readFileSync(join(root, file), 'utf8')));
+
+const { globalSetup: _, ...others } = all;
+
+/** `npm run test:unit`. */
+export default {
+  ...others,
+  testPathIgnorePatterns: ['/node_modules/', ...[...SLOW, ...starts].map((path) => `<rootDir>/test/${path}`)],
+};

@@ -1,0 +1,126 @@
+import {
+  type DynamicModule,
+  type FactoryProvider,
+  Inject,
+  Module,
+  type ModuleMetadata,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
+import { inProduction } from '../core/node-env.js';
+import { DEFAULT_LOCKER, LockRegistry } from '../registry.js';
+import { enter, leave } from '../running.js';
+import { checkOptions, type LockProviderOptions } from '../setup/options.js';
+import { registryOf } from '../setup/registry-of.js';
+import { getLockerToken } from './inject-locker.js';
+
+const OPTIONS = Symbol('latchkey options');
+
+export interface LatchkeyAsyncOptions {
+  /** Modules whose providers `inject` names. */
+  imports?: ModuleMetadata['imports'];
+  /** What `useFactory` is called with. */
+  inject?: FactoryProvider['inject'];
+  /** The names of the lockers beside `default`: Nest must know them before `useFactory` is called. */
+  lockers?: readonly string[];
+  // biome-ignore lint/suspicious/noExplicitAny: the arguments are what `inject` names
+  useFactory: (...args: any[]) => LockProviderOptions | Promise<LockProviderOptions>;
+}
+
+/**
+ * Locks for a NestJS app, in every module of it: `LockRegistry`, `Locker`, and the lockers by name for `@InjectLocker`.
+ * Import it once. `lock.L()` and `@WithLock` use its lockers while the app runs.
+ *
+ * The start of the app connects every driver that a locker uses. Its shutdown refuses new leases, gives holders `grace`
+ * to finish, takes away what leases are left, and closes what was opened. That comes last, after the server has stopped to
+ * listen; Nest does it on `app.close()`, and on signals after `app.enableShutdownHooks()`.
+ *
+ * No setting is read from the environment: give what you want to be set there in the options.
+ */
+@Module({})
+export class LatchkeyModule implements OnModuleInit, OnApplicationShutdown {
+  readonly #registry: LockRegistry;
+  readonly #options: LockProviderOptions;
+
+  /** @internal */
+  constructor(@Inject(LockRegistry) registry: LockRegistry, @Inject(OPTIONS) options: LockProviderOptions) {
+    this.#registry = registry;
+    this.#options = options;
+  }
+
+  /** @throws LockUsageError naming the first option that is wrong. */
+  static forRoot(options: LockProviderOptions = {}): DynamicModule {
+    checkOptions(options);
+    return moduleOf({ provide: OPTIONS, useValue: options }, Object.keys(options.lockers ?? {}));
+  }
+
+  /**
+   * With options that are known only when the app starts: the start fails with LockUsageError where they are wrong.
+   * @throws LockUsageError for the name of a locker that is none.
+   */
+  static forRootAsync({
+    imports = [],
+    inject = [],
+    lockers = [],
+    useFactory,
+  }: LatchkeyAsyncOptions): DynamicModule {
+    const options: Provider = {
+      provide: OPTIONS,
+      inject,
+      useFactory: async (...args: unknown[]) => {
+        const given = await useFactory(...args);
+        checkOptions(given);
+        const named = Object.fromEntries(lockers.map((name) => [name, {}]));
+        return { ...given, lockers: { ...named, ...given.lockers } };
+      },
+    };
+    return moduleOf(options, lockers, imports);
+  }
+
+  /** @internal */
+  async onModuleInit(): Promise<void> {
+    try {
+      await this.#registry.connect();
+    } catch (error) {
+      await this.#registry.close({ grace: 0 }).catch(() => {});
+      throw error;
+    }
+    enter(this.#registry);
+  }
+
+  /** @internal */
+  async onApplicationShutdown(): Promise<void> {
+    try {
+      await this.#registry.close({ grace: this.#options.grace });
+    } finally {
+      leave(this.#registry);
+    }
+  }
+}
+
+function moduleOf(
+  options: Provider,
+  lockers: readonly string[],
+  imports: ModuleMetadata['imports'] = [],
+): DynamicModule {
+  const registry: Provider = {
+    provide: LockRegistry,
+    inject: [OPTIONS],
+    useFactory: (given: LockProviderOptions) => registryOf(given, { production: inProduction() }),
+  };
+  const named = [...new Set([DEFAULT_LOCKER, ...lockers])].map(
+    (name): FactoryProvider => ({
+      provide: getLockerToken(name),
+      inject: [LockRegistry],
+      useFactory: (locks: LockRegistry) => locks.mustOf(name),
+    }),
+  );
+  return {
+    module: LatchkeyModule,
+    global: true,
+    imports,
+    providers: [options, registry, ...named],
+    exports: [LockRegistry, ...named.map(({ provide }) => provide)],
+  };
+}
