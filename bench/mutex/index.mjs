@@ -35,6 +35,11 @@ export async function run() {
   atLeast('mutex, uncontended, of the bare limit', gain(free, bare), 0.7);
   atLeast('mutex, contended, of async-mutex', gain(busy, oneMutex), 8);
   atLeast('mutex, contended, of async-lock', gain(busy, asyncLock), 2);
+  const ofOurs = (figures, peer) => figures.get(peer).value / figures.get(semaphores.latchkey).value;
+  atLeast('semaphore, uncontended, of a map of async-mutexes', ofOurs(permits, semaphores.asyncMutexMap), 1);
+  atLeast('semaphore, contended, of async-mutex', ofOurs(busyPermit, semaphores.asyncMutexMap), 1);
+  atLeast('semaphore, contended, of async-sema', ofOurs(busyPermit, semaphores.asyncSemaMap), 1);
+  atLeast('semaphore, contended, of p-limit', ofOurs(busyPermit, semaphores.limiter), 2);
 }
 
 function printTimes(title, figures, us) {

@@ -126,7 +126,7 @@ class MemoryDriver implements LockDriver {
     const twin = lock.find(request.token, this.#clock.now());
     if (!twin) return this.#hold(lock, request);
     // Not now: the queue is admitting, and many requests of one token would nest.
-    queueMicrotask(() => this.#leave(lock, limitOf(request)));
+    queueMicrotask(() => this.#leave(lock, request));
     return twin;
   }
 
@@ -148,7 +148,7 @@ class MemoryDriver implements LockDriver {
     this.#deadlines.clear(hold.expiry);
     // It may rest, or another one of its token may have followed before the timer told of its end.
     if (lock.holds.get(token) === hold) lock.holds.delete(token);
-    this.#leave(lock, limitOf(hold.request));
+    this.#leave(lock, hold.request);
   }
 
   /** The hold is over, but keeps its place inside for `ms`. */
@@ -159,8 +159,8 @@ class MemoryDriver implements LockDriver {
     this.#deadlines.set(hold.expiry, until);
   }
 
-  #leave(lock: MemoryLock, limit: number): void {
-    if (lock.queue.leave(limit)) this.#locks.delete(lock.key);
+  #leave(lock: MemoryLock, { mode }: AcquireRequest): void {
+    if (lock.queue.leave(mode === 'write')) this.#locks.delete(lock.key);
   }
 }
 

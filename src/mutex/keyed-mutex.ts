@@ -44,7 +44,7 @@ export class KeyedMutex<K = unknown> {
 
   /** @throws LockNotHeldError when no writer holds the key. */
   unlock(key: K): void {
-    this.#queue.leave(key, WRITE);
+    this.#queue.leave(key, true);
   }
 
   /** Runs `fn` while holding the key; frees it whatever `fn` does. */
@@ -69,7 +69,7 @@ export class KeyedMutex<K = unknown> {
 
   /** @throws LockNotHeldError when no reader holds the key. */
   rUnlock(key: K): void {
-    this.#queue.leave(key, READ);
+    this.#queue.leave(key, false);
   }
 
   /** As {@link lockFunc}, shared with other readers. */

@@ -68,16 +68,18 @@ export class KeyedQueue<K> {
     return false;
   }
 
-  /** @throws LockNotHeldError when nobody is inside that entered so: exclusively, or with a limit. */
-  leave(key: K, limit: number): void {
+  /** An exclusive caller leaves, or one with a limit. @throws LockNotHeldError when no such caller is inside. */
+  leave(key: K, exclusive: boolean): void {
     const entry = this.#find(key);
-    const inside = typeof entry === 'object' ? entry.inside : entry;
-    if (inside === undefined || (inside === EVERYONE) !== (limit === EXCLUSIVE))
-      throw new LockNotHeldError(key);
-    if (typeof entry === 'object') {
-      if (entry.leave(limit)) this.#forget(key);
-    } else if (inside === weight(limit)) this.#entries.delete(key);
-    else this.#entries.set(key, inside - 1);
+    if (entry === undefined) throw new LockNotHeldError(key);
+    if (typeof entry === 'number') {
+      if (entry === (exclusive ? EVERYONE : 1)) return void this.#entries.delete(key);
+      if (exclusive || entry === EVERYONE) throw new LockNotHeldError(key);
+      this.#entries.set(key, entry - 1);
+    } else {
+      if ((entry.inside === EVERYONE) !== exclusive) throw new LockNotHeldError(key);
+      if (entry.leave(exclusive)) this.#forget(key);
+    }
   }
 
   /** Runs `fn` inside. */
@@ -112,7 +114,7 @@ export class KeyedQueue<K> {
     try {
       return await fn();
     } finally {
-      this.leave(key, limit);
+      this.leave(key, limit === EXCLUSIVE);
     }
   }
 
@@ -131,7 +133,7 @@ export class KeyedQueue<K> {
   #find(key: K): WaitQueue | number | undefined {
     if (key === this.#lastKey) return this.#last;
     const entry = this.#entries.get(key);
-    if (typeof entry === 'object') {
+    if (entry !== undefined && typeof entry !== 'number') {
       this.#lastKey = key;
       this.#last = entry;
     }

@@ -4,9 +4,6 @@ import type { RetryStrategy } from '../core/retry.js';
 import { KeyedQueue, type WaitOptions } from './keyed-queue.js';
 import { EVERYONE } from './wait-queue.js';
 
-// Any limit but an exclusive one: to leave, it does not matter which.
-const PERMIT = 1;
-
 /**
  * A semaphore for every key, inside one process: at most `limit` permits of a key are taken at once. Any Map key will do:
  * `123` and `'123'` are two keys.
@@ -62,7 +59,7 @@ export class KeyedSemaphore<K = unknown> {
 
   /** Gives a permit back. @throws LockNotHeldError when none of the key is taken. */
   unlock(key: K): void {
-    this.#queue.leave(key, PERMIT);
+    this.#queue.leave(key, false);
   }
 
   /** Runs `fn` while holding a permit; gives it back whatever `fn` does. */

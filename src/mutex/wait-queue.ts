@@ -89,9 +89,18 @@ export class WaitQueue<B extends Bounds = Bounds> {
     }
   }
 
-  /** A caller that entered with this limit leaves, and the waiters that fit now enter. True when nobody is inside then. */
-  leave(limit: number): boolean {
-    this.inside -= weight(limit);
+  /** An exclusive caller leaves, or one with a limit; the waiters that fit now enter. True when nobody is inside then. */
+  leave(exclusive: boolean): boolean {
+    const its = exclusive ? EVERYONE : 1;
+    const next = this.#head;
+    // The commonest hand-over takes no loop.
+    if (next && next.limit === EXCLUSIVE && !next.exit && this.inside === its) {
+      this.#unlink(next, undefined);
+      this.inside = EVERYONE;
+      next.enter();
+      return false;
+    }
+    this.inside -= its;
     this.#admit();
     return this.inside === 0;
   }

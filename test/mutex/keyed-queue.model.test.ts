@@ -12,7 +12,7 @@ test('exclusive ones and such of any limit share one queue, in order', async () 
       return {
         enter: (key, limit, options) => queue.enter(key, limitOf(limit), options),
         tryEnter: (key, limit) => queue.tryEnter(key, limitOf(limit)),
-        leave: (key, limit) => queue.leave(key, limitOf(limit)),
+        leave: (key, limit) => queue.leave(key, limit === ALONE),
         waiting: (key) => queue.waiting(key),
         isLocked: (key) => queue.has(key),
         remove: (key) => !queue.has(key),

@@ -28,9 +28,9 @@ test('who waits enters in the very moment in which another leaves', () => {
   expect(bed.queue.tryEnter(EXCLUSIVE)).toBe(true);
   bed.wait('a', EXCLUSIVE);
   expect(bed.said).toEqual([]);
-  expect(bed.queue.leave(EXCLUSIVE)).toBe(false);
+  expect(bed.queue.leave(true)).toBe(false);
   expect(bed.said).toEqual(['a in']);
-  expect(bed.queue.leave(EXCLUSIVE)).toBe(true);
+  expect(bed.queue.leave(true)).toBe(true);
 });
 
 test('who leaves from the middle, one after the other, takes nobody along', async () => {
@@ -48,10 +48,10 @@ test('who leaves from the middle, one after the other, takes nobody along', asyn
   expect(bed.waiting).toEqual(['a', 'f', 'g']);
   expect(bed.said).toEqual(['b aborted', 'c aborted', 'd aborted', 'e late']);
   for (const name of ['a', 'f', 'g']) {
-    bed.queue.leave(EXCLUSIVE);
+    bed.queue.leave(true);
     expect(bed.said.at(-1)).toBe(`${name} in`);
   }
-  expect([bed.queue.length, bed.queue.leave(EXCLUSIVE)]).toEqual([0, true]);
+  expect([bed.queue.length, bed.queue.leave(true)]).toEqual([0, true]);
 });
 
 test('each goes by its own limit, and none before one that waits', () => {
@@ -66,14 +66,14 @@ test('each goes by its own limit, and none before one that waits', () => {
   bed.wait('reader', EVERYONE);
   bed.wait('writer', EXCLUSIVE);
   bed.wait('one of 9', 9);
-  bed.queue.leave(3);
+  bed.queue.leave(false);
   expect(bed.said).toEqual(['one of 2 in', 'reader in']);
   for (let left = 3; left > 0; left--) {
     expect(bed.said).toHaveLength(2);
-    bed.queue.leave(EVERYONE);
+    bed.queue.leave(false);
   }
   expect(bed.said.slice(2)).toEqual(['writer in']);
-  bed.queue.leave(EXCLUSIVE);
+  bed.queue.leave(true);
   expect(bed.said.slice(3)).toEqual(['one of 9 in']);
 });
 
@@ -88,6 +88,6 @@ test('drain empties the queue and calls nobody, also later', async () => {
   expect([bed.queue.length, bed.waiting, bed.clock.pending]).toEqual([0, [], 0]);
   stop.abort();
   await bed.clock.advance(20);
-  expect(bed.queue.leave(EXCLUSIVE)).toBe(true);
+  expect(bed.queue.leave(true)).toBe(true);
   expect(bed.said).toEqual([]);
 });

@@ -11,7 +11,7 @@ export const ALONE = 0;
 
 /** What is compared with the model. */
 export interface Subject {
-  enter(key: string, limit: number, options: WaitOptions): Promise<void>;
+  enter(key: string, limit: number, options?: WaitOptions): Promise<void>;
   tryEnter(key: string, limit: number): boolean;
   leave(key: string, limit: number): void;
   waiting(key: string): number;
@@ -27,7 +27,8 @@ type State = 'waiting' | 'inside' | 'timed out' | 'aborted';
 interface Call {
   readonly limit: number;
   readonly deadline: number;
-  readonly stop: AbortController;
+  /** Undefined for one that waits without any bounds. */
+  readonly stop: AbortController | undefined;
   expected: State;
   seen: State;
 }
@@ -93,13 +94,14 @@ class Run {
     this.subject = make(this.clock);
   }
 
-  ask(key: string, limit: number, wait: number | 'forever'): void {
-    const stop = new AbortController();
-    const deadline = wait === 'forever' ? Infinity : this.clock.now() + wait;
+  ask(key: string, limit: number, wait: number | 'forever' | 'unbounded'): void {
+    const stop = wait === 'unbounded' ? undefined : new AbortController();
+    const deadline = typeof wait === 'number' ? this.clock.now() + wait : Infinity;
     const call: Call = { limit, deadline, stop, expected: 'waiting', seen: 'waiting' };
     this.calls.push(call);
     this.models.get(key)!.ask(call, this.clock.now());
-    this.subject.enter(key, limit, { wait, signal: stop.signal }).then(
+    const bounds = wait === 'unbounded' ? [] : [{ wait, signal: stop!.signal }];
+    this.subject.enter(key, limit, ...bounds).then(
       () => {
         call.seen = 'inside';
       },
@@ -120,12 +122,12 @@ class Run {
   }
 
   abort(which: number): void {
-    const waiting = [...this.models.values()].flatMap((model) => model.waiting);
+    const waiting = [...this.models.values()].flatMap((model) => model.waiting.filter(({ stop }) => stop));
     const call = waiting[which % waiting.length];
     if (!call) return;
     for (const model of this.models.values())
       if (model.waiting.includes(call)) model.stopWaiting(call, 'aborted');
-    call.stop.abort();
+    call.stop!.abort();
   }
 
   async advance(ms: number): Promise<void> {
@@ -176,7 +178,7 @@ export async function obeysTheModel(
 ): Promise<void> {
   const key = fc.constantFrom(...KEYS);
   const limit = fc.constantFrom(...limits);
-  const wait = fc.oneof(fc.constant('forever' as const), fc.nat(20));
+  const wait = fc.oneof(fc.constantFrom('forever' as const, 'unbounded' as const), fc.nat(20));
   const step = fc.oneof(
     { weight: 8, arbitrary: fc.record({ what: fc.constant('ask' as const), key, limit, wait }) },
     { weight: 2, arbitrary: fc.record({ what: fc.constant('try' as const), key, limit }) },
