@@ -37,6 +37,8 @@ export interface CloseOptions {
 export const DEFAULT_LOCKER = 'default';
 // How long the drivers may take to take back the leases, and to close; in ms.
 const CLOSING_MS = 5_000;
+// How long a driver may take to say whether it serves, in ms.
+const PING_MS = 3_000;
 const BUILT_IN = ['driver memory', `locker ${DEFAULT_LOCKER}`];
 
 /**
@@ -117,13 +119,20 @@ export class LockRegistry {
     for (const driver of this.#used()) await (await this.#backend(driver)).ping();
   }
 
-  /** Asks every driver in use whether it serves; by driver name. */
+  /** Asks every driver in use whether it serves; by driver name. One that does not answer is down after 3 s. */
   async ping(): Promise<Map<string, DriverStatus>> {
+    const { clock } = this.#host;
     const asked = this.#used().map(async (name): Promise<[string, DriverStatus]> => {
-      const started = this.#host.clock.now();
+      const started = clock.now();
+      const answer = Promise.resolve(this.#backend(name)).then((backend) => backend.ping());
       try {
-        await (await this.#backend(name)).ping();
-        return [name, { status: 'up', latencyMs: this.#host.clock.now() - started }];
+        const up = await within(
+          answer.then(() => true),
+          PING_MS,
+          clock,
+        );
+        if (!up) throw new LockBackendError(`no answer within ${PING_MS} ms`);
+        return [name, { status: 'up', latencyMs: clock.now() - started }];
       } catch (error) {
         return [name, { status: 'down', error: (error as Error).message }];
       }

@@ -152,7 +152,7 @@ describe('drivers', () => {
   });
 
   test('are asked by connect and ping', async () => {
-    const { registry, instead } = new Bed();
+    const { registry, instead, clock } = new Bed();
     registry.registerLocker('lost', { driver: 'nowhere' });
     const answers = await registry.ping();
     expect(answers.get('memory')).toEqual({ status: 'up', latencyMs: 0 });
@@ -162,6 +162,16 @@ describe('drivers', () => {
     });
     instead.ping = down;
     expect((await registry.ping()).get('memory')).toMatchObject({ status: 'down' });
+    instead.ping = silent;
+    const asked = watch(registry.ping());
+    await clock.advance(2_999);
+    expect(asked.state).toBe('pending');
+    await clock.advance(1);
+    expect(asked.value?.get('memory')).toEqual({
+      status: 'down',
+      error: 'lock: backend: no answer within 3000 ms',
+    });
+    instead.ping = down;
     await expect(registry.connect()).rejects.toBeInstanceOf(LockBackendError);
   });
 });

@@ -35,6 +35,10 @@ type Variables = Map<string, Record<string, string>>;
 export class ConfigTree {
   readonly leaves: Leaf[] = [];
   readonly mistakes: Mistake[] = [];
+  /** Every variable that may set something, with the top-level key that it is under. */
+  readonly variables = new Map<string, string>();
+  /** The variables that set something, or are mistakes already. */
+  readonly handled = new Set<string>();
   readonly root: Map<string, ConfigNode>;
 
   constructor(
@@ -70,6 +74,10 @@ export class ConfigTree {
     if (isTable(node)) return this.#named(node, file, path);
     if (!isEntry(node)) return this.#section(node, file, path);
     const names = typeof node.env === 'string' ? [node.env] : (node.env ?? []);
+    for (const name of names) {
+      this.variables.set(name, path[0]!);
+      this.handled.add(name);
+    }
     const variable = names.find((name) => this.env.has(name));
     const id = `setting ${this.leaves.length}`;
     const leaf: Leaf = { id, path, entry: node, variable, file: file ?? undefined };
@@ -85,6 +93,10 @@ export class ConfigTree {
       this.mistake(path, `${path.join('.')} (${this.fileName}) has an entry named "": expected a name`);
     }
     const variables = env === undefined ? new Map() : this.#variables(env, each, names, path);
+    if (env !== undefined) {
+      for (const name of names)
+        for (const key of Object.keys(each)) this.variables.set(variableOf(env, name, key), path[0]!);
+    }
     const node = (name: string) => {
       const shape = entryShape(each, own(defaults, name) as Table | undefined, variables.get(name));
       return this.#section(shape, own(table, name), [...path, name]);
@@ -97,6 +109,7 @@ export class ConfigTree {
     const settings = Object.keys(each);
     for (const variable of this.env.keys()) {
       if (!variable.startsWith(`${prefix}__`)) continue;
+      this.handled.add(variable);
       const rest = variable.slice(prefix.length + 2);
       const cut = rest.lastIndexOf('__');
       const setting = settings.find((key) => fold(key) === fold(rest.slice(cut + 2)));
@@ -148,6 +161,10 @@ function entryShape(
 
 function own(table: Readonly<Table>, key: string): unknown {
   return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+function variableOf(prefix: string, entry: string, setting: string): string {
+  return `${prefix}__${fold(entry)}__${fold(setting)}`.toUpperCase();
 }
 
 function fold(name: string): string {

@@ -62,6 +62,7 @@ export async function loadConfig(
   const variables = new Map(Object.entries(env).filter((pair): pair is [string, string] => Boolean(pair[1])));
   const tree = new ConfigTree(schema, said, `file ${file}`, variables);
   layer(tree, `file ${file}`, variables);
+  for (const owner of owners) checkVariables(tree, owner, variables);
   if (tree.mistakes.length > 0) throw configError(tree.mistakes, sections);
   return new Config(tree.root);
 }
@@ -97,6 +98,17 @@ function accept(tree: ConfigTree, leaf: Leaf, value: unknown, source: string): v
     const shown = sensitive ? 'not shown here' : show(value);
     const wanted = expected === undefined ? why : `expected ${expected}`;
     tree.mistake(leaf.path, `${leaf.path.join('.')} (${source}) is ${shown}: ${wanted}`);
+  }
+}
+
+/** Asks the owner about the variables that no setting reads. */
+function checkVariables(tree: ConfigTree, owner: ConfigOwner, env: ReadonlyMap<string, string>): void {
+  const sections = Object.keys(owner.config ?? {});
+  const known = [...tree.variables].filter(([, section]) => sections.includes(section)).map(([name]) => name);
+  for (const variable of env.keys()) {
+    const mistake = tree.handled.has(variable) ? undefined : owner.checkVariable?.(variable, known);
+    if (mistake !== undefined)
+      tree.mistakes.push({ section: sections[0], text: `env ${variable}: ${mistake}` });
   }
 }
 

@@ -48,6 +48,11 @@ export interface ConfigOwner {
   config?: ConfigSchema;
   /** Makes the error when every mistake is in these settings. Default: a `ConfigError`. */
   configError?(message: string): Error;
+  /**
+   * Says what is wrong with a variable that is set and that no setting reads; `undefined` leaves it alone. `known` are the
+   * variables of its settings. Default: all are left alone.
+   */
+  checkVariable?(variable: string, known: readonly string[]): string | undefined;
 }
 
 export function isEntry(node: ConfigSchema[string]): node is ConfigEntry {

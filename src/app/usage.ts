@@ -26,7 +26,7 @@ const OPTIONS: Record<keyof AppOptions, [(value: never) => unknown, string]> = {
   signals: [(value: boolean) => typeof value === 'boolean', 'true or false'],
 };
 
-const HOOKS = ['configError', 'register', 'start', 'stop', 'health'] as const;
+const HOOKS = ['configError', 'checkVariable', 'register', 'start', 'stop', 'health'] as const;
 
 /** @throws AppError `APP_USAGE` naming the option that is wrong, and its value. */
 export function checkOptions(options: AppOptions): void {

@@ -1,11 +1,16 @@
-/** The name most like `name`, by small slips of writing; undefined where none is near. */
-export function nearest(name: string, names: readonly string[]): string | undefined {
+/**
+ * The name most like `name`, by small slips of writing; undefined where none is near. That is at most `most` slips;
+ * default: 2, and of long names a third of the letters.
+ */
+export function nearest(name: string, names: readonly string[], most?: number): string | undefined {
   const slips = names.map((known) => ({
     known,
     count: slipsBetween(name.toLowerCase(), known.toLowerCase()),
   }));
   const [best] = slips.sort((a, b) => a.count - b.count);
-  return best && best.count <= Math.max(2, Math.floor(best.known.length / 3)) ? best.known : undefined;
+  return best && best.count <= (most ?? Math.max(2, Math.floor(best.known.length / 3)))
+    ? best.known
+    : undefined;
 }
 
 /** How many letters are to be changed, added, left out or swapped with their neighbour to make `b` of `a`. */

@@ -19,7 +19,9 @@ export function checkNames(options: object, known: readonly string[]): void {
 export function unknownName(name: string, value: unknown, known: readonly string[]): LockUsageError {
   const near = nearest(name, known);
   const which = near ? `did you mean \`${near}\`?` : `there are: ${known.join(', ')}`;
-  return new LockUsageError(name, value, `an option that is known (${which})`);
+  // It may have been meant for an address, and hold a password.
+  const got = typeof value === 'string' ? 'text' : typeof value === 'object' && value ? 'an object' : value;
+  return new LockUsageError(name, got, `an option that is known (${which})`);
 }
 
 export function checkMode(value: unknown): LockMode {

@@ -240,6 +240,27 @@ describe('named entries', () => {
     expect(config.get('lock.lockers')).toEqual({ jobs: { ttl: '1s', retry_interval: '2s' } });
   });
 
+  test('the owner is asked about variables that no setting reads, and told which there are', async () => {
+    const asked: string[] = [];
+    const owner: ConfigOwner = {
+      name: 'lock',
+      config: lock,
+      checkVariable(variable, known) {
+        asked.push(variable);
+        expect(known).toEqual(
+          expect.arrayContaining(['LOCK_TTL', 'REDIS_URL', 'LOCK_LOCKERS__NIGHT_JOBS__TTL']),
+        );
+        return variable === 'LOCK_TTTL' ? 'is wrong' : undefined;
+      },
+    };
+    const env = { LOCK_TTL: '1s', LOCK_LOCKERS__jobs__ttl: '1s', OTHER: 'x', EMPTY: '', LOCK_TTTL: 'secret' };
+    const toml = '[lock.lockers.night-jobs]';
+    expect(await mistakesOf({ toml, env, owners: [owner, { name: 'other' }] })).toEqual([
+      'env LOCK_TTTL: is wrong',
+    ]);
+    expect(asked).toEqual(['OTHER', 'LOCK_TTTL']);
+  });
+
   test('an entry without a name is a mistake', async () => {
     expect(await mistakesOf({ toml: '[lock.lockers.""]\nttl = "1s"' })).toEqual([
       expect.stringMatching(/^lock\.lockers \(file .*\) has an entry named "": expected a name$/),

@@ -1,10 +1,11 @@
 import type { Container } from 'inversify';
 import { LockConfigError } from '../../core/errors.js';
+import { DEFAULT_LOCKER } from '../../registry.js';
 import { driverNames } from '../../setup/backends.js';
 import { checkOptions, type LockProviderOptions } from '../../setup/options.js';
 import type { App, Provider } from '../provider.js';
 import { Component } from './component.js';
-import { lockSchema } from './schema.js';
+import { checkVariable, lockSchema } from './schema.js';
 
 type OptionsOf = (container: Container) => LockProviderOptions | Promise<LockProviderOptions>;
 
@@ -23,8 +24,9 @@ export function lockProvider(options: LockProviderOptions | OptionsOf = {}): Pro
   const components = new WeakMap<App, Component>();
   return {
     name: 'lock',
-    config: lockSchema(known && driverNames(known), Object.keys(known?.lockers ?? {})),
+    config: lockSchema(known && driverNames(known), [DEFAULT_LOCKER, ...Object.keys(known?.lockers ?? {})]),
     configError: (message) => new LockConfigError(message),
+    checkVariable,
     async start(app) {
       const given = typeof options === 'function' ? await options(app.container) : options;
       checkOptions(given);

@@ -1,4 +1,5 @@
 import { type Duration, parseDuration, parseWait, type Wait } from '../../core/duration.js';
+import { nearest } from '../../core/nearest.js';
 import { checkLimit } from '../../lease/option-checks.js';
 import { type ConfigEntry, type ConfigSchema, flag, text, texts } from '../schema.js';
 
@@ -24,6 +25,8 @@ export interface LockConfig extends Omit<LockerConfig, 'driver' | 'limit' | 'met
 }
 
 type Setting = Omit<ConfigEntry, 'env'>;
+
+const LOCKERS = 'LOCK_LOCKERS';
 
 const DURATION = "a duration such as '250ms', '30s', '5m', '1h' or '1d'";
 
@@ -61,7 +64,7 @@ export function lockSchema(drivers: readonly string[] | undefined, lockers: read
       renew_in: { default: null, format: ['main', 'thread'], env: 'LOCK_RENEW_IN' },
       max_block: { ...maxBlock, env: 'LOCK_MAX_BLOCK' },
       lockers: {
-        env: 'LOCK_LOCKERS',
+        env: LOCKERS,
         known: lockers,
         each: {
           driver,
@@ -81,6 +84,17 @@ export function lockSchema(drivers: readonly string[] | undefined, lockers: read
       },
     },
   };
+}
+
+/** Refuses a variable that was surely meant for locks: it is within two letters of a known one. */
+export function checkVariable(variable: string, known: readonly string[]): string | undefined {
+  if (!variable.startsWith('LOCK_')) return undefined;
+  const ours = known.filter((name) => name.startsWith('LOCK_'));
+  const [table, ...rest] = variable.split('__');
+  const ofTable =
+    rest.length > 0 && nearest(table!, [LOCKERS], 2) ? [LOCKERS, ...rest].join('__') : undefined;
+  const meant = nearest(variable, ours, 2) ?? ofTable;
+  return meant && `unknown, did you mean ${meant}?`;
 }
 
 function duration(parse: (value: unknown) => number, expected: string): Setting {

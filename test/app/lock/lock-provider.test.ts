@@ -10,6 +10,7 @@ import {
   LockBackendError,
   LockClosedError,
   LockConfigError,
+  type LockDriver,
   Locker,
   type LockProviderOptions,
   LockRegistry,
@@ -281,6 +282,11 @@ describe('settings', () => {
     [null, 'expected `options` to be an object, got null'],
     [[], 'expected `options` to be an object, got an empty array'],
     [{ ttl: 0 }, '`ttl`'],
+    [{ ttll: 5 }, 'expected `ttll` to be an option that is known (did you mean `ttl`?)'],
+    [{ rediss: 'redis://:hunter2@host' }, '(did you mean `redis`?)'],
+    [{ postgress: { url: 'postgres://:hunter2@host' } }, '(did you mean `postgres`?)'],
+    [{ lockers: { jobs: { retryIntervall: 5 } } }, '(did you mean `retryInterval`?)'],
+    [{ lockers: { jobs: { provider: 'redis' } } }, '`provider`'],
     [{ grace: '5sec' }, 'expected `grace` to be a duration'],
     [{ grace: -1 }, 'expected `grace` to be a duration'],
     [{ provider: 5 }, '`provider`'],
@@ -315,6 +321,55 @@ describe('settings', () => {
 
   test('a function that gives no options at all is a usage error', async () => {
     await expect(app(lockProvider(() => undefined as never)).start()).rejects.toThrow(LockUsageError);
+  });
+
+  test.each([
+    ['LOCK_TTTL', 'LOCK_TTL'],
+    ['LOCK_PROVDER', 'LOCK_PROVIDER'],
+    ['LOCK_REDISURL', 'LOCK_REDIS_URL'],
+    ['LOCK_ttl', 'LOCK_TTL'],
+    ['LOCK_LOCKERS_JOBS_TTL', 'LOCK_LOCKERS__JOBS__TTL'],
+    ['LOCK_LOCKER__MAILS__TTL', 'LOCK_LOCKERS__MAILS__TTL'],
+  ])('a variable within two letters of a known one stops the start: %s', async (variable, known) => {
+    const start = startWith({ lockers: { jobs: {} } }, { [variable]: 'hunter2' });
+    await expect(start).rejects.toThrow(LockConfigError);
+    await expect(start).rejects.toThrow(`env ${variable}: unknown, did you mean ${known}?`);
+    await expect(start).rejects.not.toThrow('hunter2');
+  });
+
+  test('other variables are left alone', async () => {
+    await startWith(undefined, {
+      LOCK_FILE: '/run/x',
+      LOCK_TIMEOUT_MS: '5',
+      LOKC_TTL: '5s',
+      LOCK_TTTL: '',
+      EDIS_URL: 'x',
+    });
+    expect(settings()?.ttl).toBe(30_000);
+  });
+
+  test('a limit, and where leases are renewed, are set in the environment or in a file', async () => {
+    await startWith(
+      { lockers: { jobs: { limit: 2 }, mails: { limit: 3 } }, maxBlock: '5s' },
+      { LOCK_LOCKERS__JOBS__LIMIT: '7', LOCK_RENEW_IN: 'thread', LOCK_MAX_BLOCK: '10s' },
+    );
+    expect(settings('jobs')).toMatchObject({ limit: 7, mode: 'read', renewIn: 'thread', maxBlock: 10_000 });
+    expect(settings('mails')).toMatchObject({ limit: 3, mode: 'read' });
+    expect(settings()).toMatchObject({ limit: undefined, mode: 'write' });
+    const all = await Promise.all(Array.from({ length: 8 }, () => lock.L('jobs').tryAcquire('k')));
+    expect(all.filter(Boolean)).toHaveLength(7);
+  });
+
+  test.each([
+    ['LOCK_LOCKERS__JOBS__LIMIT', '0'],
+    ['LOCK_LOCKERS__JOBS__LIMIT', '1.5'],
+    ['LOCK_LOCKERS__JOBS__LIMIT', 'many'],
+    ['LOCK_RENEW_IN', 'worker'],
+    ['LOCK_MAX_BLOCK', '0'],
+  ])('a wrong one stops the start: %s=%s', async (variable, value) => {
+    const start = startWith(undefined, { [variable]: value });
+    await expect(start).rejects.toThrow(LockConfigError);
+    await expect(start).rejects.toThrow(new RegExp(`${variable}.*"${value}"`));
   });
 
   test('two variables of one locker, in other cases, that set the same stop the start', async () => {
@@ -466,6 +521,40 @@ describe('stopping', () => {
     expect(lease.held).toBe(false);
     expect(lease.signal.reason).toMatchObject({ code: 'LOCK_LOST', reason: 'closed' });
     await expect(locker.acquire('c')).rejects.toThrow(LockClosedError);
+  });
+
+  test('ends whatever a driver does, and fails where it did not close', async () => {
+    const never = () => new Promise<never>(() => {});
+    const stuck = (): LockDriver => {
+      const right = memoryDriver();
+      return {
+        acquire: (request) => right.acquire(request),
+        extend: never,
+        release: never,
+        inspect: never,
+        ping: async () => {},
+        close: never,
+      };
+    };
+    const made = await startWith({ provider: 'stuck', drivers: { stuck }, grace: '100ms' });
+    const lease = await lock.L().acquire('k', { ttl: '1h' });
+    jest.useFakeTimers();
+    try {
+      const stopped = made.stop().catch((reason) => reason);
+      await jest.advanceTimersByTimeAsync(30_000);
+      expect(await stopped).toMatchObject({
+        code: 'LOCK_BACKEND',
+        message: expect.stringContaining('"stuck"'),
+      });
+    } finally {
+      jest.useRealTimers();
+    }
+    expect(lease.held).toBe(false);
+    expect(lease.signal.reason).toMatchObject({ reason: 'closed' });
+    expect(() => lock.L()).toThrow(LockConfigError);
+    expect(made.container.isBound(Locker)).toBe(false);
+    await expect(made.stop()).rejects.toMatchObject({ code: 'LOCK_BACKEND' });
+    apps.pop();
   });
 
   test('a client that was lent stays open, and saw nothing of ours', async () => {

@@ -3,6 +3,7 @@ import { redisDriver } from '../../../src/drivers/redis/driver.js';
 import type { LockDriver } from '../../../src/lease/driver.js';
 import { driverConformance } from '../../../src/testing/index.js';
 import { startProxy, type TcpProxy } from '../../support/proxy.js';
+import { until } from '../../support/wait.js';
 import { server, serverForAll } from './support/stage.js';
 
 serverForAll();
@@ -10,7 +11,11 @@ serverForAll();
 const links = new Map<LockDriver, TcpProxy>();
 
 afterEach(async () => {
-  for (const link of links.values()) await link.close();
+  for (const link of links.values()) {
+    // Node loses a socket that is reset while it is being shut down, and then does not exit.
+    await until(() => link.connections === 0);
+    await link.close();
+  }
   links.clear();
 });
 
