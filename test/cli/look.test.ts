@@ -169,3 +169,11 @@ test('a reader that has read enough ends it without a word', async () => {
   run.child.stdout?.destroy();
   expect(await run.answer).toMatchObject({ code: 0, signal: null, stderr: '' });
 });
+
+test('postgres-schema prints the SQL, for a schema and a role', async () => {
+  const { code, stdout } = await latchkey(['postgres-schema', '--schema', 'locks', '--role', 'app']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^BEGIN;\n\nCREATE SCHEMA "locks";/);
+  expect(stdout).toContain('GRANT USAGE ON SCHEMA "locks" TO "app";');
+  expect(stdout).toMatch(/COMMIT;\n$/);
+});
