@@ -38,6 +38,8 @@ const MAY_KNOW: Record<string, string[]> = {
   setup: ['core', 'lease', 'drivers', 'registry.ts'],
   app: ['core', 'lease', 'drivers', 'registry.ts', 'running.ts', 'setup'],
   nestjs: ['core', 'lease', 'registry.ts', 'running.ts', 'setup'],
+  cli: ['core', 'lease', 'drivers', 'registry.ts', 'setup', 'app'],
+  opentelemetry: ['core', 'lease'],
   testing: ['core', 'mutex', 'lease', 'engine', 'drivers', 'registry.ts'],
   'index.ts': ['app', 'locks.ts', 'setup'],
 };
@@ -47,10 +49,15 @@ const PACKAGES: Record<string, (file: string) => boolean> = {
   inversify: (file) => file.startsWith('app/'),
   'reflect-metadata': (file) => file.startsWith('app/'),
   '@nestjs/common': (file) => file.startsWith('nestjs/'),
-  ioredis: (file) => file.startsWith('drivers/redis/'),
+  ioredis: (file) => file.startsWith('drivers/redis/') || file === 'cli/doctor/redis-client.ts',
   pg: (file) => file.startsWith('drivers/postgres/'),
   convict: (file) => file.startsWith('app/'),
   'smol-toml': (file) => file.startsWith('app/'),
+  '@opentelemetry/api': (file) => file.startsWith('opentelemetry/'),
+  commander: (file) => file.startsWith('cli/'),
+  'cli-table3': (file) => file.startsWith('cli/'),
+  'string-width': (file) => file.startsWith('cli/'),
+  'ansi-escapes': (file) => file.startsWith('cli/'),
 };
 
 test('the check sees the files and their imports', () => {

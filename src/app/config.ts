@@ -46,19 +46,27 @@ export class Config {
   }
 }
 
+interface ConfigSources {
+  readonly file?: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly others?: 'refuse' | 'ignore';
+}
+
 /**
  * The settings of all owners: defaults, over them the file (none when `file` is undefined), over it the environment.
- * A variable that is empty is unset. Of each setting only the value that wins is checked.
+ * A variable that is empty is unset. Of each setting only the value that wins is checked. With `others: 'ignore'` the file
+ * may have sections that nobody here owns.
  * @throws ConfigError, or what the owner makes of it when all mistakes are one owner's: every mistake in one message.
  * @throws AppError `APP_USAGE` when two owners have a top-level key in common.
  */
 export async function loadConfig(
   owners: readonly ConfigOwner[],
-  { file, env }: { file?: string | undefined; env: Readonly<Record<string, string | undefined>> },
+  { file, env, others = 'refuse' }: ConfigSources,
 ): Promise<Config> {
   const sections = ownersByKey(owners);
   const schema: ConfigSchema = Object.assign({}, ...owners.map((owner) => owner.config));
-  const said = file === undefined ? {} : await readConfigFile(file);
+  const inFile = file === undefined ? {} : await readConfigFile(file);
+  const said = others === 'ignore' ? sectionsOf(inFile, schema) : inFile;
   const variables = new Map(Object.entries(env).filter((pair): pair is [string, string] => Boolean(pair[1])));
   const tree = new ConfigTree(schema, said, `file ${file}`, variables);
   layer(tree, `file ${file}`, variables);
@@ -110,6 +118,11 @@ function checkVariables(tree: ConfigTree, owner: ConfigOwner, env: ReadonlyMap<s
     if (mistake !== undefined)
       tree.mistakes.push({ section: sections[0], text: `env ${variable}: ${mistake}` });
   }
+}
+
+function sectionsOf(file: unknown, schema: ConfigSchema): unknown {
+  if (typeof file !== 'object' || file === null || Array.isArray(file)) return file;
+  return Object.fromEntries(Object.entries(file).filter(([key]) => Object.hasOwn(schema, key)));
 }
 
 function plain(node: ConfigNode): unknown {

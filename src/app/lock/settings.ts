@@ -20,15 +20,22 @@ export function withConfig(options: LockProviderOptions, app: Settled): LockProv
     name,
     overlaid(options.lockers?.[name], config.lockers?.[name]),
   ]);
+  const general = overlaid(options, config);
   return defined({
     ...options,
-    ...overlaid(options, config),
+    ...general,
+    meta: { ...serviceOf(app.env), ...general.meta },
     ...defined({ renewIn: config.renew_in, maxBlock: config.max_block }),
     provider: config.provider ?? options.provider,
     lockers: Object.fromEntries(lockers),
     redis: redisOptions(options.redis, config.redis?.url),
     postgres: postgresOptions(options.postgres, config.postgres),
   });
+}
+
+/** Which service it is, for those who inspect: npm and its like tell the scripts they run. */
+function serviceOf({ npm_package_name: service, npm_package_version: version }: Settled['env']) {
+  return { ...(service && { service }), ...(version && { version }) };
 }
 
 /** The backends that are given for locks, in code or by the configuration. */

@@ -1,6 +1,6 @@
 import { nextTick } from 'node:process';
 import type { Cluster, Redis } from 'ioredis';
-import { type Clock, LOOK_MS, LOOKS, type Timer } from '../../core/clock.js';
+import { type Clock, LOOK_MS, LOOKS, sleep, type Timer } from '../../core/clock.js';
 import { type Outcome, StoreError } from '../../engine/store.js';
 import { type Client, type Dialled, describe } from './client.js';
 import type { Script } from './scripts.generated.js';
@@ -23,6 +23,9 @@ const UNFIT_MS = 500;
 const SILENCE_MS = 1_000;
 // How many keys one step of a scan looks at.
 const SCAN_COUNT = 500;
+// How long the server takes for a step at most, in ms, and how many times as long it is then left alone.
+const SCAN_MS = 1;
+const SCAN_REST = 9;
 
 /**
  * Our connection to Redis: scripts out, messages of one channel in. It reconnects by itself for as long as it is open;
@@ -97,13 +100,20 @@ export class Connection {
     for (const node of nodes) {
       let cursor = '0';
       do {
-        const page = await node
-          .scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT, 'TYPE', 'hash')
-          .catch((error: Error) => {
+        const asked = this.#clock.now();
+        this.#await();
+        const page = await node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT, 'TYPE', 'hash').then(
+          (answer) => this.#answered(answer, -Infinity) as typeof answer,
+          (error: Error) => {
+            this.#answered(undefined, -Infinity);
             throw this.#failed(error);
-          });
+          },
+        );
+        const took = Math.min(SCAN_MS, this.#clock.now() - asked);
         cursor = String(page[0]);
         yield page[1];
+        // The server has others to serve.
+        if (cursor !== '0') await sleep(took * SCAN_REST, this.#clock);
       } while (cursor !== '0');
     }
   }

@@ -244,6 +244,13 @@ describe('settings', () => {
     expect(settings('jobs')).toMatchObject({ renewIn: 'thread', maxBlock: 20_000, limit: 3, mode: 'read' });
   });
 
+  test('the metadata names the service and its version where npm told them, unless code does', async () => {
+    const env = { npm_package_name: 'orders', npm_package_version: '1.4.0' };
+    await startWith({ meta: { service: 'mine' }, lockers: { jobs: {} } }, env);
+    const lease = await lock.L('jobs').acquire('k');
+    expect(lease.meta).toMatchObject({ service: 'mine', version: '1.4.0', pid: String(process.pid) });
+  });
+
   test.each([
     ['LOCK_LOCKERS__JOBS__LIMIT', '10s'],
     ['LOCK_LOCKERS__JOBS__LIMIT', '0'],

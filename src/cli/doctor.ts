@@ -1,0 +1,51 @@
+import type { Check, Verdict } from './doctor/check.js';
+import { examineRedis } from './doctor/redis.js';
+import { EXIT, Exit } from './exit.js';
+import { headed } from './look.js';
+import { table } from './output/table.js';
+import { Terminal } from './output/terminal.js';
+import { type CommonOptions, openSession, readTarget } from './session.js';
+
+const STYLES = { ok: 'green', warning: 'yellow', error: 'red' } as const;
+
+/** `latchkey doctor` */
+export async function doctor(options: CommonOptions): Promise<void> {
+  const terminal = new Terminal();
+  const { driver, prefix, redis } = await readTarget(options);
+  const checks = driver === 'redis' ? await examineRedis(redis ?? {}, prefix) : await examineOther(options);
+  if (options.json) terminal.printJson({ driver, prefix, checks });
+  else terminal.print(showChecks(terminal, checks));
+  if (checks.some(({ verdict }) => verdict === 'error')) throw new Exit(EXIT.no);
+}
+
+/** Of a driver that nothing more is known of: that it serves. */
+async function examineOther(options: CommonOptions): Promise<Check[]> {
+  const started = performance.now();
+  await using _ = await openSession(options);
+  return [
+    { what: 'reach', verdict: 'ok', found: `serves after ${Math.round(performance.now() - started)} ms` },
+  ];
+}
+
+function showChecks(terminal: Terminal, checks: readonly Check[]): string {
+  const shown = headed(
+    terminal,
+    table(
+      checks,
+      [
+        { head: 'CHECK', of: ({ what }) => what },
+        { head: 'RESULT', of: ({ verdict }) => verdict },
+        { head: 'FOUND', of: ({ found }) => found, least: 10 },
+      ],
+      terminal.width,
+    ),
+  );
+  const [head, ...lines] = shown.split('\n');
+  const styled = lines.map((line, at) => terminal.style(STYLES[checks[at]!.verdict], line));
+  const count = (verdict: Verdict) => checks.filter((check) => check.verdict === verdict).length;
+  const advice = checks.flatMap(({ what, verdict, advice }) =>
+    advice ? [`${verdict}: ${what}: ${advice}`] : [],
+  );
+  const summary = `${count('ok')} ok, ${count('warning')} warnings, ${count('error')} errors`;
+  return [head, ...styled, '', ...advice, summary].join('\n');
+}

@@ -1,0 +1,28 @@
+import stringWidth from 'string-width';
+
+/** Text that others chose, as it may be shown in a terminal: without anything that a terminal obeys. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** `850ms`, `12s`, `3m20s`, `2h05m`, `3d04h`. */
+export function showDuration(ms: number): string {
+  const rounded = Math.max(0, Math.round(ms));
+  if (rounded < 1_000) return `${rounded}ms`;
+  const seconds = Math.floor(rounded / 1_000);
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3_600) return pair(seconds, 60, 'm', 's');
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 1_440) return pair(minutes, 60, 'h', 'm');
+  return pair(Math.floor(minutes / 60), 24, 'd', 'h');
+}
+
+function pair(value: number, base: number, big: string, small: string): string {
+  return `${Math.floor(value / base)}${big}${String(value % base).padStart(2, '0')}${small}`;
+}
+
+/** The columns that a text takes. */
+export const widthOf = (text: string): number => stringWidth(text);

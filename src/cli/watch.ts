@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseDuration } from '../core/duration.js';
+import { LockBackendError } from '../core/errors.js';
+import type { LockInfo } from '../lease/driver.js';
+import { Exit, ofSignal } from './exit.js';
+import { longestWait, showLocks } from './output/locks.js';
+import { Screen } from './output/screen.js';
+import { Terminal } from './output/terminal.js';
+import { printable } from './output/text.js';
+import { listLocks } from './pattern.js';
+import { type CommonOptions, openSession } from './session.js';
+import { changesOf } from './watch-changes.js';
+
+export interface WatchOptions extends CommonOptions {
+  readonly interval: string;
+}
+
+/** `latchkey watch [PATTERN]`: until a signal ends it. */
+export async function watch(pattern: string | undefined, options: WatchOptions): Promise<void> {
+  const interval = parseDuration('--interval', options.interval, 100);
+  const terminal = new Terminal();
+  const end = new AbortController();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const stop = (signal: NodeJS.Signals) => end.abort(signal);
+  for (const signal of signals) process.on(signal, stop);
+  await using session = await openSession(options);
+  const screen = terminal.interactive && !options.json ? new Screen(terminal) : undefined;
+  let before: readonly LockInfo[] | undefined;
+  try {
+    while (!end.signal.aborted) {
+      const now = await listLocks(session.locker, pattern).catch((error: Error) => {
+        // Whoever watches wants to see when the backend is back.
+        if (error instanceof LockBackendError) return error;
+        throw error;
+      });
+      if (end.signal.aborted) break;
+      if (options.json) terminal.printJson(now instanceof Error ? { error: now.message } : now);
+      else show(terminal, screen, pattern, now, before);
+      if (!(now instanceof Error)) before = now;
+      await sleep(interval, undefined, { signal: end.signal }).catch(() => {});
+    }
+  } finally {
+    screen?.close();
+    for (const signal of signals) process.off(signal, stop);
+  }
+  if (end.signal.reason !== 'SIGINT') throw new Exit(ofSignal(end.signal.reason));
+}
+
+function show(
+  terminal: Terminal,
+  screen: Screen | undefined,
+  pattern: string | undefined,
+  now: readonly LockInfo[] | Error,
+  before: readonly LockInfo[] | undefined,
+): void {
+  const text =
+    now instanceof Error
+      ? `the backend does not answer: ${printable(now.message)}`
+      : showNow(terminal, pattern, now, before);
+  if (screen) screen.paint(text);
+  else terminal.print(`${text}\n`);
+}
+
+function showNow(
+  terminal: Terminal,
+  pattern: string | undefined,
+  locks: readonly LockInfo[],
+  before: readonly LockInfo[] | undefined,
+): string {
+  const time = Date.now();
+  const changes = changesOf(locks, before);
+  const sorted = [...locks, ...changes.gone].sort((a, b) => longestWait(b, time) - longestWait(a, time));
+  const waiters = locks.reduce((sum, info) => sum + info.waiters, 0);
+  const summary = `${new Date(time).toISOString().slice(11, 19)} UTC  ${locks.length} locks, ${waiters} waiters  ${printable(pattern ?? '')}`;
+  const [head = '', ...lines] = showLocks(sorted, terminal.width, time, changes.of).split('\n');
+  // The last line stays free, for a full one would scroll.
+  const room = Math.max(1, terminal.height - 4);
+  const shown = lines.slice(0, room).map((line, at) => {
+    const info = sorted[at];
+    if (!info || changes.of(info) === '') return line;
+    return terminal.style(changes.gone.includes(info) ? 'dim' : 'yellow', line);
+  });
+  const more = lines.length > room ? [`and ${lines.length - room} more`] : [];
+  return [summary.trimEnd(), '', terminal.style('bold', head), ...shown, ...more].join('\n');
+}

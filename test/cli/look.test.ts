@@ -1,0 +1,179 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Lease } from '../../src/lease/lease.js';
+import { until } from '../support/wait.js';
+import { CommandBed } from './support/bed.js';
+import { latchkey, start, startInTerminal } from './support/command.js';
+
+let bed: CommandBed;
+let order: Lease;
+const stop = new AbortController();
+
+beforeAll(async () => {
+  bed = await CommandBed.start();
+  order = await bed.locker.acquire('order:7', { ttl: '5m', meta: { service: 'orders', version: '1.4.0' } });
+  await bed.locker.acquire('report of a name that no terminal of sixty columns has room for', {
+    mode: 'read',
+    ttl: '5m',
+  });
+  for (const job of ['first', 'second', 'third']) {
+    bed.locker.acquire('order:7', { wait: 'forever', meta: { job }, signal: stop.signal }).catch(() => {});
+    await until(async () =>
+      (await bed.locker.inspect('order:7'))?.waiting.some(({ meta }) => meta.job === job),
+    );
+  }
+});
+
+afterAll(async () => {
+  stop.abort();
+  await bed.stop();
+});
+
+test('ls shows every lock on a line of its own, in full where nobody looks', async () => {
+  const { code, stdout, stderr } = await latchkey(['ls'], bed.env);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const [head, first, second, end] = stdout.split('\n');
+  expect(head).toMatch(/^KEY +MODE +HOLDER +FENCE +HELD +LEFT +WAITERS +LONGEST$/);
+  expect(first).toContain(`orders@1.4.0 on ${hostname()}, pid ${process.pid}`);
+  expect(first).toMatch(new RegExp(`^order:7 +write .* ${order.fence} +\\S+ +4m\\d\\ds +3 +\\S+$`));
+  expect(second).toMatch(/^report of a name that no terminal of sixty columns has room for +read .* 0 +-$/);
+  expect(end).toBe('');
+});
+
+test('ls shows the keys that a pattern means', async () => {
+  const keys = async (pattern: string) =>
+    JSON.parse((await latchkey(['ls', pattern, '--json'], bed.env)).stdout).map(
+      ({ key }: { key: string }) => key,
+    );
+  expect(await keys('order:*')).toEqual(['order:7']);
+  expect(await keys('*7')).toEqual(['order:7']);
+  expect(await keys('order:?')).toEqual(['order:7']);
+  expect(await keys('order')).toEqual([]);
+  expect(await keys('order.7')).toEqual([]);
+});
+
+test('ls --json prints what list gives', async () => {
+  const { code, stdout } = await latchkey(['ls', '--json'], bed.env);
+  expect(code).toBe(0);
+  const [info] = JSON.parse(stdout);
+  expect(info).toEqual({ ...(await bed.locker.inspect('order:7')), holders: [expect.anything()] });
+  expect(info.holders[0]).toMatchObject({
+    fence: order.fence,
+    meta: { service: 'orders', host: hostname() },
+  });
+});
+
+test('inspect shows the holder and the waiters in order', async () => {
+  const { code, stdout } = await latchkey(['inspect', 'order:7'], bed.env);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/1 holder\n\n +FENCE +HOLDER +SINCE +HELD +LEFT/);
+  expect(stdout).toMatch(new RegExp(`^${order.fence} +orders@1\\.4\\.0 on `, 'm'));
+  expect(stdout).toMatch(/3 waiters\n\n.*\n1 .*job=first\n2 .*job=second\n3 .*job=third\n/);
+});
+
+test('inspect of a free key says so and exits with 1', async () => {
+  expect(await latchkey(['inspect', 'free'], bed.env)).toMatchObject({
+    code: 1,
+    stdout: 'nobody holds or awaits free\n',
+    stderr: '',
+  });
+  expect(await latchkey(['inspect', 'free', '--json'], bed.env)).toMatchObject({ code: 1, stdout: 'null\n' });
+});
+
+test('in a terminal of 60 columns no line is longer, and the key and the holder are there', async () => {
+  for (const args of [['ls'], ['inspect', 'order:7']]) {
+    const { stdout, code } = await startInTerminal(args, bed.env, 60).answer;
+    expect(code).toBe(0);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is how a terminal is told of styles
+    const lines = stdout.replace(/\x1b\[\d+m/g, '').split(/\r?\n/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
+    expect(Math.max(...lines.map((line) => line.length))).toBeGreaterThan(40);
+    expect(stdout).toMatch(/^order:7 /m);
+    expect(stdout).toContain(args[0] === 'ls' ? 'report' : `${order.fence}`);
+  }
+});
+
+test('styles are for terminals, and for those who want them', async () => {
+  const styled = (text: string) => text.includes('\u001b[');
+  expect(styled((await latchkey(['ls'], bed.env)).stdout)).toBe(false);
+  expect(styled((await startInTerminal(['ls'], bed.env, 100).answer).stdout)).toBe(true);
+  expect(styled((await startInTerminal(['ls'], { ...bed.env, NO_COLOR: '1' }, 100).answer).stdout)).toBe(
+    false,
+  );
+});
+
+test('what others named is shown without anything that a terminal obeys', async () => {
+  const lease = await bed.locker.acquire('evil\u001b[2J\nkey', { meta: { service: '\u0007bell\u202e' } });
+  const { stdout } = await latchkey(['ls', 'evil*'], bed.env);
+  expect(stdout).toContain('evil\\u001b[2J\\u000akey');
+  expect(stdout).toContain('\\u0007bell\\u202e');
+  await lease.release();
+});
+
+test('the address and the prefix come from the file, the environment and the options, the later over the former', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'latchkey-cli-'));
+  const file = join(dir, 'service.toml');
+  const nowhere = 'redis://127.0.0.1:1';
+  const other = bed.another('other', { prefix: 'other:' });
+  const lease = await other.acquire('elsewhere', { ttl: '1m' });
+  try {
+    // The service has settings of its own in the same file.
+    await writeFile(
+      file,
+      `[http]\nport = 80\n[lock]\nprovider = "redis"\nredis.url = "${nowhere}"\n[lock.lockers.jobs]\nprefix = "other:"\n`,
+    );
+    const keys = async (args: string[], env = {}) => {
+      const { code, stdout } = await latchkey(['ls', '--json', '--config', file, ...args], env);
+      return code === 0 ? JSON.parse(stdout).map(({ key }: { key: string }) => key) : code;
+    };
+    expect(await keys([])).toBe(69);
+    expect(await keys([], { LOCK_REDIS_URL: bed.server.url })).toContain('order:7');
+    expect(await keys(['--url', bed.server.url], { LOCK_REDIS_URL: nowhere })).toContain('order:7');
+    expect(await keys(['--url', bed.server.url, '--locker', 'jobs'])).toEqual(['elsewhere']);
+    expect(await keys(['--url', bed.server.url, '--prefix', 'other:'])).toEqual(['elsewhere']);
+    expect(await keys(['--url', bed.server.url, '--locker', 'nope'])).toBe(78);
+  } finally {
+    await lease.release();
+    await rm(dir, { recursive: true });
+  }
+});
+
+test('each fault is one line, with an exit code of its own', async () => {
+  const cases: [string[], Record<string, string>, number, RegExp][] = [
+    [['ls'], {}, 78, /memory of each process.*LOCK_PROVIDER/],
+    [['ls'], { LOCK_PROVIDER: 'redis', LOCK_TTL: 'soon', LOCK_WAIT: 'x' }, 78, /LOCK_TTL.*; .*LOCK_WAIT/],
+    [['ls', '--url', 'redis://:hunter2@127.0.0.1:1'], {}, 69, /127\.0\.0\.1:1/],
+    [['ls', '--url', 'mysql://:hunter2@host'], {}, 78, /expected --url to begin with/],
+    [['ls', '--nope'], bed.env, 64, /unknown option '--nope'/],
+    [['lss'], bed.env, 64, /unknown command 'lss'/],
+    [['inspect'], bed.env, 64, /missing required argument/],
+    [['inspect', ''], bed.env, 64, /expected `key`/],
+    [['ls', '--config', '/nowhere.toml'], bed.env, 78, /cannot be read/],
+  ];
+  for (const [args, env, code, message] of cases) {
+    const answer = await latchkey(args, env);
+    expect(answer).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(message) });
+    expect(answer.stderr).toMatch(/^latchkey: .*\n$/);
+    expect(answer.stderr).not.toContain('hunter2');
+  }
+  const { stderr } = await latchkey(['ls', '--json'], {});
+  expect(JSON.parse(stderr)).toEqual({
+    error: { exitCode: 78, name: 'LOCK_CONFIG', message: expect.stringContaining('memory') },
+  });
+});
+
+test('a reader that has read enough ends it without a word', async () => {
+  const run = start(['ls'], bed.env);
+  run.child.stdout?.destroy();
+  expect(await run.answer).toMatchObject({ code: 0, signal: null, stderr: '' });
+});
+
+test('postgres-schema prints the SQL, for a schema and a role', async () => {
+  const { code, stdout } = await latchkey(['postgres-schema', '--schema', 'locks', '--role', 'app']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^BEGIN;\n\nCREATE SCHEMA "locks";/);
+  expect(stdout).toContain('GRANT USAGE ON SCHEMA "locks" TO "app";');
+  expect(stdout).toMatch(/COMMIT;\n$/);
+});

@@ -1,0 +1,111 @@
+import { hostname } from 'node:os';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { until } from '../support/wait.js';
+import { CommandBed } from './support/bed.js';
+import { latchkey, startInTerminal } from './support/command.js';
+
+let bed: CommandBed;
+
+beforeAll(async () => {
+  bed = await CommandBed.start();
+});
+
+afterAll(() => bed.stop());
+
+test('revokes the hold of that fence: its holder is told, and ends within the grace', async () => {
+  const lease = await bed.locker.acquire('a', { ttl: '1m', autoRenew: true });
+  const told = new Promise<number>((resolve) => {
+    lease.signal.addEventListener('abort', () => resolve(performance.now()));
+  });
+  const answer = await latchkey(
+    ['revoke', 'a', '--fence', `${lease.fence}`, '--grace', '3s', '--yes'],
+    bed.env,
+  );
+  expect(answer).toMatchObject({ code: 0, stderr: '' });
+  expect(answer.stdout).toMatch(
+    new RegExp(`^a, fence ${lease.fence}: revoked from .*; it ends within 3s\n$`),
+  );
+  await told;
+  expect(lease.signal.reason).toMatchObject({ code: 'LOCK_LOST', reason: 'revoked' });
+  expect(lease.held).toBe(true);
+  await until(async () => (await bed.locker.inspect('a')) === null);
+  expect(lease.held).toBe(false);
+});
+
+test('gives the holder 5 s unless told otherwise', async () => {
+  const lease = await bed.locker.acquire('a', { ttl: '1m' });
+  const { stdout } = await latchkey(['revoke', 'a', '--fence', `${lease.fence}`, '--yes'], bed.env);
+  expect(stdout).toContain('it ends within 5s');
+  const [holder] = (await bed.locker.inspect('a'))!.holders;
+  expect(holder!.ttl).toBeGreaterThan(2_000);
+  expect(holder!.ttl).toBeLessThanOrEqual(5_000);
+  expect(await lease.release()).toBe(true);
+});
+
+test('leaves the next holder alone, and says who it is', async () => {
+  const lease = await bed.locker.acquire('a', { ttl: '1m' });
+  const answer = await latchkey(['revoke', 'a', '--fence', `${lease.fence - 1}`, '--yes'], bed.env);
+  expect(answer).toMatchObject({ code: 1, stdout: '' });
+  expect(answer.stderr).toContain(
+    `no hold of a with fence ${lease.fence - 1}: it is held under ${lease.fence} now`,
+  );
+  expect(lease.held).toBe(true);
+  await lease.release();
+  const gone = await latchkey(['revoke', 'a', '--fence', `${lease.fence}`, '--yes'], bed.env);
+  expect(gone.stderr).toContain('nobody holds it');
+  expect(gone.code).toBe(1);
+});
+
+test('asks in a terminal, showing the holder, and does nothing without a yes', async () => {
+  const lease = await bed.locker.acquire('a', { ttl: '1m', meta: { service: 'orders' } });
+  const args = ['revoke', 'a', '--fence', `${lease.fence}`, '--grace', '0'];
+  const no = startInTerminal(args, bed.env, 100);
+  await no.wrote(/Revoke this hold, at once\? \[y\/N\]/);
+  expect(no.stdout()).toContain(`orders on ${hostname()}`);
+  no.child.stdin?.write('\r');
+  expect((await no.answer).code).toBe(1);
+  expect(lease.held).toBe(true);
+  const yes = startInTerminal(args, bed.env, 100);
+  await yes.wrote(/\[y\/N\]/);
+  yes.child.stdin?.write('y\r');
+  expect((await yes.answer).code).toBe(0);
+  await until(() => !lease.held);
+});
+
+test('needs --yes where there is nobody to ask, and the fence always', async () => {
+  const lease = await bed.locker.acquire('a', { ttl: '1m' });
+  expect(await latchkey(['revoke', 'a', '--fence', `${lease.fence}`], bed.env)).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('expected --yes'),
+  });
+  expect(await latchkey(['revoke', 'a', '--yes'], bed.env)).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('expected --fence'),
+  });
+  for (const args of [
+    ['--fence', 'x'],
+    ['--fence', '1', '--grace', 'soon'],
+    ['--fence', '1', '--host', 'h'],
+  ])
+    expect((await latchkey(['revoke', 'a', '--yes', ...args], bed.env)).code).toBe(64);
+  expect(lease.held).toBe(true);
+  await lease.release();
+});
+
+test('revokes all that a host holds, readers too, and nothing of another host', async () => {
+  const of = (host: string) => ({ ttl: '1m', meta: { host } }) as const;
+  const dead = await bed.locker.acquire('a', of('dead-1'));
+  const reader = await bed.locker.acquire('b', { ...of('dead-1'), mode: 'read' });
+  const other = await bed.locker.acquire('b', { ...of('live-1'), mode: 'read' });
+  const answer = await latchkey(['revoke', '--host', 'dead-1', '--yes', '--grace', '0', '--json'], bed.env);
+  expect(answer.code).toBe(0);
+  expect(JSON.parse(answer.stdout)).toEqual([
+    { key: 'a', fence: dead.fence, revoked: true },
+    { key: 'b', fence: reader.fence, revoked: true },
+  ]);
+  await until(() => !dead.held && !reader.held);
+  expect(other.held).toBe(true);
+  const again = await latchkey(['revoke', '--host', 'dead-1', '--yes'], bed.env);
+  expect(again).toMatchObject({ code: 1, stderr: 'latchkey: no lock is held by host dead-1\n' });
+  await other.release();
+});

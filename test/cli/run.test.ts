@@ -1,0 +1,310 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { sleep, until } from '../support/wait.js';
+import { CommandBed } from './support/bed.js';
+import { isAlive, latchkey, type Running, start } from './support/command.js';
+
+let bed: CommandBed;
+let dir: string;
+let key: string;
+let count = 0;
+
+beforeAll(async () => {
+  bed = await CommandBed.start();
+  dir = await mkdtemp(join(tmpdir(), 'latchkey-run-'));
+});
+
+beforeEach(() => {
+  key = `job:${++count}`;
+});
+
+afterAll(async () => {
+  await bed.stop();
+  await rm(dir, { recursive: true });
+});
+
+const run = (options: string[], script: string): Running =>
+  start(['run', key, ...options, '--', 'sh', '-c', script], bed.env);
+
+const holder = async () => (await bed.locker.inspect(key))?.holders[0];
+
+/** The number that the command wrote behind a name. */
+async function numberOf(running: Running, name: string): Promise<number> {
+  return Number((await running.wrote(new RegExp(`${name}=(\\d+)`)))[1]);
+}
+
+test('runs the command under the lock, with the key and the fence in its environment', async () => {
+  const running = run([], 'echo "$LATCHKEY_KEY $LATCHKEY_FENCE."; read line; echo "got $line"');
+  const [, told, fence] = await running.wrote(/^(\S+) (\d+)\./);
+  expect(told).toBe(key);
+  expect(await holder()).toMatchObject({ fence: Number(fence), meta: { command: 'sh' } });
+  expect(await bed.locker.tryAcquire(key)).toBeNull();
+  running.child.stdin?.write('a line\n');
+  expect(await running.answer).toMatchObject({ code: 0, stderr: '' });
+  expect(running.stdout()).toContain('got a line');
+  expect(await holder()).toBeUndefined();
+});
+
+test('gives the command its words as they are: there is no shell', async () => {
+  const words = ['$(echo no)', '`id`', 'a b', '*', "'", '--wait', ''];
+  const script = 'console.log(JSON.stringify(process.argv.slice(1)))';
+  const { stdout } = await latchkey(
+    ['run', key, '--', process.execPath, '-e', script, '--', ...words],
+    bed.env,
+  );
+  expect(JSON.parse(stdout)).toEqual(words);
+});
+
+test.each([
+  ['exit 0', 0],
+  ['exit 3', 3],
+  ['exit 75', 75],
+  ['kill -TERM $$', 143],
+  ['kill -KILL $$', 137],
+])('exits as the command does: %s gives %d', async (script, code) => {
+  expect(await run([], script).answer).toMatchObject({ code, signal: null, stderr: '' });
+  expect(await holder()).toBeUndefined();
+});
+
+test('says why a command cannot be run: 127 where there is none, 126 where it is no program', async () => {
+  expect(await latchkey(['run', key, '--', 'no-such-command'], bed.env)).toMatchObject({
+    code: 127,
+    stderr: 'latchkey: the command was not found\n',
+  });
+  expect(await latchkey(['run', key, '--', dir], bed.env)).toMatchObject({
+    code: 126,
+    stderr: 'latchkey: the command cannot be run: EACCES\n',
+  });
+  expect(await holder()).toBeUndefined();
+});
+
+test('does not start the command where the key is held: 75, or what -E says', async () => {
+  const lease = await bed.locker.acquire(key, { ttl: '1m' });
+  expect(await run(['--wait', '0'], 'echo ran').answer).toMatchObject({
+    code: 75,
+    stdout: '',
+    stderr: `latchkey: lock: not obtained: "${key}" is held, and wait is 0\n`,
+  });
+  const started = performance.now();
+  expect(await run(['--wait', '700ms', '-E', '7'], 'echo ran').answer).toMatchObject({ code: 7, stdout: '' });
+  expect(performance.now() - started).toBeGreaterThan(700);
+  await lease.release();
+});
+
+test('waits for the key, and runs when it is handed over', async () => {
+  const lease = await bed.locker.acquire(key, { ttl: '1m' });
+  const running = run(['--wait', '1m'], 'echo ran');
+  await until(async () => (await bed.locker.inspect(key))?.waiters === 1);
+  expect(running.stdout()).toBe('');
+  await lease.release();
+  expect(await running.answer).toMatchObject({ code: 0, stdout: 'ran\n' });
+});
+
+test('exits with 69 where the backend is down, and does not start the command', async () => {
+  const answer = await latchkey(['run', key, '--url', 'redis://127.0.0.1:1', '--', 'echo', 'ran']);
+  expect(answer).toMatchObject({ code: 69, stdout: '' });
+});
+
+test('refuses options that are wrong with 64', async () => {
+  const wrong = [
+    ['--ttl', '10ms'],
+    ['--wait', 'soon'],
+    ['--limit', '0'],
+    ['--at-least', '-1s'],
+    ['-E', '256'],
+    ['-E', 'x'],
+  ];
+  for (const options of wrong) {
+    const answer = await run(options, 'echo ran').answer;
+    expect(answer).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/^latchkey: .*\n$/) });
+  }
+});
+
+test('--limit lets so many in, and no more', async () => {
+  const first = run(['--limit', '2'], 'echo in; sleep 60');
+  const second = run(['--limit', '2'], 'echo in; sleep 60');
+  await Promise.all([first.wrote(/in/), second.wrote(/in/)]);
+  expect((await run(['--limit', '2', '--wait', '0'], 'echo in').answer).code).toBe(75);
+  first.child.kill('SIGTERM');
+  await first.answer;
+  expect((await run(['--limit', '2', '--wait', '0'], 'echo in').answer).code).toBe(0);
+  second.child.kill('SIGTERM');
+  await second.answer;
+});
+
+test('--at-least keeps the key taken after a short command', async () => {
+  expect((await run(['--at-least', '1m'], 'true').answer).code).toBe(0);
+  expect((await run(['--wait', '0'], 'echo ran').answer).code).toBe(75);
+  const rest = (await bed.locker.inspect(key))!.restsUntil! - Date.now();
+  expect(rest).toBeGreaterThan(40_000);
+  expect(rest).toBeLessThan(61_000);
+});
+
+test('--once runs once a slot; a command that fails leaves the slot to another try', async () => {
+  const once = (slot: string, script: string) => run(['--once', slot], script).answer;
+  expect(await once('monday', 'exit 4')).toMatchObject({ code: 4 });
+  expect(await once('monday', 'echo $LATCHKEY_KEY')).toMatchObject({ code: 0, stdout: `${key}\n` });
+  expect(await once('monday', 'echo ran')).toMatchObject({ code: 75, stdout: '' });
+  expect(await once('tuesday', 'echo ran')).toMatchObject({ code: 0, stdout: 'ran\n' });
+});
+
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s while it waits ends the wait', async (signal) => {
+  const lease = await bed.locker.acquire(key, { ttl: '1m' });
+  const running = run(['--wait', 'forever'], 'echo ran');
+  await until(async () => (await bed.locker.inspect(key))?.waiters === 1);
+  running.child.kill(signal);
+  const { code, stdout } = await running.answer;
+  expect({ code, stdout }).toEqual({ code: { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 }[signal], stdout: '' });
+  await until(async () => (await bed.locker.inspect(key))?.waiters === 0);
+  await lease.release();
+});
+
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const)(
+  '%s reaches the command and its children',
+  async (signal) => {
+    const name = signal.slice(3);
+    const script = `trap "echo parent; exit 9" ${name}; sh -c 'trap "echo child; exit" ${name}; echo up; while :; do sleep 0.05; done' & wait; wait`;
+    const running = run([], script);
+    await running.wrote(/up/);
+    expect((await holder())?.fence).toBeGreaterThan(0);
+    running.child.kill(signal);
+    expect(await running.answer).toMatchObject({ code: 9 });
+    expect(running.stdout()).toContain('parent');
+    // A shell has what it runs in the background ignore SIGINT.
+    expect(running.stdout().includes('child')).toBe(signal !== 'SIGINT');
+    expect(await holder()).toBeUndefined();
+  },
+);
+
+test('a signal before it has connected ends it, and the command does not start', async () => {
+  for (const ms of [0, 50, 100, 150, 200, 250, 300]) {
+    const running = run([], 'echo ran; sleep 30');
+    await sleep(ms);
+    running.child.kill('SIGTERM');
+    const { code, signal } = await running.answer;
+    expect(signal ?? code).toBe(signal ? 'SIGTERM' : 143);
+  }
+  expect(await holder()).toBeUndefined();
+});
+
+test('a command that ignores SIGTERM goes on under its lock, renewed', async () => {
+  const running = run(['--ttl', '1s'], 'trap "" TERM; echo up; sleep 3; echo done');
+  await running.wrote(/up/);
+  running.child.kill('SIGTERM');
+  await sleep(1_500);
+  expect(await bed.locker.tryAcquire(key)).toBeNull();
+  expect(await running.answer).toMatchObject({ code: 0, stdout: 'up\ndone\n' });
+});
+
+test('what the command leaves behind has ended before the key is free', async () => {
+  const running = run([], '(trap "" TERM; sleep 60) & echo child=$!; exit 0');
+  const child = await numberOf(running, 'child');
+  const lease = await bed.locker.acquire(key, { wait: '20s' });
+  expect(isAlive(child)).toBe(false);
+  await lease.release();
+  expect((await running.answer).code).toBe(0);
+});
+
+test('revoked with a grace, it tells the whole group to end, kills what does not, and then the key is free', async () => {
+  const running = run([], 'trap "" TERM; echo group=$$; sh -c "sleep 60" & sleep 60');
+  const group = await numberOf(running, 'group');
+  const next = bed.locker.acquire(key, { wait: '20s' });
+  await until(async () => (await bed.locker.inspect(key))?.waiters === 1);
+  await bed.locker.revoke(key, (await holder())!.fence, { grace: '2s' });
+  await next;
+  expect(isAlive(-group)).toBe(false);
+  expect(await running.answer).toMatchObject({ code: 79, stderr: expect.stringContaining('it was revoked') });
+  await (await next).release();
+});
+
+test('revoked without a grace, it kills at once', async () => {
+  const running = run([], 'trap "" TERM; echo group=$$; sleep 60');
+  const group = await numberOf(running, 'group');
+  await bed.locker.revoke(key, (await holder())!.fence);
+  expect((await running.answer).code).toBe(79);
+  expect(isAlive(-group)).toBe(false);
+});
+
+test('when the backend is silent the group is dead before the lease ends', async () => {
+  const file = join(dir, 'beats');
+  const script = `trap "" TERM; echo group=$$; while :; do date +%s%N > ${file}; sleep 0.02; done`;
+  const running = run(['--ttl', '4s'], script);
+  const group = await numberOf(running, 'group');
+  await sleep(500);
+  // A pause, for a server that forgets would give the key to another at once.
+  bed.server.pause();
+  const paused = Date.now();
+  try {
+    expect(await running.answer).toMatchObject({ code: 79 });
+    const last = Number(await readFile(file, 'utf8')) / 1e6 - paused;
+    expect(last).toBeLessThan(4_000);
+    expect(last).toBeGreaterThan(1_000);
+    expect(isAlive(-group)).toBe(false);
+  } finally {
+    bed.server.resume();
+  }
+});
+
+test('when latchkey is killed the command is ended at once, and dead before the lease ends', async () => {
+  const running = run(
+    ['--ttl', '4s'],
+    'trap "echo told; exit" TERM; echo group=$$; while :; do sleep 0.05; done',
+  );
+  const group = await numberOf(running, 'group');
+  running.child.kill('SIGKILL');
+  await running.wrote(/told/);
+  await until(() => !isAlive(-group));
+  expect((await holder())?.ttl).toBeGreaterThan(0);
+});
+
+test('when latchkey is killed and the command ignores SIGTERM, it is killed before the key is free', async () => {
+  const running = run(['--ttl', '3s'], 'trap "" TERM; echo group=$$; sleep 60 & sleep 60');
+  const group = await numberOf(running, 'group');
+  running.child.kill('SIGKILL');
+  const lease = await bed.locker.acquire(key, { wait: '20s' });
+  expect(isAlive(-group)).toBe(false);
+  await lease.release();
+});
+
+test('when latchkey is stopped the command is dead before the lease ends', async () => {
+  const running = run(['--ttl', '3s'], 'trap "" TERM; echo group=$$; sleep 60');
+  const group = await numberOf(running, 'group');
+  running.child.kill('SIGSTOP');
+  const lease = await bed.locker.acquire(key, { wait: '20s' });
+  expect(isAlive(-group)).toBe(false);
+  running.child.kill('SIGCONT');
+  expect((await running.answer).code).toBe(79);
+  expect(lease.held).toBe(true);
+  await lease.release();
+});
+
+test('when the guard is killed the command is killed, and the key is free', async () => {
+  const running = run([], 'echo guard=$PPID; echo group=$$; sleep 60');
+  const guard = await numberOf(running, 'guard');
+  const group = await numberOf(running, 'group');
+  expect(guard).not.toBe(running.pid);
+  process.kill(guard, 'SIGKILL');
+  expect(await running.answer).toMatchObject({ code: 70, stderr: expect.stringContaining('guard') });
+  await until(() => !isAlive(-group));
+  expect(await holder()).toBeUndefined();
+});
+
+test('fifty runs of one key, six at a time, never overlap', async () => {
+  const place = join(dir, 'alone');
+  const log = join(dir, 'fences');
+  // mkdir fails where another is inside.
+  const script = `mkdir ${place} || exit 9; echo $LATCHKEY_FENCE >> ${log}; sleep 0.01; rmdir ${place}`;
+  const codes: (number | null)[] = [];
+  let left = 50;
+  await Promise.all(
+    Array.from({ length: 6 }, async () => {
+      while (left-- > 0) codes.push((await run(['--wait', '2m'], script).answer).code);
+    }),
+  );
+  expect(codes).toEqual(Array(50).fill(0));
+  const fences = (await readFile(log, 'utf8')).trim().split('\n').map(Number);
+  expect(fences).toHaveLength(50);
+  expect(fences).toEqual([...new Set(fences)].sort((a, b) => a - b));
+}, 120_000);

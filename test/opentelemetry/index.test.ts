@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { context, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import {
+  AggregationTemporality,
+  type Histogram,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
+import { type InstrumentOptions, instrumentLocks } from '../../src/opentelemetry/index.js';
+import { Bed } from '../support/bed.js';
+import { sleep } from '../support/wait.js';
+
+let exporter: InMemoryMetricExporter;
+let meterProvider: MeterProvider;
+let spans: InMemorySpanExporter;
+let tracerProvider: BasicTracerProvider;
+let stop: () => void;
+
+beforeEach(() => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+  meterProvider = new MeterProvider({ readers: [reader] });
+  spans = new InMemorySpanExporter();
+  tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] });
+  stop = () => {};
+});
+
+afterEach(async () => {
+  stop();
+  await meterProvider.shutdown();
+  context.disable();
+});
+
+function instrument(options: InstrumentOptions = {}): Bed {
+  stop = instrumentLocks({ meterProvider, tracerProvider, ...options });
+  return new Bed();
+}
+
+/** The points of a metric, by their labels. */
+async function points(name: string): Promise<[object, unknown][]> {
+  await meterProvider.forceFlush();
+  const all =
+    exporter
+      .getMetrics()
+      .at(-1)
+      ?.scopeMetrics.flatMap((scope) => scope.metrics) ?? [];
+  const metric = all.find(({ descriptor }) => descriptor.name === name);
+  return (metric?.dataPoints ?? []).map(({ attributes, value }) => [attributes, value]);
+}
+
+const labels = { locker: 'default', mode: 'write' };
+
+test('measures how long leases are awaited and held, in seconds', async () => {
+  const { locker } = instrument();
+  const lease = await locker.acquire('a');
+  await sleep(200);
+  expect(await points('latchkey.held')).toEqual([[labels, 1]]);
+  await lease.release();
+  expect(await locker.tryAcquire('a')).not.toBeNull();
+  expect(await locker.tryAcquire('a')).toBeNull();
+  const [[heldLabels, held]] = (await points('latchkey.hold')) as [[object, Histogram]];
+  expect(heldLabels).toEqual({ ...labels, outcome: 'released' });
+  expect(held.count).toBe(1);
+  expect(held.sum).toBeGreaterThan(0.19);
+  expect(held.sum).toBeLessThan(5);
+  const waits = (await points('latchkey.wait')) as [{ outcome: string }, Histogram][];
+  expect(waits.map(([{ outcome }, { count }]) => [outcome, count])).toEqual([
+    ['obtained', 2],
+    ['not_obtained', 1],
+  ]);
+  expect(await points('latchkey.held')).toEqual([[labels, 1]]);
+});
+
+test('counts who waits now', async () => {
+  const { locker } = instrument();
+  const lease = await locker.acquire('a');
+  const waiting = [locker.acquire('a'), locker.acquire('a')];
+  expect(await points('latchkey.waiting')).toEqual([[labels, 2]]);
+  await lease.release();
+  for (const next of waiting) await (await next).release();
+  expect(await points('latchkey.waiting')).toEqual([[labels, 0]]);
+  expect(await points('latchkey.held')).toEqual([[labels, 0]]);
+});
+
+test('counts leases lost by reason, and the holds that ended so', async () => {
+  const { locker, clock } = instrument();
+  const lease = await locker.acquire('a', { ttl: '1s' });
+  await clock.advance(1_500);
+  expect(lease.held).toBe(false);
+  expect(await points('latchkey.lost')).toEqual([[{ ...labels, reason: 'expired' }, 1]]);
+  expect((await points('latchkey.hold'))[0]![0]).toEqual({ ...labels, outcome: 'lost' });
+  expect(await points('latchkey.held')).toEqual([[labels, 0]]);
+});
+
+test('spans of acquiring, extending and releasing are children of the span around them', async () => {
+  const { locker } = instrument();
+  const tracer = tracerProvider.getTracer('test');
+  const root = tracer.startSpan('root');
+  let fence = 0;
+  await context.with(trace.setSpan(context.active(), root), async () => {
+    const lease = await locker.acquire('secret');
+    ({ fence } = lease);
+    await lease.refresh();
+    await lease.release();
+  });
+  const seen = spans.getFinishedSpans();
+  expect(seen.map(({ name }) => name)).toEqual(['latchkey acquire', 'latchkey extend', 'latchkey release']);
+  expect(seen.map(({ attributes }) => attributes.outcome)).toEqual(['obtained', 'answered', 'released']);
+  for (const { parentSpanContext, attributes } of seen) {
+    expect(parentSpanContext?.spanId).toBe(root.spanContext().spanId);
+    expect(attributes).toMatchObject({ ...labels, fence });
+  }
+  const exported = JSON.stringify([seen.map(({ attributes }) => attributes), await points('latchkey.wait')]);
+  expect(exported).not.toContain('secret');
+});
+
+test('a backend that fails is an outcome of its own', async () => {
+  const bed = instrument();
+  bed.instead.acquire = () => Promise.reject(new Error('gone'));
+  await expect(bed.locker.acquire('a')).rejects.toMatchObject({ code: 'LOCK_BACKEND' });
+  expect((await points('latchkey.wait'))[0]![0]).toEqual({ ...labels, outcome: 'lock_backend' });
+  expect(spans.getFinishedSpans()[0]!.status.code).toBe(2);
+});
+
+test('a key is a label only as the function given makes it', async () => {
+  const { locker } = instrument({ keyLabel: (key) => key.split(':')[0]! });
+  await (await locker.acquire('order:7')).release();
+  expect((await points('latchkey.hold'))[0]![0]).toEqual({ ...labels, key: 'order', outcome: 'released' });
+});
+
+test('measures nothing any more once it is stopped', async () => {
+  const { locker } = instrument();
+  stop();
+  await (await locker.acquire('a')).release();
+  expect(await points('latchkey.wait')).toEqual([]);
+  expect(spans.getFinishedSpans()).toEqual([]);
+});
