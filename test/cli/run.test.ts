@@ -165,14 +165,16 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const)(
   '%s reaches the command and its children',
   async (signal) => {
     const name = signal.slice(3);
-    const script = `trap "echo parent; exit 9" ${name}; sh -c 'trap "echo child; exit" ${name}; echo up; while :; do sleep 0.05; done' & wait; wait`;
+    const child = `sh -c 'trap "echo child; exit" ${name}; echo up; while :; do sleep 0.05; done'`;
+    // A shell has what it runs in the background ignore SIGINT.
+    const rest = signal === 'SIGINT' ? '' : 'wait $!;';
+    const script = `trap "echo parent" ${name}; ${child} & wait $!; ${rest} exit 9`;
     const running = run([], script);
     await running.wrote(/up/);
     expect((await holder())?.fence).toBeGreaterThan(0);
     running.child.kill(signal);
     expect(await running.answer).toMatchObject({ code: 9 });
     expect(running.stdout()).toContain('parent');
-    // A shell has what it runs in the background ignore SIGINT.
     expect(running.stdout().includes('child')).toBe(signal !== 'SIGINT');
     expect(await holder()).toBeUndefined();
   },
