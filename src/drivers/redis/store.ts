@@ -13,6 +13,7 @@ import type {
   StoreEvents,
 } from '../../engine/store.js';
 import type { LockInfo } from '../../lease/driver.js';
+import { KeyedSemaphore } from '../../mutex/keyed-semaphore.js';
 import {
   decodeClaim,
   decodeInfo,
@@ -32,6 +33,9 @@ const FENCES = 63;
 const BATCH = 128;
 // How many places `read` tells of.
 const WAITING = 100;
+// How many answers to `read` may be on their way at once: Redis closes a connection that subscribes when it has more than
+// 32 MB to send to it, and metadata may be large.
+const READS = 4;
 
 /** Locks in Redis: each in one hash, changed by scripts. */
 export class RedisStore implements LockStore {
@@ -40,6 +44,7 @@ export class RedisStore implements LockStore {
   /** The name of this process in the queues, and of its channel. */
   readonly #process = randomBytes(12).toString('base64url');
   readonly #inCluster: boolean;
+  readonly #reads = new KeyedSemaphore(READS);
   #events: StoreEvents | undefined;
 
   constructor(client: Client, clock: Clock) {
@@ -107,7 +112,9 @@ export class RedisStore implements LockStore {
   }
 
   read(key: string): Promise<LockInfo | null> {
-    return this.#connection.run(READ, key, [`${WAITING}`], (reply) => decodeInfo(key, reply));
+    return this.#reads.lockFunc(READ, () =>
+      this.#connection.run(READ, key, [`${WAITING}`], (reply) => decodeInfo(key, reply)),
+    );
   }
 
   async *list(prefix: string): AsyncIterable<LockInfo> {
