@@ -32,6 +32,7 @@ if not field then return 0 end
 local ends, fence, _, rest = string.match(record, HOLD)
 local stops = math.min(tonumber(ends), now + grace)
 if grace > 0 then
+  prolong()
   redis.call('HSET', lock, field, stops .. ' ' .. fence .. ' r ' .. rest)
   if field == 'h' then hold_until = stops else earliest, exact = math.min(earliest, stops), 0 end
 elseif field == 'h' then

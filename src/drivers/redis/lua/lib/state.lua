@@ -77,6 +77,11 @@ local function time_left()
   return math.max(hold_until, inside > 0 and latest or 0, now) - now
 end
 
+-- The hash lives a day longer than all holds. Needs no memory: a full Redis lets what a script writes after that pass.
+local function prolong()
+  redis.call('PEXPIRE', lock, math.max(hold_until, inside > 0 and latest or 0, now) - now + DAY)
+end
+
 local function save()
   if inside > 0 then
     redis.call('HSET', lock, 'c', inside .. ' ' .. earliest .. ' ' .. latest .. ' ' .. exact)
@@ -88,7 +93,7 @@ local function save()
   elseif queue then
     redis.call('HDEL', lock, 'q')
   end
-  redis.call('PEXPIRE', lock, math.max(hold_until, inside > 0 and latest or 0, now) - now + DAY)
+  prolong()
 end
 
 local function next_fence(reserved)
