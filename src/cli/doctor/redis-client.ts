@@ -13,7 +13,7 @@ export interface Server {
 
 /** Connects, once. @throws LockBackendError */
 export async function connectTo(redis: LentClient | RedisOptions): Promise<Server> {
-  const { client, cluster } = await dial(redis);
+  const client = (await dial(redis)) as Redis;
   let fault: Error | undefined;
   client.on('error', (error: Error) => {
     fault = error;
@@ -28,8 +28,8 @@ export async function connectTo(redis: LentClient | RedisOptions): Promise<Serve
     clearTimeout(late);
   }
   return {
-    cluster,
-    call: (command, ...args) => (client as Redis).call(command, ...args),
+    cluster: client.isCluster,
+    call: (command, ...args) => client.call(command, ...args),
     close: () => client.disconnect(),
   };
 }

@@ -1,3 +1,6 @@
+import { LockUsageError } from '../../core/errors.js';
+import { backOff } from './back-off.js';
+
 /** What is asked of an ioredis client that is lent to us: it is duplicated, and otherwise left alone. */
 export interface LentClient {
   readonly options: object;
@@ -7,7 +10,102 @@ export interface LentClient {
 
 /** Where Redis is: a URL, or the options of ioredis. */
 export interface RedisOptions {
-  /** `redis://`, `rediss://`, `redis+sentinel://h1,h2/name` or `redis+cluster://h1,h2`. Default `redis://127.0.0.1:6379`. */
+  /**
+   * `redis://`, `rediss://`, `unix://`, `redis+sentinel://h1,h2/name` or `redis+cluster://h1,h2`. Default
+   * `redis://127.0.0.1:6379`.
+   */
   url?: string | undefined;
   [option: string]: unknown;
+}
+
+/**
+ * How our connections are: never shared with anyone, they fail at once when the server is away, and leave time-outs and
+ * what is sent again to us.
+ */
+export const CONNECTION = {
+  lazyConnect: true,
+  keyPrefix: '',
+  connectionName: 'latchkey',
+  enableOfflineQueue: false,
+  enableReadyCheck: true,
+  enableAutoPipelining: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  commandTimeout: undefined,
+  socketTimeout: undefined,
+  blockingTimeout: undefined,
+  connectTimeout: 2_000,
+  // With more, or null, ioredis never settles what was on its way when the connection was lost.
+  maxRetriesPerRequest: 0,
+  monitor: false,
+  readOnly: false,
+  replyMapping: 'legacy',
+  stringNumbers: false,
+  // ioredis arms a timer of this length even for a socket that is gone, and the process would live that long.
+  disconnectTimeout: 0,
+  retryStrategy: backOff,
+  reconnectOnError: (error: Error) => /\bREADONLY\b/.test(error.message),
+  role: 'master',
+  // Follows the sentinels when they announce another primary.
+  failoverDetector: true,
+  // A sentinel that is silent is passed over for the next; without, it would be waited for even after the end.
+  sentinelCommandTimeout: 1_000,
+  sentinelRetryStrategy: backOff,
+  sentinelReconnectStrategy: (times: number) => 5 * backOff(times),
+};
+
+/** How our clients of a Cluster are, beside that. */
+export const CLUSTER = {
+  lazyConnect: true,
+  keyPrefix: '',
+  enableOfflineQueue: false,
+  // It would ask one node at random, which may be silent.
+  enableReadyCheck: false,
+  enableAutoPipelining: false,
+  shardedSubscribers: false,
+  scaleReads: 'master',
+  clusterRetryStrategy: backOff,
+  clusterNodeRetryStrategy: null,
+  // Nothing is sent again behind our back when its connection is lost: it may have been done.
+  retryDelayOnFailover: 0,
+  retryDelayOnMoved: 0,
+  retryDelayOnClusterDown: 100,
+  retryDelayOnTryAgain: 100,
+  maxRedirections: 16,
+} as const;
+
+/** What else ioredis takes for a Cluster as a whole, and not for each of its nodes. */
+const OF_CLUSTER = [
+  'natMap',
+  'dnsLookup',
+  'resolveSrv',
+  'useSRVRecords',
+  'slotsRefreshTimeout',
+  'slotsRefreshInterval',
+];
+// So that nodes that were left out for their silence are found again.
+const SLOTS_REFRESH_MS = 5_000;
+
+/** @throws LockUsageError for an option that the driver sets itself */
+export function checkOptions(options: Readonly<Record<string, unknown>>): void {
+  const { redisOptions, ...others } = options;
+  if (typeof redisOptions === 'object' && redisOptions !== null)
+    checkOptions(redisOptions as Record<string, unknown>);
+  const own: Readonly<Record<string, unknown>> = { ...CLUSTER, ...CONNECTION };
+  for (const [name, value] of Object.entries(others)) {
+    if (!Object.hasOwn(own, name) || value === undefined || value === own[name]) continue;
+    const instead = name === 'keyPrefix' ? ': set `prefix` of the locker instead' : '';
+    throw new LockUsageError(`redis.${name}`, value, `left out, since the driver sets it itself${instead}`);
+  }
+}
+
+/** The options of a Cluster: those for the whole, and under `redisOptions` those for each node. */
+export function clusterOptions(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { redisOptions, ...others } = options;
+  const whole: Record<string, unknown> = { slotsRefreshInterval: SLOTS_REFRESH_MS };
+  const node: Record<string, unknown> = { ...(redisOptions as object | undefined) };
+  for (const [name, value] of Object.entries(others)) {
+    if (value !== undefined) (OF_CLUSTER.includes(name) ? whole : node)[name] = value;
+  }
+  return { ...whole, ...CLUSTER, redisOptions: { ...node, ...CONNECTION } };
 }

@@ -13,7 +13,7 @@ import type {
   StoreEvents,
 } from '../../engine/store.js';
 import type { LockInfo } from '../../lease/driver.js';
-import type { Dialled } from './client.js';
+import { KeyedSemaphore } from '../../mutex/keyed-semaphore.js';
 import {
   decodeClaim,
   decodeInfo,
@@ -24,6 +24,7 @@ import {
   encodeToken,
 } from './codec.js';
 import { Connection } from './connection.js';
+import type { Client } from './endpoint.js';
 import { CLAIM, FREE, LEAVE, READ, RENEW, REVOKE } from './scripts.generated.js';
 
 // Fences that a writer's claim reserves after its own: FENCES in lua/lib/state.lua.
@@ -32,6 +33,9 @@ const FENCES = 63;
 const BATCH = 128;
 // How many places `read` tells of.
 const WAITING = 100;
+// How many answers to `read` may be on their way at once: Redis closes a connection that subscribes when it has more than
+// 32 MB to send to it, and metadata may be large.
+const READS = 4;
 
 /** Locks in Redis: each in one hash, changed by scripts. */
 export class RedisStore implements LockStore {
@@ -39,15 +43,20 @@ export class RedisStore implements LockStore {
   readonly #connection: Connection;
   /** The name of this process in the queues, and of its channel. */
   readonly #process = randomBytes(12).toString('base64url');
-  /** Whether the server can tell how many subscribe to a channel: a Cluster cannot. */
-  readonly #counted: boolean;
+  readonly #inCluster: boolean;
+  readonly #reads = new KeyedSemaphore(READS);
   #events: StoreEvents | undefined;
 
-  constructor(dialled: Dialled, clock: Clock) {
-    this.#counted = !dialled.cluster;
+  constructor(client: Client, clock: Clock) {
+    this.#inCluster = client.isCluster;
     // A script may touch one slot of a Cluster only.
-    this.limits = { fencesPerClaim: FENCES, renewBatch: this.#counted ? BATCH : 1, leaveBatch: BATCH };
-    this.#connection = new Connection(clock, dialled, `latchkey:${this.#process}`);
+    this.limits = { fencesPerClaim: FENCES, renewBatch: this.#inCluster ? 1 : BATCH, leaveBatch: BATCH };
+    this.#connection = new Connection(clock, client, `latchkey:${this.#process}`);
+  }
+
+  /** Whether the server can tell how many subscribe to a channel. */
+  get #counted(): boolean {
+    return this.#connection.countsSubscribers;
   }
 
   open(events: StoreEvents): void {
@@ -90,7 +99,7 @@ export class RedisStore implements LockStore {
   async leave(key: string, tokens: readonly string[], late: boolean): Promise<void> {
     const counted = this.#counted ? '1' : '0';
     // In a Cluster a claim may wait for a node while what was sent after it goes on.
-    const args = [late || !this.#counted ? '1' : '0', counted, ...tokens.map(encodeToken)];
+    const args = [late || this.#inCluster ? '1' : '0', counted, ...tokens.map(encodeToken)];
     let more = await this.#connection.run(LEAVE, key, args, Number);
     while (more > 0) more = await this.#connection.run(LEAVE, key, ['0', counted], Number);
   }
@@ -103,7 +112,9 @@ export class RedisStore implements LockStore {
   }
 
   read(key: string): Promise<LockInfo | null> {
-    return this.#connection.run(READ, key, [`${WAITING}`], (reply) => decodeInfo(key, reply));
+    return this.#reads.lockFunc(READ, () =>
+      this.#connection.run(READ, key, [`${WAITING}`], (reply) => decodeInfo(key, reply)),
+    );
   }
 
   async *list(prefix: string): AsyncIterable<LockInfo> {

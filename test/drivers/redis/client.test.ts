@@ -88,7 +88,7 @@ describe('an address', () => {
     const encoded = encodeURIComponent('p@ss:w/rd%');
     await works({ url: `redis://:${encoded}@127.0.0.1:${guarded.port}/2`, password: 'another', db: 3 });
     const options = async (url: string) => {
-      const { client } = await dial({ url, username: 'code', password: 'code' });
+      const client = await dial({ url, username: 'code', password: 'code' });
       client.disconnect();
       return 'redisOptions' in client.options ? client.options.redisOptions : client.options;
     };

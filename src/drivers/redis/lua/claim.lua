@@ -31,11 +31,7 @@ local process, token, meta = string.match(tail, '^(%S+) (%S+) (.*)$')
 
 if left then
   if tonumber(redis.call('HGET', lock, 'x:' .. token) or 0) > now then return {0, 0, 0, 0} end
-  if tonumber(string.match(left, '%d+$')) <= now then
-    local names = {'x'}
-    each('x:', function(name) if #names < 1000 then names[#names + 1] = 'x:' .. name end end)
-    redis.call('HDEL', lock, unpack(names))
-  end
+  forget_refused()
 end
 
 local mine = hold_token == token and hold or redis.call('HGET', lock, 's:' .. token)

@@ -9,7 +9,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local version, last, hold, shared, queue = unpack(redis.call('HMGET', lock, 'v', 'f', 'h', 'c', 'q'))
 
-if hold and not queue and #how == 3 then
+if version == '2' and hold and not queue and #how == 3 then
   local ends, owner = string.match(hold, '^(%d+) %d+ %w+ %d+ %S+ (%S+)')
   if owner == token then
     redis.call('HDEL', lock, 'h')

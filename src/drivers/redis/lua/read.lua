@@ -6,7 +6,10 @@ local lock = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local version, hold, shared, queue = unpack(redis.call('HMGET', lock, 'v', 'h', 'c', 'q'))
-if version ~= '2' then return {now, '', {}, 0, {}} end
+if version ~= '2' then
+  if not version and redis.call('EXISTS', lock) == 0 then return {now, '', {}, 0, {}} end
+  return redis.error_reply('LATCHKEY the lock is stored in the format of another release')
+end
 local holders, places = {}, {}
 if shared then
   local cursor = '0'

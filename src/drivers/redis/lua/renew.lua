@@ -9,11 +9,13 @@ local answers = {}
 for i, lock in ipairs(KEYS) do
   local token, mode, ttl, sequence = unpack(ARGV, 4 * i - 3, 4 * i)
   local field = mode == 'w' and 'h' or 's:' .. token
-  local fields = redis.pcall('HMGET', lock, field, 'c')
+  local fields = redis.pcall('HMGET', lock, field, 'c', 'v')
+  local record, shared, version = unpack(fields)
   if fields.err then
     answers[i] = fields.err
+  elseif version and version ~= '2' then
+    answers[i] = 'LATCHKEY the lock is stored in the format of another release'
   else
-    local record, shared = unpack(fields)
     local ends, fence, at, rest = string.match(record or '', '^(%d+) (%d+) (%w+) (.*)$')
     local owner = mode == 'w' and rest and string.match(rest, '^%d+ %S+ (%S+)') or token
     if not ends or tonumber(ends) <= now or owner ~= token then

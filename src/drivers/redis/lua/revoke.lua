@@ -31,8 +31,8 @@ if not field then return 0 end
 
 local ends, fence, _, rest = string.match(record, HOLD)
 local stops = math.min(tonumber(ends), now + grace)
-redis.call('PUBLISH', 'latchkey:' .. process, 'revoked ' .. stops - now .. ' ' .. token .. ' ' .. lock)
 if grace > 0 then
+  prolong()
   redis.call('HSET', lock, field, stops .. ' ' .. fence .. ' r ' .. rest)
   if field == 'h' then hold_until = stops else earliest, exact = math.min(earliest, stops), 0 end
 elseif field == 'h' then
@@ -41,6 +41,7 @@ elseif field == 'h' then
 else
   leave_shared(token, tonumber(ends))
 end
+redis.call('PUBLISH', 'latchkey:' .. process, 'revoked ' .. stops - now .. ' ' .. token .. ' ' .. lock)
 local waits, more = hand_over()
 if waits and grace > 0 then tell_when_free() end
 save()

@@ -70,11 +70,11 @@ end
 local messages = {}
 local function admit(own)
   local granted, dropped, own_fence = 0, 0, nil
-  local n, last_step = first, first + STEPS
+  local n, began, last_step = first, first, first + STEPS
   while n < next_place do
     if hold then return true, false, own_fence end
     if granted == GRANTS or dropped == DROPS or n == last_step then
-      return true, granted + dropped > 0, own_fence
+      return true, granted + dropped > 0 or first > began, own_fence
     end
     local token, mode, limit, ttl, _, process, meta = place_at(n)
     local state = token and (token == own and 'here' or state_of(process))

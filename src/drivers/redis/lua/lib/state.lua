@@ -9,11 +9,13 @@
 --   #<number>    a place: token, mode, limit, ttl, since, process, metadata
 --   @<token>     the number of its place
 --   ~<process>   how many places it has, until when it vouches for them, since when it is missing (0: it is not)
---   x, x:<token> tokens that left and must not come in late: how many and the latest end; each one's end
+--   x            tokens that left and must not come in late: number of the first, number of the next
+--   x#<number>   such a token: until when, the token
+--   x:<token>    until when
 -- Times are ms since 1970 on the server's clock. The hash expires a day after all that is in it.
 --
 -- Expects: lock, time, now, and what the hash has as v, f, h, c, q: version, last, hold, shared, queue.
-local DAY, FENCES, MISSING_MS = 86400000, 63, 3000
+local DAY, FENCES, MISSING_MS, REFUSE_MS = 86400000, 63, 3000, 60000
 
 local function number(n) return string.format('%.0f', n) end
 
@@ -75,6 +77,11 @@ local function time_left()
   return math.max(hold_until, inside > 0 and latest or 0, now) - now
 end
 
+-- The hash lives a day longer than all holds. Needs no memory: a full Redis lets what a script writes after that pass.
+local function prolong()
+  redis.call('PEXPIRE', lock, math.max(hold_until, inside > 0 and latest or 0, now) - now + DAY)
+end
+
 local function save()
   if inside > 0 then
     redis.call('HSET', lock, 'c', inside .. ' ' .. earliest .. ' ' .. latest .. ' ' .. exact)
@@ -86,7 +93,7 @@ local function save()
   elseif queue then
     redis.call('HDEL', lock, 'q')
   end
-  redis.call('PEXPIRE', lock, math.max(hold_until, inside > 0 and latest or 0, now) - now + DAY)
+  prolong()
 end
 
 local function next_fence(reserved)
@@ -121,9 +128,25 @@ local function leave_shared(token, ends)
   if ends >= latest then exact = 0 end
 end
 
+-- Forgets tokens that need not be refused any more, a few at a time, and answers the numbers of the first and the next.
+local function forget_refused()
+  local from, to = string.match(redis.call('HGET', lock, 'x') or '1 1', '^(%d+) (%d+)$')
+  from, to = tonumber(from), tonumber(to)
+  for n = from, math.min(to, from + 100) - 1 do
+    local ends, token = string.match(redis.call('HGET', lock, 'x#' .. n) or '0 ', '^(%d+) (.*)$')
+    if tonumber(ends) > now then break end
+    -- It may have been refused anew since.
+    if redis.call('HGET', lock, 'x:' .. token) == ends then redis.call('HDEL', lock, 'x:' .. token) end
+    redis.call('HDEL', lock, 'x#' .. n)
+    from = n + 1
+  end
+  if from == to then redis.call('HDEL', lock, 'x') else redis.call('HSET', lock, 'x', from .. ' ' .. to) end
+  return from, to
+end
+
 -- A claim of this token that comes later is refused, for a minute.
 local function refuse_later(token)
-  local count, ends = string.match(redis.call('HGET', lock, 'x') or '0 0', '^(%d+) (%d+)$')
-  if redis.call('HSET', lock, 'x:' .. token, now + 60000) == 1 then count = count + 1 end
-  redis.call('HSET', lock, 'v', '2', 'x', count .. ' ' .. now + 60000)
+  local from, to = forget_refused()
+  local ends = now + REFUSE_MS
+  redis.call('HSET', lock, 'v', '2', 'x', from .. ' ' .. to + 1, 'x#' .. to, ends .. ' ' .. token, 'x:' .. token, ends)
 end

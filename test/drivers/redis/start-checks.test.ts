@@ -1,5 +1,5 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { checkServer } from '../../../src/drivers/redis/server-check.js';
+import { checkInfo } from '../../../src/drivers/redis/start-checks.js';
 import { createApp, LockBackendError, lockProvider } from '../../../src/index.js';
 import { runSource } from '../../support/process.js';
 import { promote, startReplica } from '../../support/redis-replica.js';
@@ -26,25 +26,25 @@ const info = (fields: Record<string, string>) =>
     .join('');
 
 test.each(['2.8.24', '5.0.7', '6.0.16', '6.1.9'])('version %s is refused by its number', (version) => {
-  expect(() => checkServer(info({ redis_version: version }), 'here')).toThrow(
+  expect(() => checkInfo(info({ redis_version: version }), 'here')).toThrow(
     `it is version ${version}, and 6.2 or later is needed`,
   );
 });
 
 test.each(['6.2.0', '7.0.15', '7.2.4', '8.0.0', '10.1.0'])('version %s is taken', (version) => {
-  expect(() => checkServer(info({ redis_version: version, role: 'master' }), 'here')).not.toThrow();
+  expect(() => checkInfo(info({ redis_version: version, role: 'master' }), 'here')).not.toThrow();
 });
 
 test('an empty answer, as of a server that does not let us ask, is taken', () => {
-  expect(() => checkServer('', 'here')).not.toThrow();
+  expect(() => checkInfo('', 'here')).not.toThrow();
 });
 
 test('an eviction policy that may evict a lock is warned of once a server', () => {
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   for (const policy of ['noeviction', 'allkeys-lru', 'allkeys-lru', 'volatile-ttl']) {
-    checkServer(info({ redis_version: '7.0.0', maxmemory_policy: policy }), 'one');
+    checkInfo(info({ redis_version: '7.0.0', maxmemory_policy: policy }), 'one');
   }
-  checkServer(info({ redis_version: '7.0.0', maxmemory_policy: 'volatile-lru' }), 'another');
+  checkInfo(info({ redis_version: '7.0.0', maxmemory_policy: 'volatile-lru' }), 'another');
   expect(warn).toHaveBeenCalledTimes(2);
   expect(warn.mock.calls[0]![0]).toContain('maxmemory-policy is allkeys-lru, use noeviction');
 });

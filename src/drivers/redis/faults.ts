@@ -1,0 +1,26 @@
+import { type Outcome, StoreError } from '../../engine/store.js';
+
+/** What has become of a command that ioredis rejected with this error. `lost`: the connection was lost before the answer. */
+export function outcomeOf(error: Error): Outcome | 'lost' {
+  if (error.message.includes("isn't writeable")) return 'not-sent';
+  if (error.name === 'MaxRetriesPerRequestError' || /closed|ended/i.test(error.message)) return 'lost';
+  if (error.name !== 'ReplyError') return 'unknown';
+  return PASSING.test(error.message) ? 'passing' : 'refused';
+}
+
+// Faults that mend themselves while the connection stands: a fail-over, a cluster on the move, a start.
+const PASSING =
+  /\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|BUSY|Too many Cluster)\b/;
+
+/** Says what went wrong at Redis, without the command: its arguments hold a token. */
+export function storeError(address: string, outcome: Outcome, cause: Error | undefined): StoreError {
+  const why = cause ? plain(cause) : new Error('not connected');
+  return new StoreError(`Redis at ${address}: ${why.message}`, outcome, why);
+}
+
+// ioredis hangs the command and its arguments on its errors.
+function plain(error: Error): Error {
+  const { message, code } = error as NodeJS.ErrnoException;
+  const inner = (error as AggregateError).errors?.[0] as Error | undefined;
+  return Object.assign(new Error(message || inner?.message || code || String(error)), code && { code });
+}

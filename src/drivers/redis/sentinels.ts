@@ -1,0 +1,53 @@
+import type { Redis } from 'ioredis';
+
+// How long a sentinel may take to answer.
+const SENTINEL_MS = 300;
+
+/** The primary that a sentinel names, and how new it says that is. */
+interface Named {
+  readonly address: string;
+  readonly epoch: number;
+}
+
+/**
+ * Whether the sentinels have replaced the server that `client` is connected to. One that has not heard of it yet, as for
+ * up to 2 s after a fail-over, goes on naming the former primary, which goes on serving: so the newest answer counts.
+ */
+export async function isReplaced(client: Redis): Promise<boolean> {
+  const { sentinels } = client.options;
+  const { remoteAddress, remotePort } = client.stream as { remoteAddress?: string; remotePort?: number };
+  const answers = await Promise.all((sentinels ?? []).map((sentinel) => ask(client, sentinel)));
+  const named = answers.filter((answer) => answer !== undefined);
+  const here = `${remoteAddress} ${remotePort}`;
+  const newest = Math.max(...named.map(({ epoch }) => epoch));
+  const isNamed = named.some(({ address }) => address === here);
+  return isNamed && !named.some(({ address, epoch }) => address === here && epoch === newest);
+}
+
+async function ask(
+  client: Redis,
+  { host, port, family }: { host?: string; port?: number; family?: number },
+): Promise<Named | undefined> {
+  const { name, sentinelUsername, sentinelPassword, sentinelTLS } = client.options;
+  const sentinel = client.duplicate({
+    ...({ sentinels: null, name: null } as object),
+    ...{ host: host ?? 'localhost', port: port ?? 26379, ...(family !== undefined && { family }) },
+    ...({ username: sentinelUsername ?? null, password: sentinelPassword ?? null } as object),
+    ...({ tls: sentinelTLS } as object),
+    ...{ db: 0, lazyConnect: true, enableReadyCheck: false, enableOfflineQueue: true },
+    ...{ commandTimeout: SENTINEL_MS, ...({ protocol: 2 } as object) },
+    retryStrategy: () => null,
+  });
+  sentinel.on('error', () => {});
+  try {
+    const [address, fields] = (await Promise.all([
+      sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name!),
+      sentinel.call('SENTINEL', 'MASTER', name!),
+    ])) as [string[], string[]];
+    return { address: address.join(' '), epoch: Number(fields[fields.indexOf('config-epoch') + 1]) };
+  } catch {
+    return undefined;
+  } finally {
+    sentinel.disconnect();
+  }
+}
