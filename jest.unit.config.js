@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import all from './jest.config.js';
 
-// Without the tests that start a server or a process (what they import tells), and without the long searches.
+// Without the tests that start a server or a process (what they import tells), and without the long searches and loads.
 const SLOW = [
   'chaos',
   'docs',
@@ -15,7 +15,8 @@ const SLOW = [
   'package',
   'size',
   'testing/conformance',
-  '.*model',
+  '.*\\.model',
+  '.*\\.load',
 ];
 const STARTS = /support\/(redis|postgres|process|orphans|port|proxy)|node:child_process/;
 
