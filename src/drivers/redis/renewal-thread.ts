@@ -30,7 +30,8 @@ function isPlain(value: unknown): boolean {
   }
 }
 
-/** The options of a client that is lent, but those that we set ourselves. */
+/** The options of a client that is lent, but those that we set ourselves, and when to connect anew. */
 function addressOf({ options }: LentClient): RedisOptions {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(CONNECTION, name)));
+  const ours = (name: string) => Object.hasOwn(CONNECTION, name) || name.endsWith('Strategy');
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !ours(name)));
 }
