@@ -1,8 +1,12 @@
 import { Deadline } from '../core/deadlines.js';
+import type { LossReason } from '../core/errors.js';
 import type { AcquireRequest, Grant } from '../lease/driver.js';
+import type { SharedHold } from './thread/shared-hold.js';
 
 // A hold is handed on inside the process for so long, then the store's queue goes on.
 const TURN_MS = 20;
+
+const OVER = { validUntil: -Infinity, sequence: 0, pending: true };
 
 /** What is known of a hold when it begins. */
 export interface HoldStart {
@@ -26,11 +30,6 @@ export class Hold {
   request: AcquireRequest;
   /** Of whom it serves now. */
   fence: number;
-  validUntil: number;
-  /** Of the latest renewal sent. */
-  sequence = 0;
-  /** Renewals without an answer. */
-  renewing = 0;
   /** The tokens that it was handed on to. */
   readonly served: string[] = [];
   readonly expiry: Deadline;
@@ -40,6 +39,14 @@ export class Hold {
   readonly #since: number;
   readonly #run: readonly string[];
   #nextInRun = 0;
+  #validUntil: number;
+  /** Of the latest renewal sent. */
+  #sequence = 0;
+  /** Renewals without an answer. */
+  #renewing = 0;
+  /** Its time, while another thread renews it too. */
+  #shared: SharedHold | undefined;
+  #onUnshare: (() => void) | undefined;
 
   constructor(start: HoldStart, onExpiry: (hold: Hold) => void) {
     const { request, fence, lastFence, validUntil, run, since, late } = start;
@@ -48,12 +55,20 @@ export class Hold {
     this.firstFence = fence;
     this.request = request;
     this.fence = fence;
-    this.validUntil = validUntil;
+    this.#validUntil = validUntil;
     this.late = late;
     this.expiry = new Deadline(() => onExpiry(this));
     this.#lastFence = lastFence;
     this.#since = since;
     this.#run = run;
+  }
+
+  get validUntil(): number {
+    return this.#shared ? this.#shared.validUntil : this.#validUntil;
+  }
+
+  get sequence(): number {
+    return this.#sequence;
   }
 
   get grant(): Grant {
@@ -64,7 +79,50 @@ export class Hold {
   /** Whether it may be handed on now; `usedFence` is the largest it was used under, perhaps of another key's hold. */
   mayBeHandedOn(usedFence: number, now: number): boolean {
     const inTime = now - this.#since < TURN_MS && now < this.validUntil;
-    return inTime && this.renewing === 0 && Math.max(this.fence, usedFence) < this.#lastFence;
+    return inTime && this.#renewing === 0 && Math.max(this.fence, usedFence) < this.#lastFence;
+  }
+
+  /** A renewal is about to be sent: its number. Until it is answered, a shorter time counts. Undefined: it is over. */
+  startRenewal(ttl: number, now: number): number | undefined {
+    this.#renewing++;
+    if (this.#shared) return this.#shared.startRenewal(ttl, now);
+    this.#validUntil = Math.min(this.#validUntil, surelyUntil(now, ttl));
+    return ++this.#sequence;
+  }
+
+  /** A renewal has its answer, or will have none. */
+  endRenewal(): void {
+    this.#renewing--;
+  }
+
+  /** The store renewed it. Only the answer to the latest renewal sent makes the time longer. */
+  renewed(sequence: number, until: number): void {
+    if (this.#shared) this.#shared.renewed(sequence, until);
+    else if (sequence === this.#sequence) this.#validUntil = until;
+  }
+
+  /** It ends at that time at the latest. */
+  endBy(at: number): void {
+    if (this.#shared) this.#shared.endBy(at);
+    else this.#validUntil = Math.min(this.#validUntil, at);
+  }
+
+  /** Another thread renews it too, by `shared`, until it is told by `onUnshare`. */
+  share(shared: SharedHold, onUnshare: () => void): void {
+    this.#shared = shared;
+    this.#onUnshare = onUnshare;
+  }
+
+  /** No other thread starts a renewal any more. `loss`: why the hold is over, if it is. */
+  unshare(loss?: LossReason): void {
+    if (!this.#shared) return;
+    const { validUntil, sequence, pending } = this.#shared.end(loss ?? 'released') ?? OVER;
+    this.#validUntil = validUntil;
+    this.#sequence = sequence;
+    // Its renewal may come late, and no answer will tell: such a hold is not handed on.
+    if (pending) this.#renewing++;
+    this.#shared = undefined;
+    this.#onUnshare?.();
   }
 
   /** The token of who is next in the run, until `skip` or `handOn`. */

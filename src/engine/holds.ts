@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
+import type { LossReason } from '../core/errors.js';
 import { claimKey } from './claim-key.js';
 import { Hold, type HoldStart } from './hold.js';
 import type { ClaimId } from './store.js';
@@ -9,14 +10,16 @@ export class Holds {
   readonly #byClaim = new Map<string, Hold>();
   /** By key: those that have been handed on. */
   readonly #handedOn = new Map<string, Hold>();
+  readonly #clock: Clock;
   readonly #expiries: Deadlines;
 
   constructor(clock: Clock) {
+    this.#clock = clock;
     this.#expiries = new Deadlines(clock);
   }
 
   begin(claim: string, start: HoldStart): Hold {
-    const hold = new Hold(start, (expired) => this.end(expired));
+    const hold = new Hold(start, (due) => this.#atDeadline(due));
     this.#byClaim.set(claim, hold);
     this.#expiries.set(hold.expiry, hold.validUntil);
     return hold;
@@ -45,13 +48,15 @@ export class Holds {
     this.#handedOn.set(hold.key, hold);
   }
 
-  setValidUntil(hold: Hold, at: number): void {
-    hold.validUntil = at;
-    if (this.#byClaim.get(claimKey(hold.key, hold.token)) === hold) this.#expiries.set(hold.expiry, at);
+  /** The time of the hold has changed. */
+  retimed(hold: Hold): void {
+    if (this.#byClaim.get(claimKey(hold.key, hold.token)) === hold)
+      this.#expiries.set(hold.expiry, hold.validUntil);
   }
 
-  /** The hold is over, for this process. */
-  end(hold: Hold): void {
+  /** The hold is over, for this process; `loss`: because it was lost. */
+  end(hold: Hold, loss?: LossReason): void {
+    hold.unshare(loss);
     this.#expiries.clear(hold.expiry);
     this.#byClaim.delete(claimKey(hold.key, hold.token));
     if (hold.served.length === 0) return;
@@ -60,8 +65,15 @@ export class Holds {
   }
 
   close(): void {
+    for (const hold of this.#byClaim.values()) hold.unshare();
     this.#byClaim.clear();
     this.#handedOn.clear();
     this.#expiries.stop();
+  }
+
+  #atDeadline(hold: Hold): void {
+    // Another thread may have renewed it.
+    if (this.#clock.now() < hold.validUntil) this.#expiries.set(hold.expiry, hold.validUntil);
+    else this.end(hold);
   }
 }

@@ -2,7 +2,15 @@ import type { Clock } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import { LockBackendError, LockClosedError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
-import type { AcquireRequest, Extension, Grant, LockDriver, LockInfo } from '../lease/driver.js';
+import type {
+  AcquireRequest,
+  Extension,
+  Grant,
+  LockDriver,
+  LockInfo,
+  ThreadRenewal,
+  ThreadTerms,
+} from '../lease/driver.js';
 import { Acquisition, type AcquisitionHost, type GrantedHold } from './acquisition.js';
 import { claimKey } from './claim-key.js';
 import type { Hold } from './hold.js';
@@ -12,6 +20,7 @@ import { LocalQueues } from './local-queue.js';
 import { PendingReleases } from './pending-releases.js';
 import { Renewals } from './renewals.js';
 import type { ClaimId, Granted, LockStore, Refused, StoreEvents } from './store.js';
+import { RenewalThread, type ThreadStart } from './thread/renewal-thread.js';
 
 // How long a call waits for a connection.
 const CONNECT_MS = 2_000;
@@ -21,8 +30,15 @@ const LEAVE_MS = 60_000;
 const CLOSE_MS = 2_000;
 
 /** A driver made of a store: it waits in the store's queue, hands holds on, renews, and gives back what nobody wants. */
-export function queuedDriver(store: LockStore, parts: { clock: Clock; random: Random }): LockDriver {
-  return new QueuedDriver(store, parts.clock, parts.random);
+export function queuedDriver(store: LockStore, parts: DriverParts): LockDriver {
+  return new QueuedDriver(store, parts);
+}
+
+export interface DriverParts {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How a thread is started that renews holds; without, the driver leaves that to its caller. */
+  readonly thread?: ThreadStart;
 }
 
 class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
@@ -33,19 +49,25 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   readonly #queues: LocalQueues;
   readonly #releases: PendingReleases;
   readonly #renewals: Renewals;
+  readonly #thread: RenewalThread | undefined;
   #closed: Promise<void> | undefined;
+
+  readonly clock: Clock;
+  readonly random: Random;
 
   constructor(
     readonly store: LockStore,
-    readonly clock: Clock,
-    readonly random: Random,
+    { clock, random, thread }: DriverParts,
   ) {
+    this.clock = clock;
+    this.random = random;
     this.link = new Link(clock, new LockBackendError('not connected'));
     this.limits = new Deadlines(clock);
     this.#holds = new Holds(clock);
     this.#queues = new LocalQueues(clock, random);
     this.#releases = new PendingReleases(clock, store, this.link);
     this.#renewals = new Renewals(clock, store, this.link, this.#holds);
+    this.#thread = thread && new RenewalThread(clock, thread, this);
     store.open(this);
   }
 
@@ -73,12 +95,22 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     return this.#renewals.renew(extensions);
   }
 
+  startThread(): Promise<void> | undefined {
+    return this.#thread?.start();
+  }
+
+  renewInThread(grant: Grant, terms: ThreadTerms): ThreadRenewal | undefined {
+    const hold = this.#holds.serving(grant);
+    return hold && this.#thread?.renew(hold, terms);
+  }
+
   release(grant: Grant, keepFor = 0): Promise<boolean> {
     const { key, token, mode, fence, validUntil } = grant;
     const hold = this.#holds.find(claimKey(key, token));
     const keep = keepFor > 0 ? { keepFor } : undefined;
     if (!hold) return this.#releases.free(grant, { mode, usedFence: fence, ...keep }, validUntil, false);
     if (hold.request.token !== token) return Promise.resolve(false);
+    hold.unshare();
     if (!keep && this.#handOn(hold, fence)) return Promise.resolve(true);
     const surelyOurs = this.clock.now() < hold.validUntil;
     const usedFence = Math.max(fence, hold.fence);
@@ -210,6 +242,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     this.#releases.flush();
     await this.#withinClosing(this.#releases.close());
     this.limits.stop();
+    await this.#thread?.close();
     this.link.close();
     await this.store.close();
   }

@@ -42,18 +42,21 @@ export class Renewals {
       );
       if (fault) return extensions.map(() => fault);
     }
+    const asOf = this.#clock.now();
     const answers: (Grant | null | Error)[] = extensions.map(() => null);
     const sent: (Sent & { index: number })[] = [];
     extensions.forEach(({ grant, ttl }, index) => {
       const hold = this.#holds.serving(grant);
-      if (hold) sent.push({ index, hold, grant, renewal: this.#prepare(hold, ttl) });
+      const renewal = hold && this.#start(hold, ttl, asOf);
+      if (renewal) sent.push({ index, hold, grant, renewal });
     });
     const size = this.#store.limits.renewBatch;
     const batches = [];
     for (let from = 0; from < sent.length; from += size) batches.push(sent.slice(from, from + size));
     await Promise.all(
       batches.map(async (batch) => {
-        for (const [i, answer] of (await this.#send(batch)).entries()) answers[batch[i]!.index] = answer;
+        for (const [i, answer] of (await this.#send(batch, asOf)).entries())
+          answers[batch[i]!.index] = answer;
       }),
     );
     return answers;
@@ -61,22 +64,21 @@ export class Renewals {
 
   /** The hold is being taken away: it ends `grace` ms from now at the latest. */
   revoked(hold: Hold, grace: number): void {
-    this.#holds.setValidUntil(hold, Math.min(hold.validUntil, this.#clock.now() + grace));
-    if (grace <= 0) this.#holds.end(hold);
+    hold.endBy(this.#clock.now() + grace);
+    this.#holds.retimed(hold);
+    if (grace <= 0) this.#holds.end(hold, 'revoked');
     hold.request.onRevoked?.(Math.max(0, grace));
   }
 
-  #prepare(hold: Hold, ttl: number): Renewal {
-    hold.sequence++;
-    hold.renewing++;
-    const { key, token, sequence } = hold;
-    return { key, token, mode: hold.request.mode, ttl, sequence };
+  /** Undefined: the hold is over. */
+  #start(hold: Hold, ttl: number, now: number): Renewal | undefined {
+    const sequence = hold.startRenewal(ttl, now);
+    this.#holds.retimed(hold);
+    if (sequence === undefined) return void hold.endRenewal();
+    return { key: hold.key, token: hold.token, mode: hold.request.mode, ttl, sequence };
   }
 
-  async #send(batch: readonly Sent[]): Promise<(Grant | null | Error)[]> {
-    const asOf = this.#clock.now();
-    for (const { hold, renewal } of batch)
-      this.#holds.setValidUntil(hold, Math.min(hold.validUntil, surelyUntil(asOf, renewal.ttl)));
+  async #send(batch: readonly Sent[], asOf: number): Promise<(Grant | null | Error)[]> {
     let answers: readonly RenewalAnswer[];
     try {
       answers = await this.#store.renew(batch.map(({ renewal }) => renewal));
@@ -88,16 +90,16 @@ export class Renewals {
   }
 
   #take({ hold, grant, renewal }: Sent, answer: RenewalAnswer, asOf: number): Grant | null | Error {
-    hold.renewing--;
+    hold.endRenewal();
     if (answer instanceof Error) return answer;
     const serves = this.#holds.find(claimKey(hold.key, hold.token)) === hold;
     if (answer === 'renewed') {
       const until = surelyUntil(asOf, renewal.ttl);
-      const validUntil = renewal.sequence === hold.sequence ? until : Math.min(until, hold.validUntil);
-      if (serves) this.#holds.setValidUntil(hold, validUntil);
-      return { ...grant, validUntil };
+      hold.renewed(renewal.sequence, until);
+      if (serves) this.#holds.retimed(hold);
+      return { ...grant, validUntil: Math.min(until, hold.validUntil) };
     }
-    if (answer === 'lost') this.#holds.end(hold);
+    if (answer === 'lost') this.#holds.end(hold, 'stolen');
     else if (serves) this.revoked(hold, answer.revoked);
     return null;
   }

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js';
-import { LockBackendError, LockConfigError } from '../core/errors.js';
-import type { Extension, Grant, LockDriver, LockInfo } from './driver.js';
+import { LockBackendError, LockConfigError, type LossReason } from '../core/errors.js';
+import type { Extension, Grant, LockDriver, LockInfo, ThreadRenewal, ThreadTerms } from './driver.js';
 import { faultOf } from './fault.js';
 import type { LiveHold, LiveHolds } from './live-holds.js';
 import { type Renewable, Renewer } from './renewer.js';
@@ -35,6 +35,21 @@ export class Backend {
       const fault = faultOf(error);
       return extensions.map(() => fault);
     }
+  }
+
+  /** As {@link LockDriver.startThread}. */
+  startThread(): Promise<void> | undefined {
+    return this.driver.startThread?.();
+  }
+
+  /** Renews them all in a thread. Undefined: the driver cannot. */
+  renewInThread(grants: readonly Grant[], terms: ThreadTerms): ThreadRenewal | undefined {
+    const { driver } = this;
+    if (!driver.renewInThread) return undefined;
+    const renewals = grants.map((grant) => driver.renewInThread!(grant, terms));
+    const known = renewals.filter((renewal) => renewal !== undefined);
+    if (known.length < grants.length) return undefined;
+    return known.length === 1 ? known[0] : new ManyThreadRenewals(known);
   }
 
   /**
@@ -105,6 +120,31 @@ export class Backend {
 
   #cannot(what: string): LockConfigError {
     return new LockConfigError(`driver "${this.name}" cannot ${what}`);
+  }
+}
+
+/** Of several keys, which are lost together. */
+class ManyThreadRenewals implements ThreadRenewal {
+  readonly #renewals: readonly ThreadRenewal[];
+
+  constructor(renewals: readonly ThreadRenewal[]) {
+    this.#renewals = renewals;
+  }
+
+  get validUntil(): number {
+    return this.#renewals.reduce((until, renewal) => Math.min(until, renewal.validUntil), Infinity);
+  }
+
+  get loss(): LossReason | undefined {
+    return this.#renewals.find(({ loss }) => loss)?.loss;
+  }
+
+  get running(): boolean {
+    return this.#renewals.every(({ running }) => running);
+  }
+
+  setTtl(ttl: number): void {
+    for (const renewal of this.#renewals) renewal.setTtl(ttl);
   }
 }
 

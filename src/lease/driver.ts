@@ -1,3 +1,5 @@
+import type { LossReason } from '../core/errors.js';
+
 /** `'write'` excludes everyone; `'read'` excludes writers, and beyond a `limit` other readers too. */
 export type LockMode = 'write' | 'read';
 
@@ -64,6 +66,13 @@ export interface LockDriver {
   acquire(request: AcquireRequest): Promise<Grant | null>;
   /** SETS the time left to `ttl` ms. `null`: the hold is lost. */
   extend(grant: Grant, ttl: number): Promise<Grant | null>;
+  /**
+   * Renews the hold in a worker thread until it is released, also while the event loop stands still. `extend` works
+   * beside it. Undefined: the driver cannot, and the caller renews. Never throws.
+   */
+  renewInThread?(grant: Grant, terms: ThreadTerms): ThreadRenewal | undefined;
+  /** Starts that thread. Resolves when it renews, or is known not to; undefined where there is nothing to wait for. */
+  startThread?(): Promise<void> | undefined;
   /** Extends many at once; the answers stand in the order of the asking. An `Error` is that of one hold only. */
   extendMany?(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]>;
   /**
@@ -85,6 +94,30 @@ export interface LockDriver {
   ping(): Promise<void>;
   /** Frees what the driver opened. Idempotent. */
   close(): Promise<void>;
+}
+
+/** How a thread renews a hold. */
+export interface ThreadTerms {
+  /** What a renewal sets, in ms. */
+  readonly ttl: number;
+  /** `performance.now()` ms at which the hold is lost in any case; not renewed beyond. */
+  readonly until: number;
+  /** The hold is lost when the event loop stands still for so many ms. */
+  readonly maxBlock: number;
+  /** Called once the hold is found lost, by the thread or by the main thread after a block. */
+  readonly onLost: () => void;
+}
+
+/** A hold that a thread renews. What it says is right at this very moment, also while the event loop stands still. */
+export interface ThreadRenewal {
+  /** `performance.now()` ms until which the hold is surely ours; -Infinity from its loss or its release on. */
+  readonly validUntil: number;
+  /** Why it was lost. */
+  readonly loss: LossReason | undefined;
+  /** Whether the thread is there; else the caller renews, by `extend`. */
+  readonly running: boolean;
+  /** Sets what a renewal sets, in ms. */
+  setTtl(ttl: number): void;
 }
 
 export interface Extension {

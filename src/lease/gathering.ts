@@ -54,7 +54,9 @@ export class Gathering {
       const made = this.#host.backend(settings.driver);
       const backend = made instanceof Promise ? await this.#made(made) : made;
       if (settings.wait > 0) checkDeadlock(backend, settings.prefix, keys);
-      if (backend !== made) left = this.#left();
+      const starting = this.#inThread ? backend.startThread() : undefined;
+      if (starting) await this.#started(starting);
+      if (backend !== made || starting) left = this.#left();
       for (let tooLate = 0; ; left = this.#left()) {
         const set = new GrantSet(backend, settings.ttl);
         this.#set = set;
@@ -94,6 +96,16 @@ export class Gathering {
     const backend = await within(making, patience, this.#host.clock, this.#signal);
     if (!backend) throw new LockBackendError(`driver "${driver}" was not made within ${patience} ms`);
     return backend;
+  }
+
+  get #inThread(): boolean {
+    return this.#ask.autoRenew && this.#ask.settings.renewIn === 'thread';
+  }
+
+  /** A lease is not to be over before the thread is there that renews it. But half of the wait is for the key. */
+  async #started(starting: Promise<void>): Promise<void> {
+    const { wait } = this.#ask.settings;
+    await within(starting, wait > 0 ? wait / 2 : TRY_PATIENCE, this.#host.clock, this.#signal);
   }
 
   #claim({ driver }: Backend, set: GrantSet, key: string, left: number): Promise<Grant | null> {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LossReason } from '../core/errors.js';
 import { type Backend, largestFence } from './backend.js';
-import type { Grant } from './driver.js';
+import type { Grant, ThreadRenewal } from './driver.js';
 import type { LiveHold } from './live-holds.js';
 import type { Outcome, Renewable, Sent } from './renewer.js';
 
@@ -16,7 +16,13 @@ export interface Holder {
 export interface Terms {
   readonly maxHold: number;
   readonly atLeast: number;
+  readonly renewIn: 'main' | 'thread';
+  readonly maxBlock: number;
 }
+
+// Where a thread renews, the main thread does so when so much of the ttl is gone: the thread is late.
+const THREAD_IS_LATE = 1 / 2;
+const RENEWED_AFTER = 1 / 3;
 
 /**
  * The grants of one key or several, under one token: renewed together, lost together, given back together. While keys are
@@ -32,7 +38,7 @@ export class GrantSet implements Renewable, LiveHold {
   readonly #backend: Backend;
   readonly #grants: Grant[] = [];
   #state: 'held' | 'released' | 'lost' = 'held';
-  /** Until when the backend surely keeps all keys for us. */
+  /** Until when the backend surely keeps all keys for us, by what this thread knows. */
   #validUntil = Infinity;
   /** When it ends in any case. */
   #limit = Infinity;
@@ -43,6 +49,7 @@ export class GrantSet implements Renewable, LiveHold {
   #fault: unknown;
   #revoked: string[] | undefined;
   #holder: Holder | undefined;
+  #thread: ThreadRenewal | undefined;
 
   constructor(backend: Backend, ttl: number) {
     this.#backend = backend;
@@ -54,7 +61,7 @@ export class GrantSet implements Renewable, LiveHold {
   }
 
   get deadline(): number {
-    return Math.min(this.#validUntil, this.#limit);
+    return Math.min(this.#until, this.#limit);
   }
 
   /** The largest of the grants'. */
@@ -62,12 +69,14 @@ export class GrantSet implements Renewable, LiveHold {
     return largestFence(this.#grants);
   }
 
-  /** A third of the ttl gone, on a grid so that holds of one ttl are renewed together. */
+  /** A third of the ttl gone, or half where a thread renews, on a grid so that holds of one ttl are renewed together. */
   get renewAt(): number {
-    const needless = this.#validUntil >= this.#limit || this.#sent > this.#answered;
+    const until = this.#until;
+    const needless = until >= this.#limit || this.#sent > this.#answered;
     if (!this.#renews || needless) return Infinity;
+    const gone = this.#thread?.running ? THREAD_IS_LATE : RENEWED_AFTER;
     const grid = this.ttl / 32;
-    return Math.floor((this.#validUntil - (this.ttl * 2) / 3) / grid) * grid;
+    return Math.floor((until - this.ttl * (1 - gone)) / grid) * grid;
   }
 
   /** ms left. */
@@ -93,17 +102,25 @@ export class GrantSet implements Renewable, LiveHold {
   }
 
   /** All keys are held, for `holder` from now on. */
-  begin(holder: Holder, autoRenew: boolean, { maxHold, atLeast }: Terms): void {
+  begin(holder: Holder, autoRenew: boolean, terms: Terms): void {
+    const { maxHold, atLeast } = terms;
     this.#holder = holder;
     this.#renews = autoRenew;
     if (maxHold < Infinity) this.#limit = this.#backend.clock.now() + maxHold;
     if (atLeast > 0) this.restFor(atLeast);
+    if (autoRenew && terms.renewIn === 'thread') this.#renewInThread(terms.maxBlock);
     this.#backend.renewer.watch(this);
   }
 
   /** When given back, the keys rest until `ms` from now. */
   restFor(ms: number): void {
     this.#restUntil = Math.max(this.#restUntil, this.#backend.clock.now() + ms);
+  }
+
+  /** Sets what a renewal sets, in ms. */
+  setTtl(ttl: number): void {
+    this.ttl = ttl;
+    this.#thread?.setTtl(ttl);
   }
 
   /** Whether it is not over; one whose time is up is told so now. */
@@ -118,7 +135,7 @@ export class GrantSet implements Renewable, LiveHold {
     const { renewer } = this.#backend;
     const sent = this.#send(ttl);
     renewer.watch(this);
-    const outcome = sent.answered(await this.#backend.extend(sent.extensions));
+    const outcome = sent.answered(await this.#backend.extend(sent.requests));
     renewer.watch(this, outcome);
     if (outcome === 'failed') throw this.#fault;
     return outcome === 'renewed';
@@ -160,10 +177,23 @@ export class GrantSet implements Renewable, LiveHold {
   }
 
   expire(): void {
+    const told = this.#thread?.loss;
     if (this.#revoked) this.#lose('revoked');
+    else if (told) this.#lose(told, this.#fault);
     else if (this.#limit <= this.#validUntil) this.#lose('maxHold');
     else if (this.#fault || this.#sent > this.#answered) this.#lose('backend', this.#fault);
     else this.#lose('expired');
+  }
+
+  /** Until when the backend surely keeps all keys for us, whichever thread renews. */
+  get #until(): number {
+    return this.#thread ? this.#thread.validUntil : this.#validUntil;
+  }
+
+  #renewInThread(maxBlock: number): void {
+    const onLost = () => void this.check();
+    const terms = { ttl: this.ttl, until: this.#limit, maxBlock, onLost };
+    this.#thread = this.#backend.renewInThread(this.#grants, terms);
   }
 
   #send(ttl: number): Sent {
@@ -172,7 +202,7 @@ export class GrantSet implements Renewable, LiveHold {
     const shorter = this.#backend.clock.now() + ttl - 1 - ttl / 1_000;
     this.#validUntil = Math.min(this.#validUntil, shorter);
     return {
-      extensions: this.#grants.map((grant) => ({ grant, ttl })),
+      requests: this.#grants.map((grant) => ({ grant, ttl })),
       answered: (answers) => this.#take(order, answers),
     };
   }

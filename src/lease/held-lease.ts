@@ -83,7 +83,7 @@ export class HeldLease implements Lease, Holder {
   }
 
   async refresh(ttl?: Duration): Promise<boolean> {
-    this.#set.ttl = ttl === undefined ? this.#settings.ttl : parseTtl(ttl);
+    this.#set.setTtl(ttl === undefined ? this.#settings.ttl : parseTtl(ttl));
     return this.#extend(this.#set.ttl);
   }
 

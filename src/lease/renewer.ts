@@ -5,21 +5,21 @@ import type { Extension, Grant } from './driver.js';
 /** What came of a renewal: `failed` may be tried again, `over` means that nothing is to be renewed any more. */
 export type Outcome = 'renewed' | 'failed' | 'over';
 
-/** Extensions on their way. */
-export interface Sent {
-  readonly extensions: readonly Extension[];
-  /** Takes in the answers, which stand in the order of the extensions. */
-  answered(answers: readonly (Grant | null | Error)[]): Outcome;
+/** Renewals on their way: extensions for a driver, or what a store takes. */
+export interface Sent<Request = Extension, Answer = Grant | null | Error> {
+  readonly requests: readonly Request[];
+  /** Takes in the answers, which stand in the order of the requests. */
+  answered(answers: readonly Answer[]): Outcome;
 }
 
 /** What the renewer knows of a hold. As a {@link Deadline}, it is told when it is to be renewed, or over. */
-export interface Renewable extends Deadline {
+export interface Renewable<Request = Extension, Answer = Grant | null | Error> extends Deadline {
   /** When to renew, by `clock.now()`; `Infinity`: not any more. */
   readonly renewAt: number;
   /** When its time is up, by `clock.now()`. */
   readonly deadline: number;
   /** Undefined: it is over. */
-  startRenewal(): Sent | undefined;
+  startRenewal(): Sent<Request, Answer> | undefined;
   /** Its time is up. */
   expire(): void;
 }
@@ -29,20 +29,21 @@ const RETRY_AFTER = 1 / 8;
 const LEAST_PAUSE = 10;
 
 /** One timer that keeps many holds alive, in batches, and tells those whose time is up. */
-export class Renewer {
+export class Renewer<Request = Extension, Answer = Grant | null | Error> {
   readonly #clock: Clock;
-  readonly #extend: (extensions: readonly Extension[]) => Promise<(Grant | null | Error)[]>;
+  readonly #send: (requests: readonly Request[]) => Promise<readonly Answer[]>;
   readonly #alarms: Deadlines;
-  readonly #due: Renewable[] = [];
+  readonly #due: Renewable<Request, Answer>[] = [];
 
-  constructor(clock: Clock, extend: (extensions: readonly Extension[]) => Promise<(Grant | null | Error)[]>) {
+  /** `send` answers in the order of the requests, and never rejects. */
+  constructor(clock: Clock, send: (requests: readonly Request[]) => Promise<readonly Answer[]>) {
     this.#clock = clock;
-    this.#extend = extend;
+    this.#send = send;
     this.#alarms = new Deadlines(clock);
   }
 
   /** Keeps the hold alive from now on, given what came of its latest renewal. */
-  watch(hold: Renewable, outcome: Outcome = 'renewed'): void {
+  watch(hold: Renewable<Request, Answer>, outcome: Outcome = 'renewed'): void {
     if (outcome === 'over') return this.unwatch(hold);
     let { renewAt } = hold;
     if (outcome === 'failed') {
@@ -52,7 +53,7 @@ export class Renewer {
     this.#alarms.set(hold, Math.min(renewAt, hold.deadline));
   }
 
-  unwatch(hold: Renewable): void {
+  unwatch(hold: Renewable<Request, Answer>): void {
     this.#alarms.clear(hold);
   }
 
@@ -67,13 +68,16 @@ export class Renewer {
   }
 
   /** The hold's alarm went off. */
-  due(hold: Renewable): void {
-    if (this.#clock.now() >= hold.deadline) hold.expire();
+  due(hold: Renewable<Request, Answer>): void {
+    const now = this.#clock.now();
+    if (now >= hold.deadline) hold.expire();
+    // It has been renewed meanwhile, by another thread.
+    else if (now < hold.renewAt) this.watch(hold);
     else if (this.#due.push(hold) === 1) queueMicrotask(() => void this.#renew(this.#due.splice(0)));
   }
 
-  async #renew(due: readonly Renewable[]): Promise<void> {
-    const renewals: { hold: Renewable; sent: Sent }[] = [];
+  async #renew(due: readonly Renewable<Request, Answer>[]): Promise<void> {
+    const renewals: { hold: Renewable<Request, Answer>; sent: Sent<Request, Answer> }[] = [];
     for (const hold of due) {
       const sent = hold.startRenewal();
       if (!sent) continue;
@@ -82,10 +86,10 @@ export class Renewer {
       this.watch(hold);
     }
     if (renewals.length === 0) return;
-    const answers = await this.#extend(renewals.flatMap(({ sent }) => sent.extensions));
+    const answers = await this.#send(renewals.flatMap(({ sent }) => sent.requests));
     let from = 0;
     for (const { hold, sent } of renewals) {
-      const to = from + sent.extensions.length;
+      const to = from + sent.requests.length;
       this.watch(hold, sent.answered(answers.slice(from, to)));
       from = to;
     }

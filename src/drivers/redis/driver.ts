@@ -5,6 +5,7 @@ import type { LockDriver } from '../../lease/driver.js';
 import { dial } from './client.js';
 import { checkLentClient } from './lent-client.js';
 import type { LentClient, RedisOptions } from './options.js';
+import { renewalThread } from './renewal-thread.js';
 import { RedisStore } from './store.js';
 
 /**
@@ -18,5 +19,8 @@ export async function redisDriver(
 ): Promise<LockDriver> {
   if (typeof redis === 'object' && redis !== null) checkLentClient(redis);
   const clock = options.clock ?? systemClock;
-  return queuedDriver(new RedisStore(await dial(redis), clock), { clock, random: systemRandom });
+  const store = new RedisStore(await dial(redis), clock);
+  // A thread has no other clock.
+  const thread = clock === systemClock ? { thread: renewalThread(redis) } : {};
+  return queuedDriver(store, { clock, random: systemRandom, ...thread });
 }

@@ -1,0 +1,37 @@
+import { Worker } from 'node:worker_threads';
+import type { ThreadStart } from '../../engine/thread/renewal-thread.js';
+import { CONNECTION } from './client.js';
+import type { LentClient, RedisOptions } from './options.js';
+
+/** How a thread is started that renews holds there, by a connection of its own. */
+export function renewalThread(redis: LentClient | RedisOptions): ThreadStart {
+  if ('isCluster' in redis && redis.isCluster)
+    return { impossible: 'the thread cannot connect as a lent Cluster does; give an address instead' };
+  const store: RedisOptions =
+    typeof redis.duplicate === 'function' ? addressOf(redis as LentClient) : (redis as RedisOptions);
+  const bound = Object.keys(store).find((name) => !isPlain(store[name]));
+  return bound === undefined
+    ? { store, start }
+    : {
+        impossible: `the Redis option \`${bound}\` holds what cannot be sent to a thread, a function perhaps`,
+      };
+}
+
+// Bundlers know a worker by these very words.
+const start = (options: object): Worker =>
+  new Worker(new URL('./renewal-worker.js', import.meta.url), options);
+
+function isPlain(value: unknown): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The options of a client that is lent, but those that we set ourselves, and when to connect anew. */
+function addressOf({ options }: LentClient): RedisOptions {
+  const ours = (name: string) => Object.hasOwn(CONNECTION, name) || name.endsWith('Strategy');
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !ours(name)));
+}

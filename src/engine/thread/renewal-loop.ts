@@ -1,0 +1,151 @@
+import type { Clock } from '../../core/clock.js';
+import { type Outcome, type Renewable, Renewer, type Sent } from '../../lease/renewer.js';
+import { surelyUntil } from '../hold.js';
+import { type LockStore, type Renewal, type RenewalAnswer, StoreError } from '../store.js';
+import type { FromThread, HoldMessage, ToThread } from './messages.js';
+import type { SharedClock } from './shared-clock.js';
+import { SharedHold } from './shared-hold.js';
+
+// Holds are renewed when so much of their ttl is gone.
+const RENEWED_AFTER = 1 / 3;
+
+/** Renews holds in a thread that has a store of its own: as the main thread would, whether or not that stands still. */
+export class RenewalLoop {
+  readonly #store: LockStore;
+  readonly #clock: Clock;
+  readonly #sharedClock: SharedClock;
+  readonly #tell: (message: FromThread) => void;
+  readonly #holds = new Map<number, ThreadHold>();
+  readonly #renewer: Renewer<Renewal, RenewalAnswer>;
+
+  constructor(store: LockStore, clock: Clock, sharedClock: SharedClock, tell: (message: FromThread) => void) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#sharedClock = sharedClock;
+    this.#tell = tell;
+    this.#renewer = new Renewer(clock, (renewals) => this.#renew(renewals));
+    store.open({ ready: () => tell({ ready: true }), lost() {}, granted() {}, revoked() {}, lookIn() {} });
+  }
+
+  receive(message: ToThread): void {
+    if ('renew' in message) this.#add(message.renew);
+    else if ('retimed' in message) this.#retime(message.retimed);
+    else for (const id of message.forget) this.#forget(id);
+  }
+
+  #add(told: HoldMessage): void {
+    const shared = new SharedHold(told.memory, this.#sharedClock, {
+      until: this.#sharedClock.fromShared(told.until),
+      maxBlock: told.maxBlock,
+    });
+    const hold = new ThreadHold(told, shared, this.#clock, {
+      fire: () => this.#renewer.due(hold),
+      over: () => this.#over(hold),
+      revoked: (grace) => this.#tell({ revoked: told.id, grace }),
+    });
+    this.#holds.set(told.id, hold);
+    this.#renewer.watch(hold);
+  }
+
+  #retime(id: number): void {
+    const hold = this.#holds.get(id);
+    if (hold) this.#renewer.watch(hold);
+  }
+
+  #forget(id: number): void {
+    const hold = this.#holds.get(id);
+    if (!hold) return;
+    this.#holds.delete(id);
+    this.#renewer.unwatch(hold);
+  }
+
+  #over({ told, shared }: ThreadHold): void {
+    if (!this.#holds.has(told.id)) return;
+    this.#forget(told.id);
+    if (shared.loss) this.#tell({ lost: told.id });
+  }
+
+  async #renew(renewals: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
+    const { renewBatch } = this.#store.limits;
+    const batches: (readonly Renewal[])[] = [];
+    for (let from = 0; from < renewals.length; from += renewBatch)
+      batches.push(renewals.slice(from, from + renewBatch));
+    const send = (batch: readonly Renewal[]) =>
+      this.#store.renew(batch).catch((error: StoreError) => batch.map((): RenewalAnswer => error));
+    return (await Promise.all(batches.map(send))).flat();
+  }
+}
+
+interface Events {
+  fire(): void;
+  over(): void;
+  revoked(grace: number): void;
+}
+
+class ThreadHold implements Renewable<Renewal, RenewalAnswer> {
+  at = Infinity;
+  index = -1;
+  readonly #clock: Clock;
+  readonly #events: Events;
+  /** A renewal has no answer yet. */
+  #sent = false;
+
+  constructor(
+    readonly told: HoldMessage,
+    readonly shared: SharedHold,
+    clock: Clock,
+    events: Events,
+  ) {
+    this.#clock = clock;
+    this.#events = events;
+  }
+
+  get renewAt(): number {
+    return this.#sent ? Infinity : this.shared.renewAt(RENEWED_AFTER);
+  }
+
+  get deadline(): number {
+    return this.shared.validUntil;
+  }
+
+  fire(): void {
+    this.#events.fire();
+  }
+
+  expire(): void {
+    this.#events.over();
+  }
+
+  startRenewal(): Sent<Renewal, RenewalAnswer> | undefined {
+    const { key, token, mode } = this.told;
+    const { ttl } = this.shared;
+    const asOf = this.#clock.now();
+    const sequence = this.shared.startRenewal(ttl, asOf);
+    if (sequence === undefined) {
+      this.#events.over();
+      return undefined;
+    }
+    this.#sent = true;
+    return {
+      requests: [{ key, token, mode, ttl, sequence }],
+      answered: ([answer]) => {
+        this.#sent = false;
+        return this.#take(answer!, sequence, surelyUntil(asOf, ttl));
+      },
+    };
+  }
+
+  #take(answer: RenewalAnswer, sequence: number, until: number): Outcome {
+    if (answer instanceof StoreError) return 'failed';
+    if (answer === 'renewed') this.shared.renewed(sequence, until);
+    else if (answer === 'lost') this.shared.end('stolen');
+    else {
+      this.shared.ttl = 0;
+      this.shared.endBy(this.#clock.now() + answer.revoked);
+      this.#events.revoked(answer.revoked);
+    }
+    if (this.shared.validUntil > -Infinity) return 'renewed';
+    this.#events.over();
+    return 'over';
+  }
+}

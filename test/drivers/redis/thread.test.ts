@@ -1,0 +1,401 @@
+import { expect, test } from '@jest/globals';
+import { runSource, type Worker } from '../../support/process.js';
+import { sleep } from '../../support/wait.js';
+import { locks } from './support/rig.js';
+import { redis, server, stageForAll, workers } from './support/stage.js';
+
+stageForAll();
+
+const TTL = 900;
+
+/** `locker()` renews in a thread; `block(ms)` stands still; `threads` are the worker threads that were started. */
+const prelude = `
+  import workerThreads from 'node:worker_threads';
+  import { syncBuiltinESMExports } from 'node:module';
+  import { setTimeout as sleep } from 'node:timers/promises';
+  const threads = [];
+  const told = [];
+  workerThreads.Worker = class extends workerThreads.Worker {
+    constructor(file, options) {
+      super(process.env.FILE ?? file, options);
+      threads.push(this);
+    }
+    postMessage(message) {
+      told.push(message);
+      super.postMessage(message);
+    }
+  };
+  syncBuiltinESMExports();
+  const { LockRegistry, redisDriver } = await import('latchkey');
+  const warnings = [];
+  process.on('warning', ({ code }) => warnings.push(code));
+  const registries = [];
+  const locker = (redis = { url: process.env.URL }) => {
+    const registry = new LockRegistry();
+    registry.registerDriver('redis', () => redisDriver(redis));
+    registry.registerLocker('default', { driver: 'redis', autoRenew: true, renewIn: 'thread', ttl: ${TTL} });
+    registries.push(registry);
+    return registry.mustOf();
+  };
+  const close = () => Promise.all(registries.map((registry) => registry.close({ grace: 0 })));
+  const block = (ms) => {
+    const end = performance.now() + ms;
+    while (performance.now() < end);
+  };
+  const reasonOf = (lease) => {
+    try {
+      lease.ensureHeld();
+    } catch ({ reason }) {
+      return reason;
+    }
+  };
+`;
+
+function child(source: string, env: Readonly<Record<string, string>> = {}): Worker {
+  const worker = runSource(prelude + source, { URL: server.url, ...env });
+  workers.push(worker);
+  return worker;
+}
+
+/** The names of the connections that other processes have to the server. */
+async function connections(): Promise<string[]> {
+  const list = (await redis.client('LIST')) as string;
+  return [...list.matchAll(/ name=(latchkey\S*)/g)].map(([, name]) => name!).sort();
+}
+
+async function finished(worker: Worker): Promise<void> {
+  expect(await worker.exited).toEqual({ code: 0, signal: null });
+}
+
+test('a loop that is blocked for 4 times the ttl, at any moment of a renewal: no rival gets in, it is held in the next statement', async () => {
+  const holder = child(`
+    const lease = await locker().acquire('a');
+    send({ fence: lease.fence });
+    for (let round = 0; round < 5; round++) {
+      await sleep(Math.random() * ${TTL});
+      block(${4 * TTL});
+      const { held } = lease, left = lease.ttl();
+      send({ held, left, fence: lease.fence, reason: reasonOf(lease) });
+    }
+    send({ aborted: lease.signal.aborted, released: await lease.release(), warnings });
+    await close();
+  `);
+  const { fence } = await holder.waitFor((message) => 'fence' in message);
+  const rival = locks(server.url).mustOf();
+  let waiting = true;
+  const next = rival.acquire('a', { wait: '60s' }).finally(() => {
+    waiting = false;
+  });
+  await holder.waitFor(({ left }) => left !== undefined && holder.messages.length > 4, 60_000);
+  expect(waiting).toBe(true);
+  const end = await holder.waitFor((message) => 'aborted' in message, 60_000);
+  expect(holder.messages.slice(1, 6)).toEqual(
+    Array.from({ length: 5 }, () => ({ held: true, left: expect.any(Number), fence })),
+  );
+  for (const { left } of holder.messages.slice(1, 6)) {
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(TTL);
+  }
+  expect(end).toEqual({ aborted: false, released: true, warnings: [] });
+  expect((await next).fence).toBeGreaterThan(fence as number);
+  await finished(holder);
+}, 90_000);
+
+test('a loop that is blocked beyond maxBlock: the rival gets in within the ttl, and it is lost in the next statement', async () => {
+  const maxBlock = 1_000;
+  const rounds = 4;
+  const holder = child(`
+    const by = locker();
+    for (let round = 0; round < ${rounds}; round++) {
+      const lease = await by.acquire('b' + round, { maxBlock: ${maxBlock} });
+      const told = new Promise((resolve) => lease.signal.addEventListener('abort', () => resolve(performance.now())));
+      await sleep(${TTL} + Math.random() * ${TTL});
+      send({ round, held: lease.held, at: Date.now() });
+      block(${maxBlock + TTL + 1_500});
+      const { held } = lease, left = lease.ttl(), now = performance.now();
+      const toldAfter = (await told) - now;
+      send({ after: round, held, left, reason: lease.signal.reason.reason, toldAfter });
+      await lease.release();
+    }
+    await close();
+  `);
+  const rival = locks(server.url).mustOf();
+  for (let round = 0; round < rounds; round++) {
+    const { at, held } = await holder.waitFor((message) => message.round === round);
+    expect(held).toBe(true);
+    const lease = await rival.acquire(`b${round}`, { wait: '10s' });
+    const after = Date.now() - (at as number);
+    expect(after).toBeGreaterThan(maxBlock / 2);
+    expect(after).toBeLessThan(maxBlock + TTL + 1_000);
+    await lease.release();
+    const message = await holder.waitFor((other) => other.after === round);
+    expect(message).toMatchObject({ held: false, left: 0, reason: 'blocked' });
+    expect(message.toldAfter).toBeLessThan(200);
+  }
+  await finished(holder);
+}, 60_000);
+
+test('a block that is over before the lease is, but not before maxBlock, is a loss too', async () => {
+  const holder = child(`
+    const lease = await locker().acquire('c', { ttl: '30s', maxBlock: 500 });
+    block(800);
+    send({ held: lease.held, reason: reasonOf(lease) });
+    await sleep(300);
+    send({ held: lease.held, aborted: lease.signal.aborted });
+    await close();
+  `);
+  await finished(holder);
+  expect(holder.messages).toEqual([
+    { held: false, reason: 'blocked' },
+    { held: false, aborted: true },
+  ]);
+});
+
+test('the first lease is not over before the thread is there: a block right after the acquire', async () => {
+  const holder = child(`
+    const lease = await locker().acquire('d');
+    block(${4 * TTL});
+    send({ held: lease.held });
+    await close();
+  `);
+  await finished(holder);
+  expect(holder.messages).toEqual([{ held: true }]);
+});
+
+test('maxHold ends a lease that the thread renews', async () => {
+  const holder = child(`
+    const lease = await locker().acquire('e', { maxHold: 2000 });
+    block(1500);
+    const before = lease.held;
+    block(600);
+    send({ before, held: lease.held, reason: reasonOf(lease) });
+    await close();
+  `);
+  await finished(holder);
+  expect(holder.messages).toEqual([{ before: true, held: false, reason: 'maxHold' }]);
+});
+
+test('several keys are renewed together under a block', async () => {
+  const holder = child(`
+    const lease = await locker().acquire(['f1', 'f2', 'f3']);
+    block(${3 * TTL});
+    const { held } = lease;
+    send({ held, released: await lease.release() });
+    await close();
+  `);
+  await finished(holder);
+  expect(holder.messages).toEqual([{ held: true, released: true }]);
+});
+
+test('what the thread learns under a block is known in the next statement: a hold that was stolen, one that was revoked', async () => {
+  const holder = child(`
+    const by = locker();
+    const stolen = await by.acquire('g', { maxBlock: '1h' });
+    const revoked = await by.acquire('h', { maxBlock: '1h' });
+    send({ fence: revoked.fence });
+    block(3000);
+    send({ stolen: stolen.held, why: reasonOf(stolen), revoked: revoked.held, reason: reasonOf(revoked) });
+    await close();
+  `);
+  const { fence } = await holder.waitFor((message) => 'fence' in message);
+  await redis.del('lock:{g}');
+  expect(
+    await locks(server.url)
+      .mustOf()
+      .revoke('h', fence as number, { grace: '500ms' }),
+  ).toBe(true);
+  await finished(holder);
+  expect(holder.messages[1]).toEqual({ stolen: false, why: 'stolen', revoked: false, reason: 'revoked' });
+});
+
+test('a thread that dies: the main thread renews, and there is one warning', async () => {
+  const holder = child(`
+    const by = locker();
+    const lease = await by.acquire('i');
+    await threads[0].terminate();
+    const later = await by.acquire('j');
+    await sleep(${3 * TTL});
+    send({ held: [lease.held, later.held], warnings, threads: threads.length });
+    send({ released: [await lease.release(), await later.release()] });
+    await close();
+  `);
+  await finished(holder);
+  expect(holder.messages).toEqual([
+    { held: [true, true], warnings: ['LATCHKEY_THREAD'], threads: 1 },
+    { released: [true, true] },
+  ]);
+});
+
+test('a thread whose file is not found, as in a bundle: the main thread renews, and there is one warning', async () => {
+  const holder = child(
+    `
+    const by = locker();
+    const lease = await by.acquire('k');
+    await sleep(${2 * TTL});
+    send({ held: lease.held, released: await lease.release(), warnings });
+    await (await by.acquire('k')).release();
+    send({ warnings });
+    await close();
+  `,
+    { FILE: '/nowhere/renewal-worker.js' },
+  );
+  await finished(holder);
+  expect(holder.messages).toEqual([
+    { held: true, released: true, warnings: ['LATCHKEY_THREAD'] },
+    { warnings: ['LATCHKEY_THREAD'] },
+  ]);
+  expect(holder.stderr()).toContain('renewal-worker.js');
+});
+
+test('options that hold a function cannot be sent to a thread: the warning names it, and the main thread renews', async () => {
+  const holder = child(`
+    const lease = await locker({ url: process.env.URL, noDelay: true, extra: { fn() {} } }).acquire('l');
+    await sleep(${2 * TTL});
+    send({ held: lease.held, warnings, threads: threads.length });
+    await close();
+  `);
+  await finished(holder);
+  expect(holder.messages).toEqual([{ held: true, warnings: ['LATCHKEY_THREAD'], threads: 0 }]);
+  expect(holder.stderr()).toContain('`extra`');
+});
+
+test('a client that is lent is known to the thread by its options, and its connection has a name', async () => {
+  const holder = child(`
+    import { Redis } from 'ioredis';
+    const client = new Redis(process.env.URL);
+    const lease = await locker(client).acquire('m');
+    send({ up: true });
+    block(${3 * TTL});
+    send({ held: lease.held, warnings });
+    for await (const _ of received) break;
+    await close();
+    client.disconnect();
+    process.stdin.destroy();
+  `);
+  await holder.waitFor(({ up }) => up === true);
+  expect(await connections()).toContain('latchkey-renewal');
+  expect(await holder.waitFor((message) => 'held' in message)).toEqual({ held: true, warnings: [] });
+  holder.send({});
+  await finished(holder);
+});
+
+test('a thousand leases leave nothing behind: one thread, which forgets each and ends; so does the process', async () => {
+  const holder = child(`
+    const by = locker();
+    let held = 0;
+    for (let i = 0; i < 50; i++) {
+      const leases = await Promise.all(Array.from({ length: 20 }, (_, n) => by.acquire('n' + n)));
+      held += leases.filter((lease) => lease.held).length;
+      await Promise.all(leases.map((lease) => lease.release()));
+    }
+    await sleep(600);
+    const renewed = told.flatMap(({ renew }) => (renew ? [renew.id] : []));
+    const forgotten = told.flatMap(({ forget }) => forget ?? []);
+    send({ held, renewed: renewed.length, left: renewed.filter((id) => !forgotten.includes(id)).length, warnings });
+    send({ threads: threads.length });
+    await new Promise((resolve) => threads[0].once('exit', resolve));
+    send({ ended: true });
+    const again = await by.acquire('again');
+    block(${2 * TTL});
+    send({ held: again.held, threads: threads.length });
+    await close();
+  `);
+  await holder.waitFor(({ threads }) => threads === 1);
+  expect(await connections()).toEqual(['latchkey', 'latchkey-renewal']);
+  expect(holder.messages[0]).toEqual({ held: 1_000, renewed: 1_000, left: 0, warnings: [] });
+  await holder.waitFor(({ ended }) => ended === true);
+  expect(await connections()).toEqual(['latchkey']);
+  await finished(holder);
+  expect(holder.messages.at(-1)).toEqual({ held: true, threads: 2 });
+}, 60_000);
+
+test('releases that race renewals are all true, hurt nobody who comes after, and nothing is lost', async () => {
+  const holder = child(`
+    const by = locker();
+    let lost = 0;
+    const released = await Promise.all(Array.from({ length: 40 }, async (_, n) => {
+      const answers = [];
+      for (let i = 0; i < 8; i++) {
+        // Of one key there are always two who want it, so that holds are handed on in the process too.
+        const lease = await by.acquire('o' + (n >> 1), { ttl: 300, wait: '30s' });
+        lease.signal.addEventListener('abort', () => lost++);
+        await sleep(90 + Math.random() * 20);
+        answers.push(await lease.release());
+      }
+      return answers;
+    }));
+    send({ released: released.flat().filter(Boolean).length, lost, warnings });
+    await close();
+  `);
+  await finished(holder);
+  expect(holder.messages).toEqual([{ released: 320, lost: 0, warnings: [] }]);
+}, 60_000);
+
+test('refresh and extend are right beside the thread: the later one counts, and the thread goes on from there', async () => {
+  const holder = child(`
+    const lease = await locker().acquire('p');
+    const answers = [];
+    for (let i = 0; i < 20; i++) {
+      await sleep(Math.random() * 60);
+      answers.push(await lease.extend(i % 2 ? 200 : 0), await lease.refresh(${TTL}));
+    }
+    block(${2 * TTL});
+    const { held } = lease, left = lease.ttl();
+    send({ good: answers.filter(Boolean).length, held, left, longer: await lease.refresh('20s') });
+    await sleep(1000);
+    send({ left: lease.ttl() });
+    await close();
+  `);
+  await finished(holder);
+  expect(holder.messages[0]).toEqual({ good: 40, held: true, left: expect.any(Number), longer: true });
+  expect(holder.messages[0]!.left).toBeLessThan(TTL);
+  expect(holder.messages[1]!.left).toBeGreaterThan(15_000);
+  expect(holder.messages[1]!.left).toBeLessThan(20_000);
+});
+
+test('a process that is stopped beyond its ttl, thread and all, loses the lease', async () => {
+  const holder = child(`
+    const lease = await locker().acquire('q');
+    send({ up: true });
+    await sleep(500);
+    while (lease.held) await sleep(5);
+    send({ reason: reasonOf(lease), aborted: lease.signal.aborted });
+    await close();
+  `);
+  await holder.waitFor(({ up }) => up === true);
+  holder.kill('SIGSTOP');
+  const rival = await locks(server.url).mustOf().acquire('q', { wait: '10s' });
+  await sleep(200);
+  holder.kill('SIGCONT');
+  await finished(holder);
+  expect(holder.messages[1]).toMatchObject({ aborted: true });
+  expect(['expired', 'backend']).toContain(holder.messages[1]!.reason);
+  expect(await rival.release()).toBe(true);
+});
+
+test('memory needs no thread, and does not warn', async () => {
+  const holder = child(`
+    const memory = new LockRegistry().mustOf();
+    const lease = await memory.acquire('r', { autoRenew: true, renewIn: 'thread', ttl: 300 });
+    await sleep(1000);
+    send({ held: lease.held, threads: threads.length, warnings });
+  `);
+  await finished(holder);
+  expect(holder.messages).toEqual([{ held: true, threads: 0, warnings: [] }]);
+});
+
+test('a try that is refused while the thread starts is told so in time', async () => {
+  await locks(server.url).mustOf().acquire('s');
+  const started = child(`
+    const by = locker();
+    const asked = performance.now();
+    const lease = await by.tryAcquire('s');
+    send({ lease, took: performance.now() - asked });
+    await by.acquire('s', { wait: 300 }).catch(({ code }) => send({ code }));
+    await close();
+  `);
+  await finished(started);
+  expect(started.messages[0]!.lease).toBeNull();
+  expect(started.messages[0]!.took).toBeLessThan(3_000);
+  expect(started.messages[1]).toEqual({ code: 'LOCK_TIMEOUT' });
+});

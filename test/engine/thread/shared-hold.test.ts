@@ -1,0 +1,147 @@
+import { beforeEach, expect, test } from '@jest/globals';
+import { SharedClock } from '../../../src/engine/thread/shared-clock.js';
+import { SharedHold } from '../../../src/engine/thread/shared-hold.js';
+import { FakeClock } from '../../../src/testing/fake-clock.js';
+
+const TTL = 3_000;
+
+let clock: FakeClock;
+let beat: SharedClock;
+let main: SharedHold;
+let thread: SharedHold;
+
+/** The same hold as two threads see it, valid for 3 s from now. */
+function share({ until = Infinity, maxBlock = 60_000, sequence = 0 } = {}): void {
+  clock = new FakeClock();
+  const time = SharedClock.time();
+  beat = new SharedClock(clock, time);
+  beat.tick();
+  const memory = SharedHold.memory(beat, clock.now() + TTL, sequence, TTL);
+  main = new SharedHold(memory, beat, { until, maxBlock });
+  thread = new SharedHold(memory, beat, { until, maxBlock });
+}
+
+/** A renewal of the thread that is answered at once. */
+function renew(ttl = TTL): void {
+  const now = clock.now();
+  thread.renewed(thread.startRenewal(ttl, now)!, now + ttl);
+}
+
+/** Time passes, and the event loop turns. */
+function pass(ms: number): void {
+  clock.jump(ms);
+  beat.tick();
+}
+
+beforeEach(() => share());
+
+test('what one thread proves, the other reads at once', () => {
+  pass(1_000);
+  expect(main.validUntil).toBeGreaterThan(2_998);
+  expect(main.validUntil).toBeLessThanOrEqual(3_000);
+  renew();
+  expect(main.validUntil).toBeGreaterThan(3_998);
+  expect(main.validUntil).toBeLessThanOrEqual(4_000);
+});
+
+test('it is lost when its time is up: expired, or by the backend where an answer is missing', () => {
+  pass(TTL);
+  expect(main.validUntil).toBe(-Infinity);
+  expect([main.loss, thread.loss]).toEqual(['expired', 'expired']);
+  share();
+  thread.startRenewal(TTL, clock.now());
+  pass(TTL);
+  expect(main.validUntil).toBe(-Infinity);
+  expect(main.loss).toBe('backend');
+});
+
+test('an answer that comes after the loss was seen does not revive it', () => {
+  pass(2_900);
+  const sequence = thread.startRenewal(TTL, clock.now())!;
+  pass(100);
+  expect(main.validUntil).toBe(-Infinity);
+  thread.renewed(sequence, clock.now() + TTL);
+  expect([main.validUntil, thread.validUntil]).toEqual([-Infinity, -Infinity]);
+});
+
+test('an answer that comes after its time does not revive it, though nobody has looked', () => {
+  pass(2_900);
+  const sequence = thread.startRenewal(TTL, clock.now())!;
+  pass(100);
+  thread.renewed(sequence, clock.now() + TTL);
+  expect(main.validUntil).toBe(-Infinity);
+});
+
+test('of two renewals only the answer to the later one makes the time longer', () => {
+  const early = thread.startRenewal(TTL, clock.now())!;
+  const late = main.startRenewal(500, clock.now())!;
+  expect(late).toBe(early + 1);
+  thread.renewed(early, 3_000);
+  expect(main.validUntil).toBeLessThanOrEqual(500);
+  main.renewed(late, 500);
+  expect(thread.validUntil).toBeGreaterThan(498);
+  expect(thread.validUntil).toBeLessThanOrEqual(500);
+});
+
+test('a shorter time counts from its sending', () => {
+  main.startRenewal(500, clock.now());
+  expect(thread.validUntil).toBeLessThan(500);
+  expect(thread.validUntil).toBeGreaterThan(497);
+});
+
+test('after the release no renewal starts, and the numbers go on where they were', () => {
+  share({ sequence: 7 });
+  renew();
+  expect(main.end('released')).toMatchObject({ sequence: 8, pending: false });
+  expect(thread.startRenewal(TTL, clock.now())).toBeUndefined();
+  expect(main.loss).toBeUndefined();
+  expect(main.end('released')).toBeUndefined();
+});
+
+test('a release under a renewal tells that its answer is missing', () => {
+  thread.startRenewal(TTL, clock.now());
+  expect(main.end('released')).toMatchObject({ sequence: 1, pending: true });
+});
+
+test('it is lost when the heart has not beaten for maxBlock, and a later beat does not revive it', () => {
+  share({ maxBlock: 1_000 });
+  clock.jump(980);
+  expect(main.validUntil).toBeGreaterThan(0);
+  clock.jump(21);
+  expect(thread.startRenewal(TTL, clock.now())).toBeUndefined();
+  beat.tick();
+  expect(main.validUntil).toBe(-Infinity);
+  expect(main.loss).toBe('blocked');
+});
+
+test('it is renewed up to maxHold, and lost then', () => {
+  share({ until: 4_000 });
+  pass(2_000);
+  expect(thread.renewAt(1 / 3)).toBeLessThanOrEqual(1_000);
+  renew();
+  expect(thread.renewAt(1 / 3)).toBe(Infinity);
+  pass(1_999);
+  expect(main.validUntil).toBeGreaterThan(-Infinity);
+  pass(1);
+  expect(main.validUntil).toBe(-Infinity);
+  expect(main.loss).toBe('maxHold');
+});
+
+test('one that is being revoked is renewed no more, whatever ttl is set, and lost as revoked', () => {
+  thread.ttl = 0;
+  thread.endBy(clock.now() + 1_000);
+  main.ttl = TTL;
+  expect(thread.renewAt(1 / 3)).toBe(Infinity);
+  pass(1_001);
+  expect(main.validUntil).toBe(-Infinity);
+  expect(main.loss).toBe('revoked');
+});
+
+test('a ttl that is set goes for the renewals after it', () => {
+  const before = thread.renewAt(1 / 3);
+  expect(before).toBeLessThanOrEqual(1_000);
+  expect(before).toBeGreaterThan(1_000 - TTL / 32 - 2);
+  main.ttl = 6_000;
+  expect(thread.ttl).toBe(6_000);
+  expect(thread.renewAt(1 / 3)).toBeLessThanOrEqual(-1_000);
+});
