@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { ThreadStart } from '../../engine/thread/renewal-thread.js';
-import { CONNECTION } from './client.js';
-import type { LentClient, RedisOptions } from './options.js';
+
+import { CONNECTION, type LentClient, type RedisOptions } from './options.js';
 
 /** How a thread is started that renews holds there, by a connection of its own. */
 export function renewalThread(redis: LentClient | RedisOptions): ThreadStart {
