@@ -6,6 +6,8 @@ export interface Clock {
   now(): number;
   /** Calls `fn` once, not before `ms` have passed. */
   after(ms: number, fn: () => void): Timer;
+  /** Calls `fn` in the next turn of the event loop. Default: `setImmediate`. */
+  turn?(fn: () => void): void;
 }
 
 export interface Timer {
@@ -62,7 +64,7 @@ export const systemClock: Clock = {
 export function sleep(ms: number, clock: Clock, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    if (ms < 1) return void setImmediate(() => (signal?.aborted ? reject(signal.reason) : resolve()));
+    if (ms < 1) return turn(clock, () => (signal?.aborted ? reject(signal.reason) : resolve()));
     const stop =
       signal &&
       onAbort(signal, () => {
@@ -74,4 +76,9 @@ export function sleep(ms: number, clock: Clock, signal?: AbortSignal): Promise<v
       resolve();
     });
   });
+}
+
+function turn(clock: Clock, fn: () => void): void {
+  if (clock.turn) clock.turn(fn);
+  else setImmediate(fn);
 }

@@ -30,6 +30,8 @@ export class Hold {
   request: AcquireRequest;
   /** Of whom it serves now. */
   fence: number;
+  /** The longest time that the store was asked for: after a fault it may be in force. */
+  longestTtl: number;
   /** The tokens that it was handed on to. */
   readonly served: string[] = [];
   readonly expiry: Deadline;
@@ -56,6 +58,7 @@ export class Hold {
     this.request = request;
     this.fence = fence;
     this.#validUntil = validUntil;
+    this.longestTtl = request.ttl;
     this.late = late;
     this.expiry = new Deadline(() => onExpiry(this));
     this.#lastFence = lastFence;
@@ -85,6 +88,7 @@ export class Hold {
   /** A renewal is about to be sent: its number. Until it is answered, a shorter time counts. Undefined: it is over. */
   startRenewal(ttl: number, now: number): number | undefined {
     this.#renewing++;
+    this.longestTtl = Math.max(this.longestTtl, ttl);
     if (this.#shared) return this.#shared.startRenewal(ttl, now);
     this.#validUntil = Math.min(this.#validUntil, surelyUntil(now, ttl));
     return ++this.#sequence;

@@ -24,7 +24,7 @@ import { RenewalThread, type ThreadStart } from './thread/renewal-thread.js';
 
 // How long a call waits for a connection.
 const CONNECT_MS = 2_000;
-// How long a place is given up again and again, where the store is away: it would be shown among the waiters for long.
+// How long what the store may still have is given up again and again, where it is away.
 const LEAVE_MS = 60_000;
 // How long the last releases may take at the end.
 const CLOSE_MS = 2_000;
@@ -105,10 +105,16 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   }
 
   release(grant: Grant, keepFor = 0): Promise<boolean> {
-    const { key, token, mode, fence, validUntil } = grant;
+    const { key, token, mode, fence } = grant;
     const hold = this.#holds.find(claimKey(key, token));
     const keep = keepFor > 0 ? { keepFor } : undefined;
-    if (!hold) return this.#releases.free(grant, { mode, usedFence: fence, ...keep }, validUntil, false);
+    if (!hold)
+      return this.#releases.free(
+        grant,
+        { mode, usedFence: fence, ...keep },
+        this.clock.now() + LEAVE_MS,
+        false,
+      );
     if (hold.request.token !== token) return Promise.resolve(false);
     hold.unshare();
     if (!keep && this.#handOn(hold, fence)) return Promise.resolve(true);
@@ -122,7 +128,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
       ...(hold.served.length > 0 && { served: hold.served }),
       ...(hold.late && { late: true }),
     };
-    return this.#releases.free(hold, how, hold.validUntil, surelyOurs);
+    return this.#releases.free(hold, how, this.clock.now() + hold.longestTtl, surelyOurs);
   }
 
   async inspect(key: string): Promise<LockInfo | null> {

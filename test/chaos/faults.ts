@@ -1,7 +1,7 @@
 import { historyNow } from 'latchkey/testing';
+import type { Random } from '../support/random.js';
 import { sleep } from '../support/wait.js';
 import type { Crew } from './crew.js';
-import type { Random } from './random.js';
 import { ALL_KEYS, LONGEST_TTL } from './setting.js';
 import type { Topology } from './topology.js';
 

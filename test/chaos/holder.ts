@@ -9,12 +9,12 @@ import {
   LockTimeoutError,
 } from 'latchkey';
 import { historyNow } from 'latchkey/testing';
+import type { Random } from '../support/random.js';
 import { blockEventLoop, sleep } from '../support/wait.js';
 import { Attempt, type Held } from './attempt.js';
 import type { Journal } from './journal.js';
 import type { LagMeter } from './lag.js';
 import type { Link } from './link.js';
-import type { Random } from './random.js';
 import { fullName, LOCKERS, LONGEST_HOLD, LONGEST_TTL } from './setting.js';
 
 // What a wait may be late by, beside the delays of the process itself.

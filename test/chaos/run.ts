@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { historyNow } from 'latchkey/testing';
+import { Random } from '../support/random.js';
 import { ensureRedis } from '../support/redis-binary.js';
 import { sleep } from '../support/wait.js';
 import { startNodes } from './cluster.js';
@@ -11,7 +12,6 @@ import { commonFaults, type Injected, type Scene, strikeUntil, workerFaults } fr
 import { findings } from './findings.js';
 import { readJournals } from './journal.js';
 import { leftovers } from './leftovers.js';
-import { Random } from './random.js';
 import { report } from './report.js';
 import { FencedResource } from './resource.js';
 import { startSentinels } from './sentinel.js';

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { LockBackendError, type Locker, LockRegistry, LockTimeoutError, redisDriver } from 'latchkey';
+import { Random } from '../support/random.js';
 import { ensureRedis } from '../support/redis-binary.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { busyLocks } from '../support/stored-lock.js';
 import { sleep } from '../support/wait.js';
-import { Random } from './random.js';
 import { table } from './table.js';
 
 // `npm run soak -- [--minutes 2] [--seed N]`: an hour's worth of holds on 1,000 keys in a few minutes, half of the time

@@ -1,12 +1,12 @@
 import { Cluster } from 'ioredis';
 import { type LentClient, LockRegistry, redisDriver } from 'latchkey';
 import { historyNow } from 'latchkey/testing';
+import { Random } from '../support/random.js';
 import { sleep } from '../support/wait.js';
 import { type Desk, Holder } from './holder.js';
 import { Journal } from './journal.js';
 import { LagMeter } from './lag.js';
 import { Link } from './link.js';
-import { Random } from './random.js';
 import { type Dial, LOCKERS, type WorkerSetting } from './setting.js';
 
 // A worker of the chaos run, in a process of its own: takes locks until it is told to stop, then sees whether all of

@@ -104,10 +104,13 @@ export function decodeInfo(key: string, reply: unknown): LockInfo | null {
       shared[i + 1]!,
     )!;
     if (Number(ends) <= now) continue;
+    if (shared[i]!.startsWith('-')) {
+      info.restsUntil = Math.max(info.restsUntil ?? 0, Number(ends));
+      continue;
+    }
     info.mode = 'read';
     if (limit !== '0') info.limit = Math.min(info.limit ?? Infinity, Number(limit));
-    if (shared[i]!.startsWith('-')) info.restsUntil = Math.max(info.restsUntil ?? 0, Number(ends));
-    else info.holders.push(holder(ends!, fence!, since!, meta!, now));
+    info.holders.push(holder(ends!, fence!, since!, meta!, now));
   }
   for (const place of places) {
     const [, mode, since, meta] = /^\S+ (\w) \d+ \d+ (\d+) \S+ (.*)$/s.exec(place)!;

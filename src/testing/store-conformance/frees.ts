@@ -1,0 +1,103 @@
+import { LATE_MS, ROUNDING_MS, type StoreCases, sleep, until } from './kit.js';
+
+export const frees: StoreCases = {
+  'a hold is freed once': async (kit) => {
+    const grant = await kit.one.take();
+    kit.expect(await kit.one.free(grant)).toBe('freed');
+    kit.expect(await kit.one.free(grant)).toBe('not-held');
+    await kit.expectFree();
+  },
+
+  'what was never held is not freed': async (kit) => {
+    kit.expect(await kit.one.free({ token: 'a' })).toBe('not-held');
+    kit.expect(await kit.one.free({ token: 'a' }, { mode: 'read' })).toBe('not-held');
+    await kit.expectFree();
+  },
+
+  'another token frees nothing, nor does one that waits': async (kit) => {
+    await kit.one.take({ token: 'owner' });
+    await kit.two.stand('b');
+    kit.expect(await kit.two.free({ token: 'other' })).toBe('not-held');
+    kit.expect(await kit.two.free({ token: 'b' })).toBe('not-held');
+    kit.expect((await kit.two.try()).granted).toBe(false);
+    kit.expect(await kit.one.free({ token: 'owner' })).toBe('freed');
+  },
+
+  'a hold that is freed twice does the next one no harm': async (kit) => {
+    const first = await kit.one.take();
+    await kit.two.stand('b');
+    await kit.one.free(first);
+    await kit.two.told('b');
+    kit.expect(await kit.one.free(first)).toBe('not-held');
+    kit.expect((await kit.one.try()).granted).toBe(false);
+    kit.expect(await kit.two.free({ token: 'b' })).toBe('freed');
+  },
+
+  'a hold whose time is up is not freed, and the next one is not harmed': async (kit) => {
+    const first = await kit.one.take({ ttl: 50 });
+    await sleep(100);
+    kit.expect(await kit.one.free(first)).toBe('not-held');
+    const brief = await kit.one.take({ ttl: 50 });
+    await kit.two.stand('b');
+    await sleep(100);
+    kit.expect(await kit.one.free(brief)).toBe('not-held');
+    await kit.two.told('b');
+    kit.expect((await kit.one.try()).granted).toBe(false);
+  },
+
+  'a key that is kept is nobody’s until its time is up': async (kit) => {
+    const grant = await kit.one.take();
+    const since = performance.now();
+    kit.expect(await kit.one.free(grant, { keepFor: 300 })).toBe('freed');
+    const refused = await kit.two.try();
+    if (refused.granted) throw new Error('expected to be refused');
+    kit.expectBetween(refused.left, 1, 300);
+    const info = await kit.two.store.read(kit.key);
+    kit.expect([info?.holders.length, info?.waiters]).toEqual([0, 0]);
+    const rests = info!.restsUntil! - Date.now();
+    kit.expectBetween(rests, -LATE_MS, 300 + ROUNDING_MS);
+    while (!(await kit.two.try()).granted) await sleep(10);
+    kit.expectBetween(performance.now() - since, 300 - ROUNDING_MS, 300 + LATE_MS);
+  },
+
+  'the first who waits is told when a key that is kept is free': async (kit) => {
+    const grant = await kit.one.take();
+    await kit.two.stand('b');
+    await kit.one.stand('c');
+    await kit.one.free(grant, { keepFor: 300 });
+    await until(() => kit.two.lookIns.length > 0, 'a message that the key rests');
+    const [look] = kit.two.lookIns;
+    kit.expect(look!.key).toBe(kit.key);
+    kit.expectBetween(look!.ms, 1, 300);
+    kit.expect((await kit.two.wait({ token: 'b' })).granted).toBe(false);
+    await sleep(350);
+    kit.expect((await kit.two.wait({ token: 'b' })).granted).toBe(true);
+    kit.expect(kit.one.lookIns.length + kit.one.granted.length).toBe(0);
+  },
+
+  'a shared hold that is kept stays one of those inside': async (kit) => {
+    const limit = 2;
+    const first = await kit.one.take({ mode: 'read', limit });
+    await kit.two.take({ mode: 'read', limit });
+    await kit.one.free(first, { mode: 'read', keepFor: 300 });
+    kit.expect((await kit.one.try({ mode: 'read', limit })).granted).toBe(false);
+    kit.expect((await kit.one.try({ mode: 'read', limit: 3 })).granted).toBe(true);
+    await sleep(350);
+    kit.expect((await kit.one.try({ mode: 'read', limit: 3 })).granted).toBe(true);
+  },
+
+  'a key that rests cannot be freed, renewed or revoked': async (kit) => {
+    const grant = await kit.one.take();
+    await kit.one.free(grant, { keepFor: 2_000 });
+    kit.expect(await kit.one.free(grant)).toBe('not-held');
+    const renewal = { key: kit.key, token: grant.token, mode: 'write', ttl: 60_000, sequence: 9 } as const;
+    kit.expect(await kit.one.store.renew([renewal])).toEqual(['lost']);
+    kit.expect(await kit.one.store.revoke(kit.key, grant.fence, 0)).toBe(false);
+    kit.expect((await kit.two.try()).granted).toBe(false);
+  },
+
+  'to keep what is not held keeps nothing': async (kit) => {
+    kit.expect(await kit.one.free({ token: 'a' }, { keepFor: 2_000 })).toBe('not-held');
+    await kit.expectFree();
+  },
+};

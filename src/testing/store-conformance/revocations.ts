@@ -1,0 +1,94 @@
+import { LATE_MS, type StoreCases, sleep, until } from './kit.js';
+
+const renewal = (key: string, token: string) =>
+  ({ key, token, mode: 'write', ttl: 60_000, sequence: 5 }) as const;
+
+export const revocations: StoreCases = {
+  'a hold is taken away by its fence, and its process and the next one are told': async (kit) => {
+    const grant = await kit.one.take();
+    await kit.two.stand('next');
+    kit.expect(await kit.two.store.revoke(kit.key, grant.fence, 0)).toBe(true);
+    const next = await kit.two.told('next');
+    kit.expect(next.fence).toBeGreaterThan(grant.fence + kit.one.store.limits.fencesPerClaim);
+    await until(() => kit.one.revoked.length > 0, 'a message that the hold was revoked');
+    kit.expect(kit.one.revoked).toEqual([{ token: grant.token, grace: 0 }]);
+    kit.expect(await kit.one.store.renew([renewal(kit.key, grant.token)])).toEqual(['lost']);
+    kit.expect(await kit.one.free(grant)).toBe('not-held');
+    kit.expect((await kit.one.try()).granted).toBe(false);
+  },
+
+  'another fence takes nothing away': async (kit) => {
+    const { fencesPerClaim } = kit.one.store.limits;
+    const grant = await kit.one.take();
+    for (const fence of [grant.fence - 1, grant.fence + fencesPerClaim + 1])
+      kit.expect(await kit.two.store.revoke(kit.key, fence, 0)).toBe(false);
+    kit.expect(await kit.two.store.revoke(kit.name('other'), grant.fence, 0)).toBe(false);
+    kit.expect(await kit.one.free(grant)).toBe('freed');
+    kit.expect(await kit.two.store.revoke(kit.key, grant.fence, 0)).toBe(false);
+    kit.expect(kit.one.revoked.length).toBe(0);
+  },
+
+  'a writer’s hold is known by each fence that it may be handed on under': async (kit) => {
+    const { fencesPerClaim } = kit.one.store.limits;
+    const grant = await kit.one.take();
+    kit.expect(await kit.two.store.revoke(kit.key, grant.fence + fencesPerClaim, 0)).toBe(true);
+    await kit.expectFree();
+  },
+
+  'one reader’s hold is taken away, the others stay': async (kit) => {
+    const [first, second] = [await kit.one.take({ mode: 'read' }), await kit.two.take({ mode: 'read' })];
+    kit.expect(await kit.one.store.revoke(kit.key, second.fence, 0)).toBe(true);
+    await until(() => kit.two.revoked.length > 0, 'a message that the hold was revoked');
+    kit.expect(kit.one.revoked.length).toBe(0);
+    kit.expect(await kit.two.free(second, { mode: 'read' })).toBe('not-held');
+    kit.expect(await kit.one.free(first, { mode: 'read' })).toBe('freed');
+  },
+
+  'with grace a hold ends then, and is renewed no more': async (kit) => {
+    const grant = await kit.one.take();
+    kit.expect(await kit.two.store.revoke(kit.key, grant.fence, 300)).toBe(true);
+    await until(() => kit.one.revoked.length > 0, 'a message that the hold is being revoked');
+    kit.expectBetween(kit.one.revoked[0]!.grace, 1, 300);
+    kit.expect((await kit.two.try()).granted).toBe(false);
+    const [answer] = await kit.one.store.renew([renewal(kit.key, grant.token)]);
+    const { revoked } = answer as { revoked: number };
+    kit.expectBetween(revoked, 1, 300);
+    await sleep(350);
+    kit.expect((await kit.two.try()).granted).toBe(true);
+    kit.expect(await kit.one.free(grant)).toBe('not-held');
+  },
+
+  'a hold may be released under its grace': async (kit) => {
+    const grant = await kit.one.take();
+    await kit.two.stand('next');
+    await kit.two.store.revoke(kit.key, grant.fence, 5_000);
+    kit.expect(await kit.one.free(grant)).toBe('freed');
+    await kit.two.told('next');
+  },
+
+  'grace gives no hold more time than it has': async (kit) => {
+    const grant = await kit.one.take({ ttl: 500 });
+    await kit.two.store.revoke(kit.key, grant.fence, 60_000);
+    const refused = await kit.two.try();
+    kit.expectBetween(refused.granted ? 0 : refused.left, 0, 500);
+  },
+
+  'the first who waits is told when the grace is over': async (kit) => {
+    const grant = await kit.one.take();
+    await kit.two.stand('next');
+    await kit.one.store.revoke(kit.key, grant.fence, 300);
+    await until(() => kit.two.lookIns.length > 0, 'a message that the key will be free');
+    kit.expectBetween(kit.two.lookIns[0]!.ms, 1, 300);
+    await sleep(350);
+    kit.expect((await kit.two.wait({ token: 'next' })).granted).toBe(true);
+  },
+
+  'a second revocation may shorten the grace': async (kit) => {
+    const grant = await kit.one.take({ ttl: 60_000 });
+    await kit.two.store.revoke(kit.key, grant.fence, 60_000);
+    const refused = await kit.two.try();
+    kit.expectBetween(refused.granted ? 0 : refused.left, 60_000 - LATE_MS, 60_000);
+    kit.expect(await kit.two.store.revoke(kit.key, grant.fence, 0)).toBe(true);
+    kit.expect((await kit.two.try()).granted).toBe(true);
+  },
+};

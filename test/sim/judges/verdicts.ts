@@ -1,0 +1,59 @@
+import type { ModelChange } from '../../../src/testing/model-lock.js';
+import type { Evidence, Judge } from '../evidence.js';
+import type { Request } from '../request.js';
+
+// What was wrong may be told so much later.
+const LATE_MS = 500;
+const ANSWER_MS = 100;
+
+export class Verdicts implements Judge {
+  readonly name = 'contention and outage';
+  readonly promise = 'Contention is never a `LockBackendError`, and an outage always is.';
+  readonly #evidence: Evidence;
+
+  constructor(evidence: Evidence) {
+    this.#evidence = evidence;
+  }
+
+  called(request: Request): void {
+    for (const key of request.keys) this.#note(request, key);
+  }
+
+  changed(key: string, change: ModelChange): void {
+    for (const request of this.#evidence.waiting)
+      if (!request.contended && request.keys.includes(key)) this.#note(request, key, change);
+  }
+
+  settled(request: Request): void {
+    const { process, calledAt, refusal } = request;
+    const now = process.present;
+    if (refusal === 'contention') {
+      if (!request.contended && !this.#evidence.isBrief(request) && !this.#evidence.dataLostSince(calledAt))
+        this.#evidence.violate(this.name, `${request.id} is told of somebody else, and there was nobody`);
+      // Of a wait, it is the answer to its leaving the queue that tells.
+      const from =
+        (request.once ? calledAt : Math.min(request.limit, now)) - 2 * this.#evidence.network.latency[1];
+      const away = this.#evidence
+        .felt(process, from, now, 'cut', 'silence')
+        .some((each) => each.from <= from && each.until > now);
+      if (away && !request.use.retry)
+        this.#evidence.violate(this.name, `${request.id} is told of somebody else, and nobody could know`);
+    } else if (refusal === 'outage') {
+      const wrong = this.#evidence.hindered(process, Math.max(calledAt, now - LATE_MS));
+      const slow = 2 * this.#evidence.network.latency[1] > ANSWER_MS;
+      if (!wrong && !slow && !this.#evidence.isBrief(request))
+        this.#evidence.violate(this.name, `${request.id} is told of an outage, and there was none`);
+    }
+  }
+
+  #note(request: Request, key: string, change?: ModelChange): void {
+    const { server, serverNow } = this.#evidence;
+    const { holds, places } = server.lock(key);
+    const other = (each: { readonly meta: Readonly<Record<string, string>> }) => each.meta.id !== request.id;
+    for (const hold of holds)
+      if (hold.until > serverNow && (other(hold) || hold.rests)) request.contended = true;
+    if (places.some(other)) request.contended = true;
+    // What ended was there until then.
+    if (change?.what === 'ended' && other(change.hold)) request.contended = true;
+  }
+}

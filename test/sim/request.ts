@@ -1,0 +1,103 @@
+import { lockName } from '../../src/core/key.js';
+import type { ModelHold } from '../../src/testing/model-lock.js';
+import type { Use } from './plan.js';
+import type { SimProcess } from './process.js';
+
+// How long the answer to a single try may take.
+const TRY_MS = 1_000;
+
+/** Why a caller gives up. */
+export const GIVEN_UP = new Error('the caller gave up');
+
+/** What a caller has of its lock. */
+export interface Grip {
+  readonly fence: number;
+  readonly held: boolean;
+  readonly signal: AbortSignal;
+  readonly token?: string;
+  ttl(): number;
+}
+
+/**
+ * How a request ended that was not granted. `contention`: the caller was told that somebody else has the lock.
+ * `outage`: that the backend failed.
+ */
+export type Refusal = 'contention' | 'outage' | 'aborted' | 'closed' | 'other';
+
+/** One call for a lock, from the asking to the end of the hold. Times are the world's. */
+export class Request {
+  /** Full names. */
+  readonly keys: readonly string[];
+  settledAt: number | undefined;
+  refusal: Refusal | undefined;
+  grip: Grip | undefined;
+  fence = 0;
+  /** Of a lease. */
+  token: string | undefined;
+  /** By key: the server's holds that it was granted under. */
+  readonly holds = new Map<string, ModelHold>();
+  /** Makes the caller give up. */
+  readonly stop = new AbortController();
+  abortedAt: number | undefined;
+  releasingAt: number | undefined;
+  /** The release has been answered. */
+  releasedAt: number | undefined;
+  lostAt: number | undefined;
+  /** The server took a hold of it away. */
+  revoked = false;
+  /** Somebody else had the key, or stood before it. */
+  contended = false;
+
+  constructor(
+    readonly id: string,
+    readonly process: SimProcess,
+    readonly use: Use,
+    readonly calledAt: number,
+  ) {
+    this.keys = use.keys.map((key) => lockName('', key));
+  }
+
+  settle(grip: Grip): void {
+    this.settledAt = this.process.present;
+    this.grip = grip;
+    this.fence = grip.fence;
+    this.token = grip.token;
+  }
+
+  refuse(refusal: Refusal): void {
+    this.settledAt = this.process.present;
+    this.refusal = refusal;
+  }
+
+  get waits(): boolean {
+    return this.settledAt === undefined;
+  }
+
+  /** When its wait is over; of a try, when it must have been answered. */
+  get limit(): number {
+    const { wait } = this.use;
+    return this.calledAt + (wait === 'forever' ? Infinity : wait || TRY_MS) / this.process.rate;
+  }
+
+  /** Whether it is a single try. */
+  get once(): boolean {
+    return this.use.wait === 0;
+  }
+
+  /** Whether its wait is over, or it was told to end. */
+  givenUp(now: number): boolean {
+    return this.abortedAt !== undefined || now >= this.limit - 1;
+  }
+
+  /** Whether it is surely held, by its process's clock at this moment. */
+  heldNow(): boolean {
+    const { grip, process } = this;
+    return grip !== undefined && !process.dead && process.observe(() => grip.held);
+  }
+
+  /** How long it is surely held from now on, in ms of the world. */
+  leftNow(): number {
+    const { grip, process } = this;
+    return grip && this.heldNow() ? process.observe(() => grip.ttl()) / process.rate : 0;
+  }
+}
