@@ -146,6 +146,9 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
 }
 
 function reset({ client, server }: Link): void {
-  client.resetAndDestroy();
-  server.resetAndDestroy();
+  for (const socket of [client, server]) {
+    // Node loses a socket that is reset while it is being shut down: the process does not exit then.
+    if (socket.writableEnded) socket.destroy();
+    else socket.resetAndDestroy();
+  }
 }

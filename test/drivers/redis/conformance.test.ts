@@ -3,7 +3,6 @@ import { redisDriver } from '../../../src/drivers/redis/driver.js';
 import type { LockDriver } from '../../../src/lease/driver.js';
 import { driverConformance } from '../../../src/testing/index.js';
 import { startProxy, type TcpProxy } from '../../support/proxy.js';
-import { until } from '../../support/wait.js';
 import { server, serverForAll } from './support/stage.js';
 
 serverForAll();
@@ -11,11 +10,7 @@ serverForAll();
 const links = new Map<LockDriver, TcpProxy>();
 
 afterEach(async () => {
-  for (const link of links.values()) {
-    // Node loses a socket that is reset while it is being shut down, and then does not exit.
-    await until(() => link.connections === 0);
-    await link.close();
-  }
+  for (const link of links.values()) await link.close();
   links.clear();
 });
 
