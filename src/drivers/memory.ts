@@ -5,7 +5,10 @@ import type { AcquireRequest, Grant, LockDriver, LockInfo } from '../lease/drive
 import { EVERYONE, EXCLUSIVE } from '../mutex/wait-queue.js';
 import { type Hold, MemoryLock, type Waiting } from './memory/memory-lock.js';
 
-/** Leases inside one process. */
+/**
+ * Leases inside one process. `renewIn: 'thread'` changes nothing here, and needs not to: whoever wants the key is on the
+ * same event loop, and stands still with its holder.
+ */
 export function memoryDriver(options: { clock?: Clock } = {}): LockDriver {
   return new MemoryDriver(options.clock ?? systemClock);
 }

@@ -41,11 +41,16 @@ export interface AcquireOptions {
   /** The lease is lost when it was held this long, renewed or not; at least 1 ms. Default: no limit. */
   maxHold?: Duration | undefined;
   /**
-   * `'thread'` renews in a worker thread, also while the event loop stands still, where the driver can; elsewhere it is
-   * the same as `'main'`. Default `'main'`.
+   * `'thread'` renews in a worker thread over a connection of its own, also while the event loop stands still. Of what is
+   * renewed only: see `autoRenew`. The first such lease waits for the thread, for half of its `wait` at most. On Redis; where
+   * the driver cannot, the same as `'main'`. Where the thread fails, the main thread renews, and the process is warned once,
+   * `LATCHKEY_THREAD`. Default `'main'`.
    */
   renewIn?: 'main' | 'thread' | undefined;
-  /** With `renewIn: 'thread'`: the lease is lost when the event loop stands still this long; at least 1 ms. Default 1 min. */
+  /**
+   * With `renewIn: 'thread'`: the lease is lost, with the reason `blocked`, when the event loop stands still this long; at
+   * least 1 ms. Measured by a heart-beat, ten in this time and at least four a second. Default 1 min.
+   */
   maxBlock?: Duration | undefined;
   /** Between two tries, where a backend cannot notify; at least 1 ms. Default 100 ms. */
   retryInterval?: Duration | undefined;

@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { ThreadStart } from '../../engine/thread/renewal-thread.js';
-
-import { CONNECTION, type LentClient, type RedisOptions } from './options.js';
+import { CLUSTER, CONNECTION, type LentClient, type RedisOptions } from './options.js';
 
 /** How a thread is started that renews holds there, by a connection of its own. */
 export function renewalThread(redis: LentClient | RedisOptions): ThreadStart {
@@ -32,6 +31,7 @@ function isPlain(value: unknown): boolean {
 
 /** The options of a client that is lent, but those that we set ourselves, and when to connect anew. */
 function addressOf({ options }: LentClient): RedisOptions {
-  const ours = (name: string) => Object.hasOwn(CONNECTION, name) || name.endsWith('Strategy');
+  const own = { ...CLUSTER, ...CONNECTION };
+  const ours = (name: string) => Object.hasOwn(own, name) || name.endsWith('Strategy');
   return Object.fromEntries(Object.entries(options).filter(([name]) => !ours(name)));
 }

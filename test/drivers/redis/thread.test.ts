@@ -1,4 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { type BuildOptions, build } from 'esbuild';
 import { runSource, type Worker } from '../../support/process.js';
 import { sleep } from '../../support/wait.js';
 import { locks } from './support/rig.js';
@@ -6,6 +9,7 @@ import { redis, server, stageForAll, workers } from './support/stage.js';
 
 stageForAll();
 
+const root = join(import.meta.dirname, '../../..');
 const TTL = 900;
 
 /** `locker()` renews in a thread; `block(ms)` stands still; `threads` are the worker threads that were started. */
@@ -245,6 +249,45 @@ test('a thread whose file is not found, as in a bundle: the main thread renews, 
     { warnings: ['LATCHKEY_THREAD'] },
   ]);
   expect(holder.stderr()).toContain('renewal-worker.js');
+});
+
+test('bundled by esbuild into one file, it works: by a thread where the worker was bundled beside it, else in the main thread', async () => {
+  const dir = await mkdtemp(join(root, 'build', 'bundle-'));
+  const options: BuildOptions = { bundle: true, format: 'esm', platform: 'node', external: ['ioredis'] };
+  const source = `
+    import { LockRegistry, redisDriver } from './dist/locks.js';
+    const registry = new LockRegistry().registerDriver('redis', () => redisDriver({ url: process.env.URL }));
+    registry.registerLocker('default', { driver: 'redis', autoRenew: true, renewIn: 'thread', ttl: ${TTL} });
+    const warnings = [];
+    process.on('warning', ({ code }) => warnings.push(code));
+    export const run = async (send, ms) => {
+      const lease = await registry.mustOf().acquire('bundled');
+      const end = performance.now() + ms;
+      while (performance.now() < end);
+      const { held } = lease;
+      await new Promise((resolve) => setTimeout(resolve, ${2 * TTL}));
+      send({ held, still: lease.held, released: await lease.release(), warnings });
+      await registry.close();
+    };
+  `;
+  const outfile = join(dir, 'app.mjs');
+  await build({ ...options, stdin: { contents: source, resolveDir: root }, outfile });
+  const run = async (ms: number) => {
+    const app = runSource(`const { run } = await import('${outfile}'); await run(send, ${ms});`, {
+      URL: server.url,
+    });
+    workers.push(app);
+    await finished(app);
+    return app.messages[0];
+  };
+  try {
+    expect(await run(0)).toEqual({ held: true, still: true, released: true, warnings: ['LATCHKEY_THREAD'] });
+    const worker = join(root, 'dist/drivers/redis/renewal-worker.js');
+    await build({ ...options, entryPoints: [worker], outfile: join(dir, 'renewal-worker.js') });
+    expect(await run(3 * TTL)).toEqual({ held: true, still: true, released: true, warnings: [] });
+  } finally {
+    await rm(dir, { recursive: true });
+  }
 });
 
 test('options that hold a function cannot be sent to a thread: the warning names it, and the main thread renews', async () => {
