@@ -69,6 +69,8 @@ export {
   type RetryStrategy,
   redisDriver,
   retry,
+  type ThreadRenewal,
+  type ThreadTerms,
   type Timer,
   type TryWithResult,
   type Wait,

@@ -31,6 +31,8 @@ export type {
   LockDriver,
   LockInfo,
   LockMode,
+  ThreadRenewal,
+  ThreadTerms,
 } from './lease/driver.js';
 export { currentLease } from './lease/holding.js';
 export type { Lease } from './lease/lease.js';
