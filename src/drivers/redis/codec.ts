@@ -15,7 +15,7 @@ export function decodeToken(text: string): string {
   return text.includes('%') ? decodeURIComponent(text) : text;
 }
 
-const escaped = (char: string) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+const escaped = (char: string) => (char === '-' ? '%2D' : encodeURIComponent(char));
 
 const modeOf = (mode: LockMode) => (mode === 'write' ? 'w' : 'r');
 

@@ -37,7 +37,7 @@ end
 local mine = hold_token == token and hold or redis.call('HGET', lock, 's:' .. token)
 if mine then
   local ends, fence = string.match(mine, '^(%d+) (%d+)')
-  if tonumber(ends) > now then return {1, tonumber(fence), ends - now, hold_token == token and run_of(process) or ''} end
+  return {1, tonumber(fence), ends - now, hold_token == token and run_of(process) or ''}
 end
 
 local number_of_place = tonumber(redis.call('HGET', lock, '@' .. token) or 0)

@@ -138,6 +138,22 @@ describe('a claim of a held key', () => {
     expect((await lock.stamp())![0]).toBe(2);
   });
 
+  test('counts only the places that are left before it', async () => {
+    await lock.claim('t');
+    for (const token of ['a', 'b', 'c']) await lock.place(token);
+    await lock.leave(['a']);
+    expect(await lock.place('c')).toMatchObject([0, {}, 1, 1]);
+    expect(await lock.place('b')).toMatchObject([0, {}, 0, 1]);
+  });
+
+  test('vouches for all places of its process, also where nobody is seen to listen', async () => {
+    await lock.claim('t');
+    for (const token of ['a', 'b']) await lock.place(token, { process: 'me', counted: true });
+    await lock.expire();
+    expect(await lock.place('b', { process: 'me', counted: true })).toMatchObject([0, {}, 0, 1]);
+    expect(await lock.holder()).toBe('a');
+  });
+
   test('by a process that is missing, ends that', async () => {
     await lock.claim('t');
     await lock.place('u');

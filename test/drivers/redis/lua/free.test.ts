@@ -116,6 +116,15 @@ describe('a free with a time to rest', () => {
     expect(earliest! - (await lock.now())).toBeLessThan(2_000);
   });
 
+  test('of one that is shorter than other readers leaves theirs as it is', async () => {
+    await lock.claim('a', { mode: 'r', ttl: 30_000 });
+    await lock.claim('b', { mode: 'r', ttl: 20_000 });
+    await lock.free('b', { mode: 'r', keep: 2_000 });
+    const [count, earliest, latest] = (await lock.field('c'))!.split(' ').map(Number);
+    expect([count, latest]).toEqual([2, (await lock.hold('s:a')).until]);
+    expect(earliest).toBe((await lock.hold('s:-b')).until);
+  });
+
   test('tells the process of the first place, and no other, when to look', async () => {
     const { listeners } = await listen(server.client(), 2);
     const [one, two] = listeners as [(typeof listeners)[0], (typeof listeners)[0]];

@@ -82,6 +82,18 @@ describe('a free with a queue', () => {
     expect(run.split(',')).toEqual(Array.from({ length: 63 }, (_, i) => `w${i + 1}`));
   });
 
+  test('the run is found behind any number of places that were dropped', async () => {
+    await lock.claim('t');
+    const dead = 600;
+    const fields: Record<string, string> = { q: `1 ${dead + 1} ${dead}`, '~dead': `${dead} 1 0` };
+    for (let n = 1; n <= dead; n++)
+      Object.assign(fields, { [`#${n}`]: `d${n} w 0 1000 1 dead {}`, [`@d${n}`]: `${n}` });
+    await redis.hset(lock.key, fields);
+    for (const token of ['a', 'b']) await lock.place(token);
+    await lock.free('t');
+    expect(((await lock.place('a')) as unknown[])[3]).toBe('b');
+  });
+
   test('those who were served lose their places, and the queue goes on behind them', async () => {
     await lock.claim('t');
     for (const token of ['a', 'b', 'c', 'd']) await lock.place(token);
@@ -159,6 +171,8 @@ describe('where subscribers are counted, a place whose process does not listen',
     };
     expect(await missingFor(3_000)).toEqual([]);
     expect(await missingFor(2_500)).toEqual(['a']);
+    // Since when, is not forgotten because it is seen again.
+    expect((await lock.now()) - (await lock.stamp('away'))![2]!).toBeGreaterThanOrEqual(2_500);
   });
 
   test('is not counted by who listens to all channels', async () => {

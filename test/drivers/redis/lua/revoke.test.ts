@@ -89,6 +89,9 @@ describe('a reader’s hold', () => {
     await lock.place('w');
     expect(await lock.revoke(fence!, 2_000)).toBe(1);
     expect(await heard()).toBe(`revoked 2000 a ${lock.key}`);
+    const { until: end } = await lock.hold('s:a');
+    expect(end - (await lock.now())).toBeLessThanOrEqual(2_000);
+    expect((await lock.field('c'))!.split(' ').slice(0, 2)).toEqual(['1', `${end}`]);
     const [, left] = (await lock.claim('x')) as number[];
     expect(left).toBeLessThanOrEqual(2_000);
     expect(left).toBeGreaterThan(1_000);

@@ -35,6 +35,13 @@ describe('a reader', () => {
     expect(await lock.life()).toBeLessThanOrEqual(DAY + 9_000);
   });
 
+  test('that is shorter than another leaves the latest end as it is', async () => {
+    await reader('long', { ttl: 9_000 });
+    await reader('short', { ttl: 2_000 });
+    const [long, short] = [await lock.hold('s:long'), await lock.hold('s:short')];
+    expect(await lock.field('c')).toBe(`2 ${short.until} ${long.until} 1`);
+  });
+
   test('that asks again is told its own time, not that of a longer one', async () => {
     const first = (await reader('short', { ttl: 2_000 })) as number[];
     await reader('long', { ttl: 60_000 });

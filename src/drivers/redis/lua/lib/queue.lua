@@ -77,7 +77,7 @@ local function admit(own)
       return true, granted + dropped > 0 or first > began, own_fence
     end
     local token, mode, limit, ttl, _, process, meta = place_at(n)
-    local state = token and (token == own and 'here' or state_of(process))
+    local state = token and state_of(process)
     if not token then
       if n == first then first = first + 1 end
     elseif state == 'gone' then
