@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { planOf } from './scenarios';
-import { simulate } from './simulation';
+import { planOf } from './scenarios.js';
+import { simulate } from './simulation.js';
 
 test('the same seed gives the same history, to the byte, and another seed another', async () => {
   const hashes = [];

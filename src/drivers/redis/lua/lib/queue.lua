@@ -67,7 +67,7 @@ local function run_of(process)
 end
 
 -- Hands the lock to the places at the head that fit. Answers as hand_over, and fills messages.
-local messages = {}
+local channels, messages = {}, {}
 local function admit(own)
   local granted, dropped, own_fence = 0, 0, nil
   local n, began, last_step = first, first, first + STEPS
@@ -93,7 +93,10 @@ local function admit(own)
         own_fence = fence
       else
         local run = mode == 'w' and run_of(process) or ''
-        messages[#messages + 1] = {'latchkey:' .. process, 'granted ' .. number(fence) .. ' ' .. token .. ' ' .. run .. ' ' .. lock}
+        if not messages[process] then
+          channels[#channels + 1], messages[process] = process, {}
+        end
+        table.insert(messages[process], 'granted ' .. number(fence) .. ' ' .. token .. ' ' .. run .. ' ' .. lock)
       end
     end
     n = n + 1
@@ -106,7 +109,9 @@ end
 local function hand_over(own)
   local waits, more, fence = admit(own)
   -- Redis writes first to the client that it has last something for: so the first in the queue hears first.
-  for i = #messages, 1, -1 do redis.call('PUBLISH', messages[i][1], messages[i][2]) end
+  for i = #channels, 1, -1 do
+    for _, message in ipairs(messages[channels[i]]) do redis.call('PUBLISH', 'latchkey:' .. channels[i], message) end
+  end
   return waits, more, fence
 end
 
