@@ -66,6 +66,7 @@ DECLARE
   l latchkey.lock;
   me latchkey.place;
   f int8;
+  mine int8;
   remains float8;
   kept bool := false;
   entered int := 0;
@@ -89,14 +90,13 @@ BEGIN
   END IF;
 
   me := (i, t, NULL, m, most, lasts, about, own, at);
+  SELECT p.place INTO mine FROM latchkey.place p WHERE p.id = i AND p.token = t;
+  kept := FOUND;
   IF vouch IS NOT NULL THEN
+    me.place := coalesce(mine, nextval('latchkey.places'));
+    mine := me.place;
     -- Before the row is locked, so that whoever frees the lock meanwhile either sees it or is waited for.
-    SELECT p.place INTO me.place FROM latchkey.place p WHERE p.id = i AND p.token = t;
-    kept := FOUND;
-    IF NOT kept THEN
-      me.place := nextval('latchkey.places');
-      INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING;
-    END IF;
+    IF NOT kept THEN INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING; END IF;
   END IF;
   IF blind THEN
     SELECT * INTO l FROM latchkey.lock o WHERE o.id = i;
@@ -129,7 +129,7 @@ BEGIN
   END IF;
   -- A place that a crash takes is asked for again, so its commit is not waited for; that of a grant is.
   IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
-  RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, me.place) || ' ' || kept;
+  RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, mine) || ' ' || kept;
 END $$;`,
   `-- Remembers for a minute that claims of these tokens are to be refused; answers until when.
 CREATE OR REPLACE FUNCTION latchkey.depart(i bytea, tokens text[]) RETURNS timestamptz LANGUAGE plpgsql AS $$
@@ -179,7 +179,7 @@ BEGIN
     held := held OR coalesce(s.ends > at, false);
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (served || t);
-  l.last := greatest(l.last, used);
+  IF held THEN l.last := greatest(l.last, used); END IF;
   IF NOT held THEN rest := 0; END IF;
   IF rest > 0 AND s.token IS NULL THEN
     l.rests := at + latchkey.ms(rest);
@@ -241,8 +241,8 @@ BEGIN
 END $$;`,
   `-- Hands the lock to the first live places that fit, and writes its row.
 -- l: the row as it is to be, which the caller has locked; changed: whether that differs from what is stored.
--- own: the caller's process, which lives. me: the claim that is being made; without a place it enters last, and only
--- if nobody waits.
+-- own: the caller's process. me: the claim that is being made: with a place, its process has vouched just now; without, it
+-- enters last, and only if nobody waits.
 -- Answers the fence of me, NULL if it did not enter; and how many entered.
 CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place, OUT got int8,
   OUT entered int) LANGUAGE plpgsql AS $$
@@ -274,13 +274,15 @@ BEGIN
       IF NOT FOUND THEN
         EXIT WHEN me.token IS NULL OR me.place IS NOT NULL OR got IS NOT NULL;
         w := me;
-      ELSIF w.process <> own THEN
+      ELSIF w.process <> own OR me.place IS NULL THEN
         SELECT * INTO stamp FROM latchkey.stamp o WHERE o.id = l.id AND o.process = w.process;
         -- Whoever lives holds its number, on the session on which it listens. One that reconnects keeps its places.
-        missing := w.process > 0 AND pg_try_advisory_xact_lock_shared(w.process);
+        missing := w.process > 0 AND w.process <> own AND pg_try_advisory_xact_lock_shared(w.process);
         IF stamp.vouched IS NULL OR stamp.vouched <= at OR missing AND stamp.missed <= at - interval '3 s' THEN
-          DELETE FROM latchkey.place p WHERE p.id = l.id AND p.process = w.process;
-          DELETE FROM latchkey.stamp o WHERE o.id = l.id AND o.process = w.process;
+          -- It and those right behind it: the others are looked at when it is their turn.
+          DELETE FROM latchkey.place p WHERE p.id = l.id AND p.process = w.process AND p.place <
+            (SELECT coalesce(min(o.place), p.place + 1) FROM latchkey.place o
+             WHERE o.id = l.id AND o.process <> w.process AND o.place > w.place);
           CONTINUE;
         END IF;
         IF missing THEN
@@ -295,9 +297,8 @@ BEGIN
       inside := inside + 1;
       entered := entered + 1;
       l.last := greatest(l.last + 1, (extract(epoch FROM at) * 1000000)::int8);
-      IF w.token = me.token THEN
-        got := l.last;
-      ELSE
+      IF w.token = me.token THEN got := l.last; END IF;
+      IF w.place IS DISTINCT FROM me.place THEN
         PERFORM latchkey.tell(w.process, 'granted ' || l.last, w.token, l.name,
           CASE w.mode WHEN 'w' THEN latchkey.run_of(l.id, w.process) END);
       END IF;

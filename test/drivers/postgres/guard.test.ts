@@ -1,11 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import pg from 'pg';
+import { systemClock } from '../../../src/core/clock.js';
 import { postgresDriver } from '../../../src/drivers/postgres/driver.js';
 import { guard, guardedTransaction } from '../../../src/drivers/postgres/guard.js';
 import type { Lease } from '../../../src/lease/lease.js';
 import { LockRegistry } from '../../../src/registry.js';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
-import { sleep } from '../../support/wait.js';
+import { sleep, until } from '../../support/wait.js';
+import { take } from './support/rig.js';
 
 let server: PostgresServer;
 let pool: pg.Pool;
@@ -149,34 +151,36 @@ test('a release under a guard does not hand the key over before the transaction 
   await (await next).release();
 });
 
-test('a key that was guarded is not handed on inside the process before the transaction ends', async () => {
-  const one = locker();
-  const lease = await one.acquire(key);
-  const next = one.acquire(key, { wait: 10_000 });
-  let got = false;
-  next.then(() => {
-    got = true;
-  });
-  await sleep(50);
-  await lease.release();
-  // The next one here got it by being handed it: so will the third.
-  const handed = await next;
-  const third = one.acquire(key, { wait: 10_000 });
-  third.then(() => {
-    got = true;
-  });
-  await sleep(50);
-  got = false;
-  const client = await begun();
-  await guard(client, handed);
-  await reasonOf(handed.release());
-  await sleep(300);
-  expect(got).toBe(false);
-  await end(client, 'COMMIT');
-  const last = await third;
-  expect(last.fence).toBeGreaterThan(handed.fence);
-  await last.release();
-});
+test.each([true, false])(
+  'a hold is handed on inside the process unless it was guarded: guarded %p',
+  async (guarded) => {
+    // For which a turn in the process lasts two seconds.
+    const clock = { now: () => performance.now() / 100, after: systemClock.after };
+    const [one, two] = await Promise.all([
+      postgresDriver({ url: server.url() }),
+      postgresDriver({ url: server.url() }, { clock }),
+    ]);
+    const name = `lock:{${key}}`;
+    const first = await take(one, name);
+    const waiting = [1, 2].map(() => take(two, name, { wait: 20_000 }));
+    await until(async () => (await one.inspect(name))?.waiters === 2);
+    const client = await begun();
+    await one.release(first);
+    const { token, ...grant } = await Promise.race(waiting);
+    const next = waiting.map((each) => each.then((got) => (got.token === token ? undefined : got)));
+    if (guarded) await guard(client, { token, key, keys: [key], ensureHeld: () => {} } as unknown as Lease);
+    await reasonOf(two.release({ token, ...grant }));
+    const behind = next.map(async (each) => (await each) ?? (await sleep(400)));
+    const handedOn = await Promise.race([sleep(400), ...behind]);
+    if (guarded) expect(handedOn).toBe(undefined);
+    else expect(handedOn).toMatchObject({ fence: grant.fence + 1 });
+    await end(client, 'COMMIT');
+    const last = (await Promise.all(next)).find((got) => got !== undefined)!;
+    if (guarded) expect(last.fence).toBeGreaterThan(grant.fence + 63);
+    expect(await two.release(last)).toBe(true);
+    await Promise.all([one.close(), two.close()]);
+  },
+);
 
 test('all keys of a lease are guarded', async () => {
   const [one, two] = [locker(), locker()];

@@ -61,7 +61,11 @@ test('a fence is the microseconds of the server or the next after the last, and 
   const next = await take(two, key, 'b');
   expect(next.fence).toBe(fence + 10_000_000_001);
   await two.store.free({ key, token: 'b' }, { mode: 'write' });
-  expect((await take(two, key, 'c')).fence).toBe(next.fence + 64);
+  const third = await take(two, key, 'c');
+  expect(third.fence).toBe(next.fence + 64);
+  const usedFence = third.fence + 10_000_000_000;
+  await two.store.free({ key, token: 'c' }, { mode: 'write', usedFence, served: ['d'] });
+  expect((await take(two, key, 'e')).fence).toBe(usedFence + 1);
 });
 
 test('whoever frees hands over to the first place, which is told, and has its own time from then', async () => {

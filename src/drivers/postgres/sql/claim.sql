@@ -13,6 +13,7 @@ DECLARE
   l latchkey.lock;
   me latchkey.place;
   f int8;
+  mine int8;
   remains float8;
   kept bool := false;
   entered int := 0;
@@ -36,14 +37,13 @@ BEGIN
   END IF;
 
   me := (i, t, NULL, m, most, lasts, about, own, at);
+  SELECT p.place INTO mine FROM latchkey.place p WHERE p.id = i AND p.token = t;
+  kept := FOUND;
   IF vouch IS NOT NULL THEN
+    me.place := coalesce(mine, nextval('latchkey.places'));
+    mine := me.place;
     -- Before the row is locked, so that whoever frees the lock meanwhile either sees it or is waited for.
-    SELECT p.place INTO me.place FROM latchkey.place p WHERE p.id = i AND p.token = t;
-    kept := FOUND;
-    IF NOT kept THEN
-      me.place := nextval('latchkey.places');
-      INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING;
-    END IF;
+    IF NOT kept THEN INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING; END IF;
   END IF;
   IF blind THEN
     SELECT * INTO l FROM latchkey.lock o WHERE o.id = i;
@@ -76,5 +76,5 @@ BEGIN
   END IF;
   -- A place that a crash takes is asked for again, so its commit is not waited for; that of a grant is.
   IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
-  RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, me.place) || ' ' || kept;
+  RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, mine) || ' ' || kept;
 END $$;

@@ -37,7 +37,7 @@ BEGIN
     held := held OR coalesce(s.ends > at, false);
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (served || t);
-  l.last := greatest(l.last, used);
+  IF held THEN l.last := greatest(l.last, used); END IF;
   IF NOT held THEN rest := 0; END IF;
   IF rest > 0 AND s.token IS NULL THEN
     l.rests := at + latchkey.ms(rest);

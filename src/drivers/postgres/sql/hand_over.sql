@@ -1,7 +1,7 @@
 -- Hands the lock to the first live places that fit, and writes its row.
 -- l: the row as it is to be, which the caller has locked; changed: whether that differs from what is stored.
--- own: the caller's process, which lives. me: the claim that is being made; without a place it enters last, and only
--- if nobody waits.
+-- own: the caller's process. me: the claim that is being made: with a place, its process has vouched just now; without, it
+-- enters last, and only if nobody waits.
 -- Answers the fence of me, NULL if it did not enter; and how many entered.
 CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place, OUT got int8,
   OUT entered int) LANGUAGE plpgsql AS $$
@@ -33,13 +33,15 @@ BEGIN
       IF NOT FOUND THEN
         EXIT WHEN me.token IS NULL OR me.place IS NOT NULL OR got IS NOT NULL;
         w := me;
-      ELSIF w.process <> own THEN
+      ELSIF w.process <> own OR me.place IS NULL THEN
         SELECT * INTO stamp FROM latchkey.stamp o WHERE o.id = l.id AND o.process = w.process;
         -- Whoever lives holds its number, on the session on which it listens. One that reconnects keeps its places.
-        missing := w.process > 0 AND pg_try_advisory_xact_lock_shared(w.process);
+        missing := w.process > 0 AND w.process <> own AND pg_try_advisory_xact_lock_shared(w.process);
         IF stamp.vouched IS NULL OR stamp.vouched <= at OR missing AND stamp.missed <= at - interval '3 s' THEN
-          DELETE FROM latchkey.place p WHERE p.id = l.id AND p.process = w.process;
-          DELETE FROM latchkey.stamp o WHERE o.id = l.id AND o.process = w.process;
+          -- It and those right behind it: the others are looked at when it is their turn.
+          DELETE FROM latchkey.place p WHERE p.id = l.id AND p.process = w.process AND p.place <
+            (SELECT coalesce(min(o.place), p.place + 1) FROM latchkey.place o
+             WHERE o.id = l.id AND o.process <> w.process AND o.place > w.place);
           CONTINUE;
         END IF;
         IF missing THEN
@@ -54,9 +56,8 @@ BEGIN
       inside := inside + 1;
       entered := entered + 1;
       l.last := greatest(l.last + 1, (extract(epoch FROM at) * 1000000)::int8);
-      IF w.token = me.token THEN
-        got := l.last;
-      ELSE
+      IF w.token = me.token THEN got := l.last; END IF;
+      IF w.place IS DISTINCT FROM me.place THEN
         PERFORM latchkey.tell(w.process, 'granted ' || l.last, w.token, l.name,
           CASE w.mode WHEN 'w' THEN latchkey.run_of(l.id, w.process) END);
       END IF;

@@ -1,5 +1,5 @@
-import type { Claim, Freeing, LockStore, RenewalAnswer } from '../../../../src/engine/store.js';
-import type { LockInfo, LockMode } from '../../../../src/lease/driver.js';
+import type { Claim, Freeing, LockStore, RenewalAnswer } from '../../../src/engine/store.js';
+import type { LockInfo, LockMode } from '../../../src/lease/driver.js';
 
 /** One call of a store. Of a fence it says whose it is, and how much more. */
 export type Call = { readonly by: string } & (
