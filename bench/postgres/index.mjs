@@ -1,6 +1,9 @@
 /** Part `postgres`: leases through a PostgreSQL of our own, beside the peers and beside the bare limit. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { guard } from '../../dist/drivers/postgres/index.js';
 import { Child } from '../lib/children.mjs';
+import { LockRegistry, postgresDriver } from '../lib/latchkey.mjs';
 import { interleave, timed } from '../lib/rounds.mjs';
 import { quantile, sum } from '../lib/stats.mjs';
 import { printTable, progress, times } from '../lib/table.mjs';
@@ -8,7 +11,7 @@ import { atLeast, atMost } from '../lib/targets.mjs';
 import { contenders } from './contenders.mjs';
 import { Server } from './server.mjs';
 
-const MEASURES = { free, local, handOff, processes };
+const MEASURES = { free, local, guarded, handOff, processes };
 const all = Object.entries(contenders).map(([id, one]) => ({ id, ...one }));
 const [ours, bare] = all;
 const waiters = all.filter((one) => one !== bare);
@@ -86,6 +89,42 @@ async function local(server, where) {
     ['', 'holds/s'],
     list.map((one) => [one.name, rates.get(one).value]),
     'verrou is left out: it polls.',
+  );
+}
+
+/** A transaction of one UPDATE: ms alone, with a `SELECT 1` before it, and with a guard. */
+async function guarded({ url }, where) {
+  progress(`postgres: guard, ${where}`);
+  const registry = new LockRegistry().registerDriver('postgres', () => postgresDriver({ url }));
+  const locker = registry.registerLocker('bench', { driver: 'postgres' }).mustOf('bench');
+  const lease = await locker.acquire('guarded', { ttl: '5m' });
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query('CREATE TABLE written AS SELECT 0 AS n');
+  const kinds = [
+    ['alone', () => {}],
+    ['with SELECT 1', () => client.query('SELECT $1::int', [1])],
+    ['with guard', () => guard(client, lease)],
+  ];
+  const results = await interleave(kinds, async ([, first]) => {
+    const ms = await timed(async () => {
+      for (let i = 0; i < 100; i++) {
+        await client.query('BEGIN');
+        await first();
+        await client.query('UPDATE written SET n = n + 1');
+        await client.query('COMMIT');
+      }
+    });
+    await client.query('VACUUM written');
+    return ms / 100;
+  });
+  await client.end();
+  await lease.release();
+  await registry.close();
+  printTable(
+    `A transaction of one UPDATE, ${where}`,
+    ['', 'ms'],
+    kinds.map((kind) => [kind[0], results.get(kind).value]),
   );
 }
 

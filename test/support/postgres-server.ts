@@ -59,7 +59,9 @@ export class PostgresServer {
   /** SIGKILL to it and all its sessions; resolves when they are gone. What was committed is there after `start`. */
   async kill(): Promise<void> {
     const child = this.#child;
-    if (child?.pid === undefined) return;
+    // The number of one that has ended may be another process's by now.
+    this.#child = undefined;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const sessions = children(child.pid);
     signalAll(child.pid, 'SIGKILL');
     await exitOf(child);
