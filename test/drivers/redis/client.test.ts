@@ -106,10 +106,14 @@ describe('an address', () => {
   });
 
   test('cannot set a key prefix by its query', async () => {
-    const driver = await open(`${server.url}?keyPrefix=app:`);
-    const key = freshKey();
-    await take(driver, key);
-    expect(await server.client().exists(key)).toBe(1);
+    const error = await reasonOf(dial({ url: `${server.url}?keyPrefix=app:` }));
+    expect(error).toBeInstanceOf(LockConfigError);
+  });
+
+  test('of TLS may be told how by options beside it', async () => {
+    const client = await dial({ url: 'rediss://h', tls: { servername: 'other' } });
+    expect(client.options).toMatchObject({ host: 'h', tls: { servername: 'other' } });
+    client.disconnect();
   });
 });
 

@@ -101,6 +101,13 @@ describe('a reader’s hold', () => {
     expect(await lock.holder()).toBe('w');
   });
 
+  test('with grace is over then for who comes later, too', async () => {
+    const [, fence] = (await lock.claim('a', { mode: 'r', process: holder.process })) as number[];
+    await lock.revoke(fence!, 2_000);
+    const { until: end } = await lock.hold('s:a');
+    expect((await lock.field('c'))!.split(' ').slice(0, 2)).toEqual(['1', `${end}`]);
+  });
+
   test('that rests cannot be', async () => {
     const [, fence] = (await lock.claim('a', { mode: 'r' })) as number[];
     await lock.claim('b', { mode: 'r' });
