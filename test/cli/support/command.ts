@@ -58,7 +58,15 @@ export function killAll(): void {
 }
 
 function watch(command: string, args: readonly string[], env: Env): Running {
-  const { LOCK_PROVIDER: _, LOCK_REDIS_URL: __, NO_COLOR: ___, ...rest } = process.env;
+  // CI and the like decide about colours, too.
+  const {
+    LOCK_PROVIDER: _,
+    LOCK_REDIS_URL: __,
+    NO_COLOR: ___,
+    CI: ____,
+    FORCE_COLOR: _____,
+    ...rest
+  } = process.env;
   const child = spawn(command, args, { cwd: root, env: { ...rest, NODE_OPTIONS: '', ...env } });
   dieWithUs(child);
   running.add(child);
