@@ -14,7 +14,7 @@ const PATIENCE = 2_000;
 // How long the answer to a single try may take.
 const TRY_PATIENCE = 1_000;
 // How long after its hard limit a wait may end while the store keeps answering others.
-const BACKLOG_MS = 1_000;
+const BACKLOG_MS = 500;
 
 /** What an acquisition needs of the engine. */
 export interface AcquisitionHost {
@@ -170,6 +170,8 @@ export class Acquisition {
     const had = this.#phase === 'waiting';
     this.#phase = 'waiting';
     this.#host.placed(this, answer, had);
+    // Answered after its wait: the store serves, and somebody else has the lock.
+    if (this.#host.clock.now() >= this.#hardLimit()) return this.#giveUp(() => this.#resolve(null));
     if (this.#askAgain) this.ask();
   }
 

@@ -17,8 +17,8 @@ import type { LagMeter } from './lag.js';
 import type { Link } from './link.js';
 import { fullName, LOCKERS, LONGEST_HOLD, LONGEST_TTL } from './setting.js';
 
-// What a wait may be late by, beside the delays of the process itself.
-const SLACK_MS = 250;
+// What a wait may be late by, beside the delays of the process itself: see docs/guarantees.md.
+const SLACK_MS = 750;
 // How long a single try may take.
 const TRY_MS = 1_000;
 
