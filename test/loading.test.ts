@@ -52,7 +52,7 @@ const NEST = ['@nestjs/common', 'reflect-metadata', 'rxjs'];
 test.each([
   ['latchkey/mutex', [], ['core', 'mutex']],
   ['latchkey/locks', [], LOCKS],
-  ['latchkey/testing', [], LOCKS.concat('testing').filter((folder) => folder !== 'engine')],
+  ['latchkey/testing', [], LOCKS.concat('testing')],
 ])('%s loads no package, and of ours no more than it needs', async (specifier, packages, folders) => {
   expect(await loadedBy(specifier)).toEqual({ packages, folders });
 });

@@ -44,7 +44,16 @@ export class Connection {
 
   open(events: EndpointEvents): void {
     events.lost();
-    this.#endpoint.open(events);
+    const unlessClosed =
+      <A extends unknown[]>(tell: (...args: A) => void) =>
+      (...args: A) => {
+        if (!this.#closed) tell(...args);
+      };
+    this.#endpoint.open({
+      ready: unlessClosed(() => events.ready()),
+      lost: unlessClosed(() => events.lost()),
+      message: unlessClosed((text: string) => events.message(text)),
+    });
   }
 
   /** Runs a script. `decode` gets the reply, and `clock.now()` from before the server ran it. @throws StoreError */

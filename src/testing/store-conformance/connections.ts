@@ -44,7 +44,8 @@ export const connections: StoreCases = {
     for (const result of results) {
       if (result.status === 'fulfilled') continue;
       kit.expect(result.reason instanceof StoreError).toBe(true);
-      kit.expect((result.reason as StoreError).outcome).toBe('unknown');
+      // A store may send no more than a few calls at once.
+      kit.expect(['unknown', 'not-sent'].includes((result.reason as StoreError).outcome)).toBe(true);
     }
   },
 
