@@ -62,12 +62,21 @@ export class Renewals {
     return answers;
   }
 
-  /** The hold is being taken away: it ends `grace` ms from now at the latest. */
+  /** A message says that the hold is being taken away: it ends `grace` ms after the message was sent. */
   revoked(hold: Hold, grace: number): void {
-    hold.endBy(this.#clock.now() + grace);
+    const now = this.#clock.now();
+    this.#endIn(hold, grace, now);
+    // The message may have been long on its way. Only the answer to a question tells when the store's time is up.
+    if (grace > 0) void this.renew([{ grant: hold.grant, ttl: grace }]);
+  }
+
+  #endIn(hold: Hold, grace: number, asOf: number): void {
+    const until = surelyUntil(asOf, grace);
+    const left = until - this.#clock.now();
+    hold.endBy(until);
     this.#holds.retimed(hold);
-    if (grace <= 0) this.#holds.end(hold, 'revoked');
-    hold.request.onRevoked?.(Math.max(0, grace));
+    if (left <= 0) this.#holds.end(hold, 'revoked');
+    hold.request.onRevoked?.(Math.max(0, left));
   }
 
   /** Undefined: the hold is over. */
@@ -100,7 +109,7 @@ export class Renewals {
       return { ...grant, validUntil: Math.min(until, hold.validUntil) };
     }
     if (answer === 'lost') this.#holds.end(hold, 'stolen');
-    else if (serves) this.revoked(hold, answer.revoked);
+    else if (serves) this.#endIn(hold, answer.revoked, asOf);
     return null;
   }
 }

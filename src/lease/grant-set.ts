@@ -157,15 +157,16 @@ export class GrantSet implements Renewable, LiveHold {
     this.#lose('closed');
   }
 
-  /** The backend takes one key away, `grace` ms from now. */
+  /** The backend takes one key away, `grace` ms from now. It may tell so again, and know better. */
   revoke(name: string, grace: number): void {
     if (!this.check()) return;
     if (grace <= 0 || !this.#holder) return this.#lose('revoked');
-    this.#revoked = [...(this.#revoked ?? []), name];
+    const known = this.#revoked?.includes(name);
+    if (!known) this.#revoked = [...(this.#revoked ?? []), name];
     this.#renews = false;
     this.#limit = Math.min(this.#limit, this.#backend.clock.now() + grace);
     this.#backend.renewer.watch(this);
-    this.#holder.revoked(grace);
+    if (!known) this.#holder.revoked(grace);
   }
 
   fire(): void {

@@ -130,19 +130,20 @@ class ThreadHold implements Renewable<Renewal, RenewalAnswer> {
       requests: [{ key, token, mode, ttl, sequence }],
       answered: ([answer]) => {
         this.#sent = false;
-        return this.#take(answer!, sequence, surelyUntil(asOf, ttl));
+        return this.#take(answer!, sequence, asOf);
       },
     };
   }
 
-  #take(answer: RenewalAnswer, sequence: number, until: number): Outcome {
+  #take(answer: RenewalAnswer, sequence: number, asOf: number): Outcome {
     if (answer instanceof StoreError) return 'failed';
-    if (answer === 'renewed') this.shared.renewed(sequence, until);
+    if (answer === 'renewed') this.shared.renewed(sequence, surelyUntil(asOf, this.shared.ttl));
     else if (answer === 'lost') this.shared.end('stolen');
     else {
       this.shared.ttl = 0;
-      this.shared.endBy(this.#clock.now() + answer.revoked);
-      this.#events.revoked(answer.revoked);
+      const until = surelyUntil(asOf, answer.revoked);
+      this.shared.endBy(until);
+      this.#events.revoked(Math.max(0, until - this.#clock.now()));
     }
     if (this.shared.validUntil > -Infinity) return 'renewed';
     this.#events.over();

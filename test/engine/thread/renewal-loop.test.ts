@@ -151,7 +151,7 @@ test('a hold that is being revoked is told, renewed no more, and lost after its 
   answer = () => ({ revoked: 500 });
   const hold = tell(1);
   await clock.advance(1_100);
-  expect(told).toEqual([{ revoked: 1, grace: 500 }]);
+  expect(told).toEqual([{ revoked: 1, grace: 500 - 1 - 0.5 }]);
   expect(hold.validUntil).toBeLessThanOrEqual(1_500);
   await clock.advance(10_000);
   expect(hold.loss).toBe('revoked');

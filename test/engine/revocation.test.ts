@@ -1,0 +1,30 @@
+import { expect, test } from '@jest/globals';
+import { queuedDriver } from '../../src/engine/queued-driver.js';
+import { LockRegistry } from '../../src/registry.js';
+import { FakeClock, ModelServer } from '../../src/testing/index.js';
+
+test('a holder who is told late of its revocation holds it no longer than the store does', async () => {
+  const clock = new FakeClock(1_000);
+  const server = new ModelServer({ clock, micros: 1e15 });
+  const store = server.connect({ link: { message: () => [2_000] }, ordered: false });
+  const driver = queuedDriver(store, { clock, random: Math.random });
+  const registry = new LockRegistry({ clock }).registerDriver('model', driver);
+  const locker = registry.registerLocker('late', { driver: 'model' }).mustOf('late');
+  const acquired = locker.acquire('a', { ttl: '1m' });
+  await clock.advance(10);
+  const lease = await acquired;
+  const revoked = locker.revoke('a', lease.fence, { grace: '3s' });
+  await clock.advance(0);
+  expect(await revoked).toBe(true);
+  await clock.advance(1_990);
+  expect([lease.held, lease.signal.aborted]).toEqual([true, false]);
+  await clock.advance(20);
+  expect([lease.held, lease.signal.aborted]).toEqual([true, true]);
+  expect(lease.ttl()).toBeGreaterThan(980);
+  expect(lease.ttl()).toBeLessThan(990);
+  await clock.advance(990);
+  expect(lease.held).toBe(false);
+  const closed = registry.close();
+  await clock.advance(10_000);
+  await closed;
+});
