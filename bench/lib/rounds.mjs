@@ -30,3 +30,9 @@ export async function timed(fn) {
   await fn();
   return performance.now() - start;
 }
+
+/** One contender's figure over another's: the median of the ratios within each round. */
+export function ratio(figures, one, other) {
+  const others = figures.get(other).all;
+  return median(figures.get(one).all.map((figure, round) => figure / others[round]));
+}
