@@ -150,6 +150,9 @@ async function proxied(
 
 // Rare faults strike in every third round.
 const RARELY = 3;
+// At the end of each such time nothing strikes for a while: who asks first is judged then.
+const CYCLE_MS = 40_000;
+const CALM_MS = 12_000;
 
 /** Strikes with one fault after the other, in rounds of each kind once, until `end`. */
 export async function strikeUntil(
@@ -161,8 +164,11 @@ export async function strikeUntil(
 ): Promise<void> {
   const { random } = scene;
   let bag: Fault[] = [];
+  const began = historyNow();
   for (let round = 0; ; ) {
     await sleep(random.between(...gap));
+    const left = CYCLE_MS - ((historyNow() - began) % CYCLE_MS);
+    if (left < CALM_MS) await sleep(left);
     if (historyNow() >= end) return;
     if (bag.length === 0) {
       bag = random.shuffled(faults.filter(({ rare }) => !rare || round % RARELY === 0));

@@ -2,6 +2,7 @@ import type { HistoryEvent } from 'latchkey/testing';
 import type { Injected } from './faults.js';
 import { countHandOffs, type Finding, outagesTold } from './findings.js';
 import type { Note } from './journal.js';
+import { orderOf } from './order.js';
 import type { FencedResource } from './resource.js';
 import { countBy, table } from './table.js';
 
@@ -30,6 +31,7 @@ export function report(outcome: Outcome): string[] {
     if (trouble) console.log(`fault went wrong: ${fault.kind}: ${trouble}`);
 
   const { holds, handOffs } = countHandOffs(events);
+  const { compared, passed } = orderOf(events, injected);
   const of = (note: Note['note']) => notes.filter((each) => each.note === note);
   const bad = outcome.findings.filter(({ explanation }) => !explanation);
   const lingering = [...crew, ...of('lingering').map(({ what }) => `still open: ${what}`)];
@@ -39,6 +41,7 @@ export function report(outcome: Outcome): string[] {
       'violations of the efficiency grade, unexplained',
       whats(bad.filter(({ grade }) => grade === 'efficiency')),
     ],
+    ['who asked later got it first, without a fault', passed],
     ['outages told as contention', outagesTold(events, of('timeout'), injected)],
     ['waits that overran their wall', whats(of('overrun'))],
     ['leaks: keys and inboxes left in Redis', leftovers.left],
@@ -55,6 +58,7 @@ export function report(outcome: Outcome): string[] {
         ['events recorded', events.length],
         ['holds', holds],
         ['hand-offs to somebody who waited', handOffs],
+        ['pairs whose order was judged', compared],
         ['accesses the resource accepted', resource.accepted],
         ['stale accesses it refused', resource.refused],
         ['holds it saw overlapping', resource.overlapping.size],
