@@ -174,8 +174,9 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     const claim = claimKey(id.key, id.token);
     const acquisition = this.#acquisitions.get(claim);
     if (acquisition) acquisition.handedOver(grant);
-    // Who asked is gone, and the lock must not stand idle until its time is up.
-    else if (!this.#holds.find(claim)) this.#releases.leave(id, this.clock.now() + CONNECT_MS, false);
+    // Who asked is gone, or is served by a hold that the store has ended: the lock must not stand idle.
+    else if (this.#holds.find(claim)?.token !== id.token)
+      this.#releases.leave(id, this.clock.now() + CONNECT_MS, false);
   }
 
   revoked(id: ClaimId, grace: number): void {
