@@ -1,4 +1,5 @@
 import { onAbort } from './abort.js';
+import { suspensions } from './suspensions.js';
 
 /** Where time comes from. Tests may bring their own: see `FakeClock` in `latchkey/testing`. */
 export interface Clock {
@@ -8,6 +9,8 @@ export interface Clock {
   after(ms: number, fn: () => void): Timer;
   /** Calls `fn` in the next turn of the event loop. Default: `setImmediate`. */
   turn?(fn: () => void): void;
+  /** ms for which the machine has been suspended, which `now()` may not have counted. It never falls. Default: 0. */
+  suspended?(): number;
 }
 
 export interface Timer {
@@ -55,6 +58,7 @@ class SystemTimer implements Timer {
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (ms, fn) => new SystemTimer(ms, fn),
+  suspended: () => suspensions.total(),
 };
 
 /**

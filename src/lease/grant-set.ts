@@ -40,6 +40,8 @@ export class GrantSet implements Renewable, LiveHold {
   #state: 'held' | 'released' | 'lost' = 'held';
   /** Until when the backend surely keeps all keys for us, by what this thread knows. */
   #validUntil = Infinity;
+  /** As `clock.suspended()` told before the keys were asked for, or renewed last. */
+  #suspended: number;
   /** When it ends in any case. */
   #limit = Infinity;
   #restUntil = 0;
@@ -54,10 +56,11 @@ export class GrantSet implements Renewable, LiveHold {
   constructor(backend: Backend, ttl: number) {
     this.#backend = backend;
     this.ttl = ttl;
+    this.#suspended = this.#suspendedNow;
   }
 
   get held(): boolean {
-    return this.#state === 'held' && this.#backend.clock.now() < this.deadline;
+    return this.left() > 0;
   }
 
   get deadline(): number {
@@ -81,7 +84,10 @@ export class GrantSet implements Renewable, LiveHold {
 
   /** ms left. */
   left(): number {
-    return this.#state === 'held' ? Math.max(0, this.deadline - this.#backend.clock.now()) : 0;
+    if (this.#state !== 'held') return 0;
+    // While the machine was suspended, the backend's time went on.
+    const suspended = this.#suspendedNow - this.#suspended;
+    return Math.max(0, this.deadline - this.#backend.clock.now() - suspended);
   }
 
   /** Takes in one more. False: it, or an earlier one, is over already. */
@@ -125,7 +131,7 @@ export class GrantSet implements Renewable, LiveHold {
 
   /** Whether it is not over; one whose time is up is told so now. */
   check(): boolean {
-    if (this.#state === 'held' && this.#backend.clock.now() >= this.deadline) this.expire();
+    if (this.#state === 'held' && !this.held) this.expire();
     return this.#state === 'held';
   }
 
@@ -191,6 +197,10 @@ export class GrantSet implements Renewable, LiveHold {
     return this.#thread ? this.#thread.validUntil : this.#validUntil;
   }
 
+  get #suspendedNow(): number {
+    return this.#backend.clock.suspended?.() ?? 0;
+  }
+
   #renewInThread(maxBlock: number): void {
     const onLost = () => void this.check();
     const terms = { ttl: this.ttl, until: this.#limit, maxBlock, onLost };
@@ -199,17 +209,18 @@ export class GrantSet implements Renewable, LiveHold {
 
   #send(ttl: number): Sent {
     const order = ++this.#sent;
+    const suspended = this.#suspendedNow;
     // A shorter time may be in force although its answer is late, or lost; and clocks do not tick alike.
     const shorter = this.#backend.clock.now() + ttl - 1 - ttl / 1_000;
     this.#validUntil = Math.min(this.#validUntil, shorter);
     return {
       requests: this.#grants.map((grant) => ({ grant, ttl })),
-      answered: (answers) => this.#take(order, answers),
+      answered: (answers) => this.#take(order, suspended, answers),
     };
   }
 
   /** Takes in the answers to what was sent as number `order`. Only those to the latest make the time longer. */
-  #take(order: number, answers: readonly (Grant | null | Error)[]): Outcome {
+  #take(order: number, suspended: number, answers: readonly (Grant | null | Error)[]): Outcome {
     this.#answered = Math.max(order, this.#answered);
     if (this.#state !== 'held') return 'over';
     this.#fault = answers.find((answer) => answer instanceof Error);
@@ -223,6 +234,7 @@ export class GrantSet implements Renewable, LiveHold {
     }
     if (this.#fault) return 'failed';
     if (order === this.#sent) {
+      this.#suspended = suspended;
       // More keys may have joined since it was sent.
       for (const [index, answer] of answers.entries()) {
         if (answer && !(answer instanceof Error)) this.#grants[index] = answer;

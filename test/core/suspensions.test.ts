@@ -1,0 +1,86 @@
+import { expect, jest, test } from '@jest/globals';
+import { Suspensions, suspensions } from '../../src/core/suspensions.js';
+
+/** The clocks of a machine that was started a minute ago. */
+class Machine {
+  readings = 0;
+  at = { wall: 1e12, monotonic: 1_000, sinceBoot: 60_000 };
+  wall = () => this.at.wall;
+  monotonic = () => this.at.monotonic;
+  // In hundredths of a second, as Linux tells it.
+  sinceBoot = () => {
+    this.readings++;
+    return Math.floor(this.at.sinceBoot / 10) * 10;
+  };
+
+  run(ms: number): void {
+    this.at.monotonic += ms;
+    this.sleep(ms);
+  }
+
+  sleep(ms: number): void {
+    this.at.wall += ms;
+    this.at.sinceBoot += ms;
+  }
+}
+
+test('a suspension is told at once, to a hundredth of a second, and each adds to those before', () => {
+  const machine = new Machine();
+  const watch = new Suspensions(machine);
+  machine.run(123_456);
+  expect(watch.total()).toBe(0);
+  machine.sleep(8_000);
+  expect(watch.total()).toBeGreaterThanOrEqual(7_990);
+  expect(watch.total()).toBeLessThanOrEqual(8_010);
+  machine.run(3_600_000);
+  machine.sleep(70);
+  expect(watch.total()).toBeGreaterThanOrEqual(8_060);
+  expect(watch.total()).toBeLessThanOrEqual(8_080);
+});
+
+test('a step of the wall clock is none, be it in the moment of a suspension', () => {
+  const machine = new Machine();
+  const watch = new Suspensions(machine);
+  for (const step of [3_600_000, -7_200_000, 60]) {
+    machine.at.wall += step;
+    machine.run(1_000);
+    expect(watch.total()).toBe(0);
+  }
+  machine.sleep(5_000);
+  machine.at.wall -= 60_000;
+  expect(watch.total()).toBeGreaterThanOrEqual(4_990);
+  expect(watch.total()).toBeLessThanOrEqual(5_010);
+});
+
+test('while nothing happens, the time since boot is not read', () => {
+  const machine = new Machine();
+  const watch = new Suspensions(machine);
+  const { readings } = machine;
+  for (let i = 0; i < 1_000; i++) {
+    machine.run(17.3);
+    watch.total();
+  }
+  expect(machine.readings).toBe(readings);
+});
+
+test('a process that is stopped between two readings takes that for no suspension', () => {
+  const machine = new Machine();
+  const watch = new Suspensions(machine);
+  let stalls = 1;
+  const { sinceBoot } = machine;
+  machine.sinceBoot = () => {
+    if (stalls-- > 0) machine.run(4_000);
+    return sinceBoot();
+  };
+  machine.at.wall += 1_000;
+  expect(watch.total()).toBe(0);
+});
+
+test('the machine that runs this has not been suspended, whatever its wall clock seems to say', () => {
+  const before = suspensions.total();
+  const real = Date.now;
+  jest.spyOn(Date, 'now').mockImplementation(() => real() + 86_400_000);
+  expect(suspensions.total()).toBe(before);
+  jest.restoreAllMocks();
+  expect(suspensions.total()).toBe(before);
+});
