@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { LockDriver } from '../../../src/lease/driver.js';
+import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
+import type { RedisServer } from '../../support/redis-server.js';
+import { sleep, until } from '../../support/wait.js';
+import { ask, busyLocks, closeAll, freshKey, open, take } from './support/rig.js';
+
+let cluster: RedisCluster;
+let url: string;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  url = `redis+cluster://${cluster.addresses.map(({ host, port }) => `${host}:${port}`).join(',')}`;
+  for (const node of cluster.nodes)
+    await node.ask((client) => client.config('SET', 'cluster-require-full-coverage', 'no'));
+}, 60_000);
+afterEach(async () => {
+  for (const node of cluster.nodes) node.resume();
+  await closeAll();
+});
+afterAll(() => cluster.stop());
+
+async function keyOn(node: RedisServer): Promise<string> {
+  const key = freshKey(randomUUID());
+  return (await cluster.ownerOf(await cluster.slotOf(key))) === node ? key : keyOn(node);
+}
+
+test('a node that hangs shuts nobody out of the others, neither newcomers nor who was there', async () => {
+  const [hung, ...others] = cluster.nodes;
+  const keys = await Promise.all(others.map(keyOn));
+  const before = await Promise.all([open(url), open(url), open(url)]);
+  hung!.pause();
+  const newcomers = await Promise.all([0, 1, 2, 3, 4, 5].map(() => open(url, true)));
+  const serves = async (driver: LockDriver) => {
+    for (const key of keys) {
+      await until(async () => {
+        const grant = await ask(driver, key, { wait: 3_000 }).catch(() => null);
+        return grant && (await driver.release(grant));
+      }, 10_000);
+    }
+  };
+  const started = performance.now();
+  await Promise.all([...before, ...newcomers].map(serves));
+  expect(performance.now() - started).toBeLessThan(9_000);
+}, 60_000);
+
+test('whoever gives up while a slot is on the move, and its claims are sent from node to node, leaves nothing behind', async () => {
+  const drivers = await Promise.all([open(url), open(url), open(url), open(url)]);
+  for (let round = 0; round < 6; round++) {
+    const [from, to] = [cluster.nodes[round % 3]!, cluster.nodes[(round + 1) % 3]!];
+    const key = await keyOn(from);
+    const tries = () =>
+      drivers.map(async (driver, i) => {
+        const request = { wait: [0, 40, 150, 400][i]!, ttl: 60_000 };
+        const signal = i === 3 ? AbortSignal.timeout(100 + 40 * round) : undefined;
+        const grant = await ask(driver, key, { ...request, signal }).catch(() => null);
+        if (grant) await driver.release(grant);
+        return grant !== null;
+      });
+    const had = tries();
+    await cluster.migrateSlot(await cluster.slotOf(key), to, async () => {
+      had.push(...tries());
+      await sleep(60 * round);
+    });
+    had.push(...tries());
+    expect((await Promise.all(had)).filter(Boolean).length).toBeGreaterThan(0);
+    const left = () => to.ask((client) => busyLocks(client, key));
+    await until(async () => (await left()).length === 0, 5_000, 'nothing to be left');
+    expect((await take(drivers[0]!, key, { wait: 2_000 })).fence).toBeGreaterThan(0);
+  }
+}, 60_000);
