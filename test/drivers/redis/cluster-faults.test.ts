@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { Redis } from 'ioredis';
 import type { LockDriver } from '../../../src/lease/driver.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { sleep, until } from '../../support/wait.js';
 import { ask, busyLocks, closeAll, freshKey, open, take } from './support/rig.js';
+import { StoredLock } from './support/stored.js';
 
 let cluster: RedisCluster;
 let url: string;
@@ -70,3 +72,17 @@ test('whoever gives up while a slot is on the move, and its claims are sent from
     expect((await take(drivers[0]!, key, { wait: 2_000 })).fence).toBeGreaterThan(0);
   }
 }, 60_000);
+
+test('a claim that a node gets after its waiter has left is refused', async () => {
+  const driver = await open(url);
+  const key = freshKey();
+  const held = await take(driver, key);
+  expect(await ask(driver, key, { token: 'late', wait: 50, ttl: 60_000 })).toBeNull();
+  expect(await driver.release(held)).toBe(true);
+  const lock = new StoredLock(cluster.client() as never as Redis, key);
+  for (const mode of ['w', 'r'] as const) {
+    expect(await lock.claim('late', { mode })).toEqual([0, 0, 0, 0]);
+    expect(await lock.place('late', { mode })).toEqual([0, 0, 0, 0]);
+  }
+  expect(await lock.claim('other', { mode: 'r' })).toEqual([1, expect.any(Number), expect.any(Number), '']);
+});

@@ -14,7 +14,9 @@ test('a Redis that refuses writes is told, and not stormed with what it refused'
   await admin.config('SET', 'min-replicas-to-write', '1');
   for (const reason of await Promise.all(held.map((grant) => reasonOf(driver.release(grant)))))
     expect(reason).toBeInstanceOf(LockBackendError);
-  for (const reason of await Promise.all(keys.map((_, i) => reasonOf(ask(driver, freshKey(), { wait: i * 9 })))))
+  for (const reason of await Promise.all(
+    keys.map((_, i) => reasonOf(ask(driver, freshKey(), { wait: i * 9 }))),
+  ))
     expect(reason.message).toContain('NOREPLICAS');
   await server.resetStats();
   await sleep(3_000);
@@ -31,7 +33,9 @@ test('twenty inspections at once of a lock with much metadata keep their connect
   const [admin, key] = [server.client(), freshKey()];
   const meta = { much: 'x'.repeat(4_000) };
   for (let from = 0; from < 1_000; from += 100)
-    await Promise.all(Array.from({ length: 100 }, () => take(crowd, key, { mode: 'read', ttl: 60_000, meta })));
+    await Promise.all(
+      Array.from({ length: 100 }, () => take(crowd, key, { mode: 'read', ttl: 60_000, meta })),
+    );
   const connections = async () => /total_connections_received:(\d+)/.exec(await admin.info('stats'))?.[1];
   const before = await connections();
   const seen = await Promise.all(Array.from({ length: 20 }, () => driver.inspect(key)));

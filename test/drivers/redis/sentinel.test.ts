@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import type { RedisOptions } from '../../../src/drivers/redis/options.js';
 import { type SentinelGroup, startSentinel } from '../../support/redis-sentinel.js';
 import { sleep, until } from '../../support/wait.js';
-import { closeAll, freshKey, inLine, locks, open, queue, reasonOf, take } from './support/rig.js';
+import { ask, closeAll, freshKey, inLine, locks, open, queue, reasonOf, take } from './support/rig.js';
 
 let group: SentinelGroup;
 let url: string;
@@ -99,6 +99,66 @@ test('a holder renews, a waiter waits and gets the lock, with a larger fence, th
   expect(next.fence).toBeGreaterThan(fence);
   expect(await next.release()).toBe(true);
 }, 60_000);
+
+test('a clean fail-over: all go to the new primary within seconds, and nobody is given what is held', async () => {
+  const [holder, rival] = [locks(url).mustOf(), locks(url).mustOf()];
+  const lease = await holder.acquire('clean', { ttl: '4s', autoRenew: true });
+  await (await rival.acquire('warm')).release();
+  await group.inSync();
+  const old = group.primary;
+  await group.failover();
+  const moved = performance.now();
+  const there = await open(url, true);
+  const given = async () => {
+    const grant = await ask(there, 'lock:{clean}').catch(() => null);
+    return grant !== null && lease.held;
+  };
+  const ours = async () => {
+    const list = String(await old.ask((client) => client.client('LIST')));
+    return list.split('\n').filter((line) => line.includes(' name=latchkey '));
+  };
+  await until(async () => {
+    expect(await given()).toBe(false);
+    return (await ours()).length === 0;
+  }, 20_000);
+  expect(performance.now() - moved).toBeLessThan(5_000);
+  await sleep(4_500);
+  expect(await given()).toBe(false);
+  expect(lease.held).toBe(true);
+  expect(await lease.release()).toBe(true);
+}, 60_000);
+
+test('sentinels that are all stopped harm nobody who is connected; newcomers are told in time', async () => {
+  const holder = await open(url);
+  for (const sentinel of group.sentinels) sentinel.pause();
+  const key = freshKey();
+  const held = await take(holder, key);
+  const started = performance.now();
+  const newcomer = await open(url, true);
+  expect((await reasonOf(ask(newcomer, key, { wait: 1_500 }))).code).toBe('LOCK_BACKEND');
+  expect(performance.now() - started).toBeLessThan(3_000);
+  expect(await holder.extend(held, 10_000)).not.toBeNull();
+  expect(await holder.release(held)).toBe(true);
+  for (const sentinel of group.sentinels) sentinel.resume();
+  await until(() => ask(newcomer, key).then((grant) => grant !== null), 20_000, 'the newcomer to be served');
+}, 60_000);
+
+test('a primary that was replaced while it stood still serves nobody when it comes back', async () => {
+  const [holder, rival] = [locks(url).mustOf(), locks(url).mustOf()];
+  await (await holder.acquire('stood')).release();
+  await group.inSync();
+  const old = group.primary;
+  old.pause();
+  await group.moved(old);
+  const lease = await holder.acquire('stood', { wait: '30s', ttl: '60s' });
+  old.resume();
+  for (const end = performance.now() + 6_000; performance.now() < end; await sleep(20)) {
+    for (const locker of [rival, locks(url).mustOf()])
+      expect(await locker.tryAcquire('stood').catch(() => null)).toBeNull();
+  }
+  expect(lease.held).toBe(true);
+  expect(await lease.release()).toBe(true);
+}, 90_000);
 
 test('a primary that is killed with writes its replica never saw: fences grow, and the lost holder is told', async () => {
   const [holder, rival] = [locks(url).mustOf(), locks(url).mustOf()];
