@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { Redis } from 'ioredis';
+import { type Cluster, Redis } from 'ioredis';
 import { LockConfigError, LockUsageError } from '../../../src/core/errors.js';
 import { dial } from '../../../src/drivers/redis/client.js';
 import { watchForLeaks } from '../../support/leaks.js';
@@ -108,6 +108,15 @@ describe('an address', () => {
   test('cannot set a key prefix by its query', async () => {
     const error = await reasonOf(dial({ url: `${server.url}?keyPrefix=app:` }));
     expect(error).toBeInstanceOf(LockConfigError);
+  });
+
+  test('of a Cluster takes the options for the whole beside it, and those for each node', async () => {
+    const natMap = { '10.0.0.1:7000': { host: 'a', port: 7000 } };
+    const dnsLookup = () => {};
+    const beside = { natMap, dnsLookup, slotsRefreshTimeout: 333, password: 'p', family: 6 };
+    const { options } = (await dial({ url: 'redis+cluster://a:7000', ...beside })) as Cluster;
+    expect(options).toMatchObject({ natMap, dnsLookup, slotsRefreshTimeout: 333 });
+    expect(options.redisOptions).toMatchObject({ password: 'p', family: 6 });
   });
 
   test('of TLS may be told how by options beside it', async () => {
@@ -228,6 +237,16 @@ describe('a client that is lent', () => {
     );
     await Promise.all(jobs);
     await expectFree(server.client(), 'lock:{crowd}');
+    lent.disconnect();
+  });
+
+  test('does not lend its time limit for commands: a server that pauses for a moment is no outage', async () => {
+    const lent = new Redis({ port: server.port, commandTimeout: 40, disconnectTimeout: 0 });
+    const driver = await open(lent);
+    await server.ask((client) => client.call('CLIENT', 'PAUSE', '300', 'ALL'));
+    const started = performance.now();
+    expect(await driver.release(await take(driver, freshKey(), { wait: 3_000 }))).toBe(true);
+    expect(performance.now() - started).toBeGreaterThan(200);
     lent.disconnect();
   });
 

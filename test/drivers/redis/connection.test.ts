@@ -8,7 +8,7 @@ import type { RedisOptions } from '../../../src/drivers/redis/options.js';
 import { freePort } from '../../support/port.js';
 import { runSource } from '../../support/process.js';
 import { startRedis } from '../../support/redis-server.js';
-import { sleep, until } from '../../support/wait.js';
+import { blockEventLoop, sleep, until } from '../../support/wait.js';
 import { ask, closeAll, freshKey, open, queue, reasonOf, take, timed, waitersOf } from './support/rig.js';
 import { proxy, redis, server, stageForAll } from './support/stage.js';
 
@@ -148,6 +148,20 @@ describe('ping() has an answer in time', () => {
 });
 
 describe('a connection that is lost', () => {
+  test('of a process whose event loop stood still is kept, with what was on its way', async () => {
+    const [driver, key] = [await open(server.url), freshKey()];
+    const received = async () => /total_connections_received:(\d+)/.exec(await redis.info('stats'))![1];
+    const held = await take(driver, key);
+    const before = await received();
+    const asked = [driver.inspect(key), driver.extend(held, 20_000), ask(driver, freshKey())];
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    blockEventLoop(3_000);
+    for (const answer of await Promise.all(asked)) expect(answer).not.toBeNull();
+    blockEventLoop(3_000);
+    expect(await driver.release(held)).toBe(true);
+    expect(await received()).toBe(before);
+  });
+
   test('listens again when it is back: who waits is told at once', async () => {
     const [holder, waiter] = [await open(server.url), await open(proxy.url)];
     const key = freshKey();
