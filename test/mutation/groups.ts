@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { luaMutants } from './lua.js';
+import type { Mutant } from './mutant.js';
+import { sqlMutants } from './sql.js';
+import { typescriptMutants } from './typescript.js';
+
+/** Tests that may notice a mutant. They run one after the other, until one does. */
+export type Stage =
+  | { readonly run: 'tests'; readonly paths: readonly string[]; readonly without?: readonly string[] }
+  | { readonly run: 'related'; readonly file: string }
+  | { readonly run: 'simulator'; readonly first: number; readonly last: number };
+
+export interface Group {
+  readonly name: string;
+  /** Which files of src are changed. */
+  readonly files: RegExp;
+  /** The share of mutants that must be noticed, in percent. */
+  readonly bound: number;
+  readonly mutants: (file: string, text: string) => Mutant[] | Promise<Mutant[]>;
+  readonly stages: (file: string) => Stage[];
+}
+
+const tests = (...paths: string[]): Stage => ({ run: 'tests', paths });
+const simulator = (first: number, last: number): Stage => ({ run: 'simulator', first, last });
+
+/** The test of the same name. */
+function own(file: string): Stage[] {
+  const path = file.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts');
+  return existsSync(path) ? [tests(path)] : [];
+}
+
+function ofEngine(file: string): Stage[] {
+  const related: Stage = { run: 'related', file };
+  const thread = /renew|thread|hold/.test(file) ? [tests('test/drivers/redis/thread.test.ts')] : [];
+  const model = /mutex/.test(file) ? [tests('test/mutex/.*model')] : [];
+  const early = /^src\/engine\/(?!thread)/.test(file) ? [simulator(1, 64)] : [];
+  return [...early, ...own(file), related, ...model, simulator(65, 1_000), ...thread];
+}
+
+function ofRedis(file: string): Stage[] {
+  const first = [...own(file), tests('test/drivers/redis/(connection|client|store|commands|codec).test')];
+  const rest: Stage = {
+    run: 'tests',
+    paths: ['test/drivers/redis/'],
+    without: ['redis/lua/', 'redis/(connection|client|store|commands|codec).test', 'redis/conformance'],
+  };
+  return [...first, rest];
+}
+
+function ofPostgres(file: string): Stage[] {
+  const first = 'test/drivers/postgres/(store|connecting).test';
+  return [...own(file), tests(first), { run: 'tests', paths: ['test/drivers/postgres/'], without: [first] }];
+}
+
+function ofLua(file: string): Stage[] {
+  const same = `test/drivers/redis/lua/${basename(file, '.lua')}.test.ts`;
+  const rest: Stage = { run: 'tests', paths: ['test/drivers/redis/lua/'], without: [same] };
+  return [
+    ...(existsSync(same) ? [tests(same)] : []),
+    rest,
+    tests('test/drivers/redis/store'),
+    tests('test/drivers/redis/(fences|keys|passing|dead-waiters|start-checks|rights)'),
+  ];
+}
+
+function ofApp(file: string): Stage[] {
+  const folder = dirname(file.replace(/^src/, 'test'));
+  const all = tests('test/app/', 'test/nestjs/', 'test/(running|with-lock|registry).test');
+  const near = folder === 'test' || !existsSync(folder) ? [] : [tests(`${folder}/[^/]*$`)];
+  return [...own(file), ...near, all];
+}
+
+export const GROUPS: readonly Group[] = [
+  {
+    name: 'engine',
+    files: /^src\/(core|mutex|lease|engine|drivers\/memory)\/.*\.ts$|^src\/(drivers\/memory|registry)\.ts$/,
+    bound: 85,
+    mutants: typescriptMutants,
+    stages: ofEngine,
+  },
+  {
+    name: 'app',
+    files: /^src\/(app|setup|nestjs)\/.*\.ts$|^src\/(with-lock|running)\.ts$/,
+    bound: 80,
+    mutants: typescriptMutants,
+    stages: ofApp,
+  },
+  {
+    name: 'lua',
+    files: /^src\/drivers\/redis\/lua\/.*\.lua$/,
+    bound: 85,
+    mutants: luaMutants,
+    stages: ofLua,
+  },
+  {
+    name: 'sql',
+    files: /^src\/drivers\/postgres\/sql\/.*\.sql$/,
+    bound: 85,
+    mutants: sqlMutants,
+    stages: () => [
+      tests('test/drivers/postgres/store.test'),
+      tests('test/drivers/postgres/(store-conformance|store.model|guard|sql)'),
+      tests('test/drivers/postgres/(faults|standby)'),
+    ],
+  },
+  {
+    name: 'redis',
+    files: /^src\/drivers\/redis\/(?!.*generated)[^/]*\.ts$/,
+    bound: 85,
+    mutants: typescriptMutants,
+    stages: ofRedis,
+  },
+  {
+    name: 'postgres',
+    files: /^src\/drivers\/postgres\/(?!.*generated)[^/]*\.ts$/,
+    bound: 85,
+    mutants: typescriptMutants,
+    stages: ofPostgres,
+  },
+];

@@ -1,0 +1,216 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import type { Stage } from './groups.js';
+import { type Mutant, mutated } from './mutant.js';
+
+const COPIED = [
+  'src',
+  'test',
+  'examples',
+  'package.json',
+  'jest.config.js',
+  'jest.unit.config.js',
+  'tsconfig.json',
+  'scripts',
+  'docs',
+];
+const JEST = ['--experimental-vm-modules', '--no-warnings', '../../node_modules/jest/bin/jest.js'];
+// Beyond this a mutant has ended nothing: it loops, or waits for ever.
+const STAGE_MS = 240_000;
+
+/** What noticed a mutant. */
+export type Verdict = { readonly by: string; readonly what: string };
+
+interface Ending {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly late: boolean;
+}
+
+interface Report {
+  readonly numRuntimeErrorTestSuites: number;
+  readonly testResults: {
+    readonly name: string;
+    readonly assertionResults: { readonly fullName: string; readonly status: string }[];
+  }[];
+}
+
+/** A copy of the project, inside its folder, whose files may be changed. */
+export class Workspace {
+  private constructor(readonly folder: string) {}
+
+  static async create(): Promise<Workspace> {
+    mkdirSync('build', { recursive: true });
+    const workspace = new Workspace(mkdtempSync(join(process.cwd(), 'build/mutant-')));
+    for (const each of COPIED) cpSync(each, join(workspace.folder, each), { recursive: true });
+    const all = readdirSync(workspace.folder, { recursive: true }).map(String);
+    await workspace.#compile(
+      all.filter((file) => /^src\/.*\.ts$/.test(file)),
+      'dist',
+      'src',
+    );
+    const simulated = /^(src|test\/(sim|support|chaos|mutation))\/.*(?<!\.test)\.ts$/;
+    await workspace.#compile(
+      all.filter((file) => simulated.test(file)),
+      'simulator',
+      '.',
+    );
+    return workspace;
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  read(file: string): string {
+    return readFileSync(join(this.folder, file), 'utf8');
+  }
+
+  /** Puts `text` there, also in what is generated of it or compiled from it. */
+  async write(file: string, text: string): Promise<void> {
+    writeFileSync(join(this.folder, file), text);
+    let source = file;
+    const language = /\.(lua|sql)$/.exec(file)?.[1];
+    if (language) {
+      execFileSync(process.execPath, [`scripts/generate-${language}.mjs`], { cwd: this.folder });
+      source = { lua: 'src/drivers/redis/scripts', sql: 'src/drivers/postgres/sql' }[language]!;
+      source += '.generated.ts';
+    }
+    await this.#compile([source], 'dist', 'src');
+    await this.#compile([source], 'simulator', '.');
+  }
+
+  async #compile(files: readonly string[], outdir: string, outbase: string): Promise<void> {
+    await build({
+      absWorkingDir: this.folder,
+      entryPoints: [...files],
+      outdir,
+      outbase,
+      format: 'esm',
+      target: 'es2022',
+      logLevel: 'silent',
+    });
+  }
+
+  /** What notices this mutant; undefined: nothing does. */
+  async try(mutant: Mutant, stages: readonly Stage[]): Promise<Verdict | undefined> {
+    const text = this.read(mutant.file);
+    try {
+      await this.write(mutant.file, mutated(text, mutant));
+      for (const stage of stages) {
+        const verdict = await this.#run(stage);
+        if (verdict) return verdict;
+      }
+      return undefined;
+    } finally {
+      await this.write(mutant.file, text);
+    }
+  }
+
+  /** What fails without any mutant. */
+  async control(stages: readonly Stage[]): Promise<Verdict | undefined> {
+    for (const stage of stages) {
+      const verdict = await this.#run(stage);
+      if (verdict) return verdict;
+    }
+    return undefined;
+  }
+
+  async #run(stage: Stage): Promise<Verdict | undefined> {
+    if (stage.run === 'simulator') {
+      const { first, last } = stage;
+      const script = 'simulator/test/mutation/simulate.js';
+      const { code, stdout, late } = await this.#node([script, String(first), String(last)]);
+      if (code === 0) return undefined;
+      return { by: late ? 'time-out' : 'simulator', what: stdout.trim() || 'the simulator itself fails' };
+    }
+    const which =
+      stage.run === 'related'
+        ? ['--config', 'jest.unit.config.js', '--passWithNoTests', '--findRelatedTests', stage.file]
+        : [
+            ...(stage.without ?? []).flatMap((path) => ['--testPathIgnorePatterns', path]),
+            '--testPathPatterns',
+            ...stage.paths,
+          ];
+    const first = await this.#jest(which);
+    if (first === undefined || !('test' in first)) return first;
+    // A busy machine fails a test now and then; a mutant fails it again.
+    const again = await this.#jest([
+      '--testPathPatterns',
+      first.file,
+      '--testNamePattern',
+      `^${escaped(first.test)}$`,
+    ]);
+    return again && first.verdict;
+  }
+
+  async #jest(
+    which: readonly string[],
+  ): Promise<undefined | Verdict | { file: string; test: string; verdict: Verdict; by?: never }> {
+    const output = join(this.folder, 'report.json');
+    rmSync(output, { force: true });
+    const args = [
+      ...JEST,
+      '--runInBand',
+      '--bail',
+      '--forceExit',
+      '--json',
+      '--outputFile',
+      output,
+      ...which,
+    ];
+    const { code, late } = await this.#node(args);
+    if (late) return { by: 'time-out', what: which.join(' ') };
+    if (code === 0) return undefined;
+    let report: Report;
+    try {
+      report = JSON.parse(readFileSync(output, 'utf8'));
+    } catch {
+      return { by: 'tests', what: 'the tests end by themselves' };
+    }
+    for (const { name, assertionResults } of report.testResults) {
+      const failed = assertionResults.filter(({ status }) => status === 'failed');
+      const file = name.slice(this.folder.length + 1);
+      if (!failed[0]) continue;
+      const verdict = { by: 'tests', what: `${file}: ${failed[0].fullName}` };
+      return failed.length > 2 ? verdict : { file, test: failed[0].fullName, verdict };
+    }
+    return { by: 'tests', what: 'the tests do not load' };
+  }
+
+  #node(args: readonly string[]): Promise<Ending> {
+    return new Promise((resolve) => {
+      // A group of its own, so that with it all that it started can be ended.
+      const child = spawn(process.execPath, args, {
+        cwd: this.folder,
+        detached: true,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      let stdout = '';
+      let late = false;
+      const end = () => {
+        try {
+          process.kill(-child.pid!, 'SIGKILL');
+        } catch {}
+      };
+      const timer = setTimeout(() => {
+        late = true;
+        end();
+      }, STAGE_MS);
+      process.once('exit', end);
+      child.stdout.on('data', (chunk) => {
+        stdout += chunk;
+      });
+      child.on('close', (code) => {
+        clearTimeout(timer);
+        process.off('exit', end);
+        end();
+        resolve({ code, stdout, late });
+      });
+    });
+  }
+}
+
+const escaped = (text: string) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
