@@ -128,7 +128,9 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
       ...(hold.served.length > 0 && { served: hold.served }),
       ...(hold.late && { late: true }),
     };
-    return this.#releases.free(hold, how, this.clock.now() + hold.longestTtl, surelyOurs);
+    // The hold ends by its ttl; the places of those it served do not.
+    const kept = hold.served.length > 0 ? Math.max(hold.longestTtl, LEAVE_MS) : hold.longestTtl;
+    return this.#releases.free(hold, how, this.clock.now() + kept, surelyOurs);
   }
 
   async inspect(key: string): Promise<LockInfo | null> {

@@ -1,5 +1,5 @@
 import { type Mutant, mutantAt } from './mutant.js';
-import { balanced, type Token, tokensOf } from './tokens.js';
+import { balanced, otherNumber, type Token, tokensOf } from './tokens.js';
 
 const OTHERS: Readonly<Record<string, readonly string[]>> = {
   '==': ['~='],
@@ -26,7 +26,7 @@ export function luaMutants(file: string, text: string): Mutant[] {
   const each = tokens.flatMap((token, i): Mutant[] => {
     const { kind, text: word, start, end } = token;
     const before = tokens[i - 1]?.text ?? '';
-    if (kind === 'number') return [at(start, end, String(Number(word) + 1))];
+    if (kind === 'number') return [at(start, end, otherNumber(word))];
     if (kind === 'string')
       return isCommand(tokens, i) ? [] : [at(start, end, word.length > 2 ? "''" : "'?'")];
     if (kind === 'word' && word === before) return [];

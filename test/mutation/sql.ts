@@ -1,5 +1,5 @@
 import { type Mutant, mutantAt } from './mutant.js';
-import { type Token, tokensOf } from './tokens.js';
+import { otherNumber, type Token, tokensOf } from './tokens.js';
 
 const OTHERS: Readonly<Record<string, readonly string[]>> = {
   '=': ['<>'],
@@ -43,7 +43,7 @@ export function sqlMutants(file: string, text: string): Mutant[] {
 
 function words(tokens: readonly Token[], at: At): Mutant[] {
   return tokens.flatMap(({ kind, text: word, start, end }, i): Mutant[] => {
-    if (kind === 'number') return [at(start, end, String(Number(word) + 1))];
+    if (kind === 'number') return [at(start, end, otherNumber(word))];
     if (kind === 'string')
       return word.startsWith("'") ? [at(start, end, word.length > 2 ? "''" : "'?'")] : [];
     if (word === '-' && !/[\w)]$/.test(tokens[i - 1]?.text ?? '')) return [];

@@ -29,3 +29,7 @@ export function balanced(text: string): boolean {
   }
   return depth === 0;
 }
+
+/** Large enough a change to be noticed. */
+export const otherNumber = (text: string): string =>
+  String(Number(text) < 10 ? Number(text) + 1 : Number(text) * 2);

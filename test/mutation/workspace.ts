@@ -1,9 +1,19 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import type { Stage } from './groups.js';
 import { type Mutant, mutated } from './mutant.js';
+import type { Failure } from './reporter.js';
 
 const COPIED = [
   'src',
@@ -16,6 +26,7 @@ const COPIED = [
   'scripts',
   'docs',
 ];
+const REPORTER = './simulator/test/mutation/reporter.js';
 const JEST = ['--experimental-vm-modules', '--no-warnings', '../../node_modules/jest/bin/jest.js'];
 // Beyond this a mutant has ended nothing: it loops, or waits for ever.
 const STAGE_MS = 240_000;
@@ -27,14 +38,6 @@ interface Ending {
   readonly code: number | null;
   readonly stdout: string;
   readonly late: boolean;
-}
-
-interface Report {
-  readonly numRuntimeErrorTestSuites: number;
-  readonly testResults: {
-    readonly name: string;
-    readonly assertionResults: { readonly fullName: string; readonly status: string }[];
-  }[];
 }
 
 /** A copy of the project, inside its folder, whose files may be changed. */
@@ -149,35 +152,18 @@ export class Workspace {
   async #jest(
     which: readonly string[],
   ): Promise<undefined | Verdict | { file: string; test: string; verdict: Verdict; by?: never }> {
-    const output = join(this.folder, 'report.json');
-    rmSync(output, { force: true });
-    const args = [
-      ...JEST,
-      '--runInBand',
-      '--bail',
-      '--forceExit',
-      '--json',
-      '--outputFile',
-      output,
-      ...which,
-    ];
-    const { code, late } = await this.#node(args);
+    const told = join(this.folder, 'failure.json');
+    rmSync(told, { force: true });
+    const args = ['--runInBand', '--bail', '--forceExit', '--reporters', REPORTER, ...which];
+    const { code, late } = await this.#node([...JEST, ...args]);
     if (late) return { by: 'time-out', what: which.join(' ') };
     if (code === 0) return undefined;
-    let report: Report;
-    try {
-      report = JSON.parse(readFileSync(output, 'utf8'));
-    } catch {
-      return { by: 'tests', what: 'the tests end by themselves' };
-    }
-    for (const { name, assertionResults } of report.testResults) {
-      const failed = assertionResults.filter(({ status }) => status === 'failed');
-      const file = name.slice(this.folder.length + 1);
-      if (!failed[0]) continue;
-      const verdict = { by: 'tests', what: `${file}: ${failed[0].fullName}` };
-      return failed.length > 2 ? verdict : { file, test: failed[0].fullName, verdict };
-    }
-    return { by: 'tests', what: 'the tests do not load' };
+    if (!existsSync(told)) return { by: 'tests', what: 'the tests end before their time' };
+    const failure = JSON.parse(readFileSync(told, 'utf8')) as Failure;
+    const file = failure.file.slice(this.folder.length + 1);
+    const [test, second] = failure.tests;
+    const verdict = { by: 'tests', what: `${file}: ${test ?? 'it does not load'}` };
+    return test && !second ? { file, test, verdict } : verdict;
   }
 
   #node(args: readonly string[]): Promise<Ending> {

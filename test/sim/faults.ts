@@ -69,7 +69,8 @@ export class Faults {
       store.cut({ processKnows, serverKnows, reconnect, ...(runLate !== undefined && { runLate }) });
     } else if (fault.do === 'silence') {
       store.silence(fault.ms);
-      this.#evidence.disturb('silence', process, now, now + fault.ms);
+      // For a process that is blocked, from the end of that on.
+      this.#evidence.disturb('silence', process, now, process.present + fault.ms);
     } else if (fault.do === 'slow') {
       node.slowness += fault.by;
       this.#evidence.disturb('slow', process, now, now + fault.ms + fault.by);

@@ -132,7 +132,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a hold that could not be freed is forgotten too soon',
     file: `${ENGINE}/queued-driver.js`,
-    from: 'this.clock.now() + hold.longestTtl',
+    from: 'this.clock.now() + kept',
     to: 'hold.validUntil',
     within: 5_000,
   },
