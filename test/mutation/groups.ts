@@ -35,7 +35,8 @@ function ofEngine(file: string): Stage[] {
   const thread = /renew|thread|hold/.test(file) ? [tests('test/drivers/redis/thread.test.ts')] : [];
   const model = /mutex/.test(file) ? [tests('test/mutex/.*model')] : [];
   const early = /^src\/engine\/(?!thread)/.test(file) ? [simulator(1, 64)] : [];
-  return [...early, ...own(file), related, ...model, simulator(65, 1_000), ...thread];
+  const rest = [simulator(65, 1_000), tests('test/drivers/memory', 'test/lease/backend'), ...thread];
+  return [...early, ...own(file), related, ...model, ...rest];
 }
 
 function ofRedis(file: string): Stage[] {

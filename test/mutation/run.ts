@@ -45,7 +45,9 @@ async function run(): Promise<boolean> {
   const sample = values.sample === undefined ? Number.POSITIVE_INFINITY : Number(values.sample);
   console.log(`seed ${values.seed}`);
   const groups = values.group?.split(',').map(groupOf) ?? GROUPS;
-  const workspaces = [await Workspace.create()];
+  // All of the same sources, which may change while this runs.
+  const workspaces: Workspace[] = [];
+  for (let i = 0; i < Number(values.jobs); i++) workspaces.push(await Workspace.create());
   try {
     const chosen: { group: Group; mutant: Mutant }[] = [];
     const counts = new Map<Group, number>();
@@ -58,7 +60,6 @@ async function run(): Promise<boolean> {
       for (const { group, mutant } of chosen) console.log(`${group.name}  ${describe(mutant)}`);
       return true;
     }
-    while (workspaces.length < Number(values.jobs)) workspaces.push(await Workspace.create());
     return report(await tryAll(chosen, workspaces), groups, counts);
   } finally {
     for (const workspace of workspaces) workspace.remove();

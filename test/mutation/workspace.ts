@@ -26,6 +26,11 @@ const COPIED = [
   'scripts',
   'docs',
 ];
+// Without src among the roots, jest sees only tests that import the file themselves.
+const RELATED = [
+  ...['--config', 'jest.unit.config.js', '--roots', './test', '--roots', './src'],
+  ...['--passWithNoTests', '--findRelatedTests'],
+];
 const REPORTER = './simulator/test/mutation/reporter.js';
 const JEST = ['--experimental-vm-modules', '--no-warnings', '../../node_modules/jest/bin/jest.js'];
 // Beyond this a mutant has ended nothing: it loops, or waits for ever.
@@ -131,7 +136,7 @@ export class Workspace {
     }
     const which =
       stage.run === 'related'
-        ? ['--config', 'jest.unit.config.js', '--passWithNoTests', '--findRelatedTests', stage.file]
+        ? [...RELATED, stage.file]
         : [
             ...(stage.without ?? []).flatMap((path) => ['--testPathIgnorePatterns', path]),
             '--testPathPatterns',
