@@ -14,6 +14,7 @@ const HELP = `npm run mutate -- [options]
   --seed S       (default 1)
   --files REGEXP only of files whose path matches
   --bound P      the share that must be noticed, in percent (default: each group's own)
+  --minutes M    begin no more after that
   --jobs J       how many at a time (default: one a processor)
   --survivors F  write the survivors to this file, too
   --list         print the mutants, and stop`;
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     files: { type: 'string', default: '' },
     bound: { type: 'string' },
+    minutes: { type: 'string', default: 'Infinity' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     survivors: { type: 'string' },
     list: { type: 'boolean' },
@@ -97,8 +99,9 @@ async function tryAll(
 ): Promise<Trial[]> {
   const trials: Trial[] = [];
   const waiting = [...chosen];
+  const end = performance.now() + Number(values.minutes) * 60_000;
   const work = async (workspace: Workspace) => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
+    for (let next = waiting.shift(); next && performance.now() < end; next = waiting.shift()) {
       const { group, mutant } = next;
       const began = performance.now();
       const verdict = await workspace.try(mutant, group.stages(mutant.file));
