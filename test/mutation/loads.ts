@@ -71,13 +71,16 @@ async function those(
   const kept: Mutant[] = [];
   for (const mutant of mutants) {
     const text = workspace.read(mutant.file);
-    await workspace.write(mutant.file, mutated(text, mutant));
-    await loads().then(
-      () => kept.push(mutant),
-      () => {},
+    workspace.put(mutant.file, mutated(text, mutant));
+    const loaded = await loads().then(
+      () => true,
+      () => false,
     );
-    await workspace.write(mutant.file, text);
+    if (loaded) kept.push(mutant);
+    writeFileSync(join(workspace.folder, mutant.file), text);
   }
+  const [first] = mutants;
+  if (first) workspace.put(first.file, workspace.read(first.file));
   return kept;
 }
 

@@ -34,6 +34,9 @@ const { values } = parseArgs({
   },
 });
 
+// What was started ends with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
 interface Trial {
   readonly group: Group;
   readonly mutant: Mutant;

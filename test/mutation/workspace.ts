@@ -26,11 +26,7 @@ const COPIED = [
   'scripts',
   'docs',
 ];
-// Without src among the roots, jest sees only tests that import the file themselves.
-const RELATED = [
-  ...['--config', 'jest.unit.config.js', '--roots', './test', '--roots', './src'],
-  ...['--passWithNoTests', '--findRelatedTests'],
-];
+const RELATED = ['--config', 'test/mutation/jest.config.js', '--passWithNoTests', '--findRelatedTests'];
 const REPORTER = './simulator/test/mutation/reporter.js';
 const JEST = ['--experimental-vm-modules', '--no-warnings', '../../node_modules/jest/bin/jest.js'];
 // Beyond this a mutant has ended nothing: it loops, or waits for ever.
@@ -51,7 +47,7 @@ export class Workspace {
 
   static async create(): Promise<Workspace> {
     mkdirSync('build', { recursive: true });
-    const workspace = new Workspace(mkdtempSync(join(process.cwd(), 'build/mutant-')));
+    const workspace = new Workspace(mkdtempSync(join(process.cwd(), 'build/mutation-copy-')));
     for (const each of COPIED) cpSync(each, join(workspace.folder, each), { recursive: true });
     const all = readdirSync(workspace.folder, { recursive: true }).map(String);
     await workspace.#compile(
@@ -76,16 +72,19 @@ export class Workspace {
     return readFileSync(join(this.folder, file), 'utf8');
   }
 
-  /** Puts `text` there, also in what is generated of it or compiled from it. */
-  async write(file: string, text: string): Promise<void> {
+  /** Puts `text` there, also in what is generated of it; what is compiled of it stays. Answers what to compile. */
+  put(file: string, text: string): string {
     writeFileSync(join(this.folder, file), text);
-    let source = file;
     const language = /\.(lua|sql)$/.exec(file)?.[1];
-    if (language) {
-      execFileSync(process.execPath, [`scripts/generate-${language}.mjs`], { cwd: this.folder });
-      source = { lua: 'src/drivers/redis/scripts', sql: 'src/drivers/postgres/sql' }[language]!;
-      source += '.generated.ts';
-    }
+    if (!language) return file;
+    execFileSync(process.execPath, [`scripts/generate-${language}.mjs`], { cwd: this.folder });
+    return language === 'lua'
+      ? 'src/drivers/redis/scripts.generated.ts'
+      : 'src/drivers/postgres/sql.generated.ts';
+  }
+
+  async #write(file: string, text: string): Promise<void> {
+    const source = this.put(file, text);
     await this.#compile([source], 'dist', 'src');
     await this.#compile([source], 'simulator', '.');
   }
@@ -106,14 +105,14 @@ export class Workspace {
   async try(mutant: Mutant, stages: readonly Stage[]): Promise<Verdict | undefined> {
     const text = this.read(mutant.file);
     try {
-      await this.write(mutant.file, mutated(text, mutant));
+      await this.#write(mutant.file, mutated(text, mutant));
       for (const stage of stages) {
         const verdict = await this.#run(stage);
         if (verdict) return verdict;
       }
       return undefined;
     } finally {
-      await this.write(mutant.file, text);
+      await this.#write(mutant.file, text);
     }
   }
 
