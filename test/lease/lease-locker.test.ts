@@ -412,6 +412,25 @@ describe('several keys', () => {
     expect(closing.state).toBe('fulfilled');
   });
 
+  test('one lost at the last moment is taken anew as often as that happens: its ttl is not too short', async () => {
+    const { locker, clock, instead, memory } = new Bed();
+    instead.acquire = async (request) => {
+      if (request.key === 'lock:{b}') await new Promise<void>((resolve) => void clock.after(200, resolve));
+      return memory.acquire(request);
+    };
+    let losses = 0;
+    instead.extend = (grant, ttl) => {
+      losses += 1;
+      return losses <= 3 ? Promise.resolve(null) : memory.extend(grant, ttl);
+    };
+    const both = watch(locker.acquire(['a', 'b'], { ttl: 900 }));
+    await clock.advance(800);
+    expect(losses).toBeGreaterThan(4);
+    expect(both.error).toBeUndefined();
+    expect(both.value!.held).toBe(true);
+    expect(await both.value!.release()).toBe(true);
+  });
+
   test('a backend that falls silent does not keep them beyond the deadline', async () => {
     const { locker, clock, instead } = new Bed();
     const held = await locker.acquire('c', { ttl: '1h' });
