@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { LockBackendError } from '../../src/core/errors.js';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
+import { type Refused, StoreError } from '../../src/engine/store.js';
 import type { AcquireRequest, Grant, LockDriver } from '../../src/lease/driver.js';
 import { FakeClock, ModelServer, type ModelStore } from '../../src/testing/index.js';
 
@@ -150,6 +151,42 @@ describe('a wait', () => {
     await clock.advance(0);
     expect(what).toMatchObject({ outcome: { key: 'k' }, after: 2_000 });
   });
+});
+
+describe('when a wait is over and the store does not answer', () => {
+  // Others of this process, whose claims end so, go on asking.
+  const endsBeside = async (others: () => Promise<Refused>): Promise<unknown> => {
+    await take(other);
+    const what = ask(driver, { wait: 300 });
+    await clock.advance(250);
+    store.leave = () => new Promise(() => {});
+    store.claim = others;
+    ask(driver, { key: 'another', wait: 5_000 });
+    await clock.advance(45);
+    expect(what).toEqual({});
+    await clock.advance(700);
+    return what.outcome;
+  };
+
+  test.each(['not-sent', 'unknown'] as const)(
+    'it is an outage, whoever else is told that a claim was %s: that is no answer',
+    async (outcome) => {
+      const failed = () => Promise.reject(new StoreError('the connection is full', outcome));
+      expect(await endsBeside(failed)).toBeInstanceOf(LockBackendError);
+    },
+  );
+
+  test.each(['refused', 'passing'] as const)(
+    'it is contention where others of the process are answered meanwhile, be it by a fault that is %s',
+    async (outcome) => {
+      const answered = async () => {
+        await new Promise<void>((resolve) => void clock.after(10, resolve));
+        if (outcome === 'refused') setImmediate(() => ask(driver, { key: 'another', wait: 5_000 }));
+        throw new StoreError('the store has no room', outcome);
+      };
+      expect(await endsBeside(answered)).toBeNull();
+    },
+  );
 });
 
 describe('a release', () => {

@@ -99,7 +99,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${ENGINE}/acquisition.js`,
     from: 'this.#giveUp(() => this.#reject(fault));',
     to: 'this.#giveUp(() => this.#resolve(null));',
-    within: 500,
+    within: 5_000,
   },
   {
     name: 'a grant that is told twice is given up',
