@@ -57,8 +57,8 @@ test('of TypeScript: as StrykerJS changes it, without texts for people', async (
   const text = "export const f = (a: number) => { if (a > 1) throw new Error('too large'); return 'a'; };";
   const mutants = await typescriptMutants('x.ts', text);
   const bugs = mutants.map((mutant) => describe(mutant));
-  expect(bugs).toContain('x.ts:1  a > 1  =>  a >= 1');
-  expect(bugs).toContain(`x.ts:1  'a'  =>  ""`);
+  expect(bugs).toContain('x.ts:1:39  a > 1  =>  a >= 1');
+  expect(bugs).toContain(`x.ts:1:83  'a'  =>  ""`);
   expect(bugs.join()).not.toContain("'too large'  =>");
   expect(all(text, mutants)).toContain(text.replace('a > 1', 'false'));
 });
