@@ -1,4 +1,5 @@
-export default {
+/** Of every run of tests. */
+const common = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   extensionsToTreatAsEsm: ['.ts'],
@@ -24,6 +25,30 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   globalSetup: '<rootDir>/test/support/global-setup.ts',
+};
+
+/** What runs once more with renewal in a worker thread. */
+const THREAD = [
+  'conformance',
+  'faults-*',
+  'connection',
+  'cluster',
+  'sentinel',
+  'dead-waiters',
+  'fences',
+  'passing',
+];
+
+export default {
+  projects: [
+    common,
+    {
+      ...common,
+      displayName: 'renewed in a thread',
+      testMatch: THREAD.map((name) => `<rootDir>/test/drivers/redis/${name}.test.ts`),
+      globals: { renewIn: 'thread' },
+    },
+  ],
   testTimeout: 30_000,
   maxWorkers: 2,
 };

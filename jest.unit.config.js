@@ -25,10 +25,12 @@ const starts = readdirSync(root, { recursive: true })
   .map(String)
   .filter((file) => file.endsWith('.test.ts') && STARTS.test(readFileSync(join(root, file), 'utf8')));
 
-const { globalSetup: _, ...others } = all;
+const { projects, ...limits } = all;
+const { globalSetup: _, ...common } = projects[0];
 
 /** `npm run test:unit`. */
 export default {
-  ...others,
+  ...limits,
+  ...common,
   testPathIgnorePatterns: ['/node_modules/', ...[...SLOW, ...starts].map((path) => `<rootDir>/test/${path}`)],
 };

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { redisDriver } from '../../../src/drivers/redis/driver.js';
 import type { LockDriver } from '../../../src/lease/driver.js';
 import { driverConformance } from '../../../src/testing/index.js';
 import { startProxy, type TcpProxy } from '../../support/proxy.js';
+import { bareDriverOf } from './support/driver.js';
 import { server, serverForAll } from './support/stage.js';
 
 serverForAll();
@@ -15,10 +15,10 @@ afterEach(async () => {
 });
 
 driverConformance({
-  createDriver: () => redisDriver({ url: server.url }),
+  createDriver: () => bareDriverOf(server.url),
   createPeer: async () => {
     const link = await startProxy(server.port);
-    const peer = await redisDriver({ url: link.url });
+    const peer = await bareDriverOf(link.url);
     links.set(peer, link);
     return peer;
   },

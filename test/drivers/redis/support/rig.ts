@@ -1,22 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { lockName } from '../../../../src/core/key.js';
-import { redisDriver } from '../../../../src/drivers/redis/driver.js';
 import type { AcquireRequest, Grant, LockDriver } from '../../../../src/lease/driver.js';
 import type { LockerOptions } from '../../../../src/lease/options.js';
 import { LockRegistry } from '../../../../src/registry.js';
 import { traces, waitersOf } from '../../../support/stored-lock.js';
 import { until } from '../../../support/wait.js';
+import { bareDriverOf, driverOf, RENEW_IN, type Target } from './driver.js';
 
 export * from '../../../support/stored-lock.js';
-
-type Target = Parameters<typeof redisDriver>[0] | string;
 
 const opened: { close(): Promise<void> }[] = [];
 
 /** A driver, closed by `closeAll`; connected unless `cold`. */
 export async function open(target: Target, cold = false): Promise<LockDriver> {
-  const driver = await redisDriver(typeof target === 'string' ? { url: target } : target);
+  const driver = await bareDriverOf(target);
   opened.push(driver);
   if (!cold) await driver.ping();
   return driver;
@@ -29,8 +27,8 @@ export function openMany(count: number, target: Target): Promise<LockDriver[]> {
 /** A registry whose locker `default` uses Redis, closed by `closeAll`. */
 export function locks(target: Target, defaults: LockerOptions = {}): LockRegistry {
   const registry = new LockRegistry();
-  registry.registerDriver('redis', () => redisDriver(typeof target === 'string' ? { url: target } : target));
-  registry.registerLocker('default', { ...defaults, driver: 'redis' });
+  registry.registerDriver('redis', () => driverOf(target));
+  registry.registerLocker('default', { renewIn: RENEW_IN, ...defaults, driver: 'redis' });
   opened.push({ close: () => registry.close({ grace: 0 }) });
   return registry;
 }
