@@ -2,64 +2,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { type BuildOptions, build } from 'esbuild';
+import * as scripts from '../../../src/drivers/redis/scripts.generated.js';
 import { runSource, type Worker } from '../../support/process.js';
-import { sleep } from '../../support/wait.js';
+import { sleep, until } from '../../support/wait.js';
 import { locks } from './support/rig.js';
 import { redis, server, stageForAll, workers } from './support/stage.js';
+import { TTL, threadChild } from './support/thread-child.js';
 
 stageForAll();
 
 const root = join(import.meta.dirname, '../../..');
-const TTL = 900;
-
-/** `locker()` renews in a thread; `block(ms)` stands still; `threads` are the worker threads that were started. */
-const prelude = `
-  import workerThreads from 'node:worker_threads';
-  import { syncBuiltinESMExports } from 'node:module';
-  import { setTimeout as sleep } from 'node:timers/promises';
-  const threads = [];
-  const told = [];
-  workerThreads.Worker = class extends workerThreads.Worker {
-    constructor(file, options) {
-      super(process.env.FILE ?? file, options);
-      threads.push(this);
-    }
-    postMessage(message) {
-      told.push(message);
-      super.postMessage(message);
-    }
-  };
-  syncBuiltinESMExports();
-  const { LockRegistry, redisDriver } = await import('latchkey');
-  const warnings = [];
-  process.on('warning', ({ code }) => warnings.push(code));
-  const registries = [];
-  const locker = (redis = { url: process.env.URL }) => {
-    const registry = new LockRegistry();
-    registry.registerDriver('redis', () => redisDriver(redis));
-    registry.registerLocker('default', { driver: 'redis', autoRenew: true, renewIn: 'thread', ttl: ${TTL} });
-    registries.push(registry);
-    return registry.mustOf();
-  };
-  const close = () => Promise.all(registries.map((registry) => registry.close({ grace: 0 })));
-  const block = (ms) => {
-    const end = performance.now() + ms;
-    while (performance.now() < end);
-  };
-  const reasonOf = (lease) => {
-    try {
-      lease.ensureHeld();
-    } catch ({ reason }) {
-      return reason;
-    }
-  };
-`;
-
-function child(source: string, env: Readonly<Record<string, string>> = {}): Worker {
-  const worker = runSource(prelude + source, { URL: server.url, ...env });
-  workers.push(worker);
-  return worker;
-}
+const child = (source: string, env: Readonly<Record<string, string>> = {}) =>
+  threadChild(source, { URL: server.url, ...env });
 
 /** The names of the connections that other processes have to the server. */
 async function connections(): Promise<string[]> {
@@ -71,73 +25,119 @@ async function finished(worker: Worker): Promise<void> {
   expect(await worker.exited).toEqual({ code: 0, signal: null });
 }
 
+/** So many processes, keys in each and rounds make a hundred. */
+const [PROCESSES, KEYS, ROUNDS] = [5, 10, 2];
+/** Long, for so many processes at once have little of a small machine each. */
+const LONG = 2 * TTL;
+
 test('a loop that is blocked for 4 times the ttl, at any moment of a renewal: no rival gets in, it is held in the next statement', async () => {
-  const holder = child(`
-    const lease = await locker().acquire('a');
-    send({ fence: lease.fence });
-    for (let round = 0; round < 5; round++) {
-      await sleep(Math.random() * ${TTL});
-      block(${4 * TTL});
-      const { held } = lease, left = lease.ttl();
-      send({ held, left, fence: lease.fence, reason: reasonOf(lease) });
-    }
-    send({ aborted: lease.signal.aborted, released: await lease.release(), warnings });
-    await close();
-  `);
-  const { fence } = await holder.waitFor((message) => 'fence' in message);
-  const rival = locks(server.url).mustOf();
-  let waiting = true;
-  const next = rival.acquire('a', { wait: '60s' }).finally(() => {
-    waiting = false;
-  });
-  await holder.waitFor(({ left }) => left !== undefined && holder.messages.length > 4, 60_000);
-  expect(waiting).toBe(true);
-  const end = await holder.waitFor((message) => 'aborted' in message, 60_000);
-  expect(holder.messages.slice(1, 6)).toEqual(
-    Array.from({ length: 5 }, () => ({ held: true, left: expect.any(Number), fence })),
+  const names = (n: number) => Array.from({ length: KEYS }, (_, key) => `a${n}.${key}`);
+  const holders = Array.from({ length: PROCESSES }, (_, n) =>
+    child(`
+      const by = locker(undefined, ${LONG});
+      const leases = await Promise.all(${JSON.stringify(names(n))}.map(async (key) => {
+        await sleep(Math.random() * ${LONG});
+        return by.acquire(key);
+      }));
+      send({ fences: leases.map(({ fence }) => fence) });
+      for (let round = 0; round < ${ROUNDS}; round++) {
+        await sleep(Math.random() * ${LONG});
+        standStill(${4 * LONG});
+        const seen = leases.map((lease) => ({ held: lease.held, left: lease.ttl(), why: reasonOf(lease) }));
+        send({ seen });
+      }
+      for await (const _ of received) break;
+      const aborted = leases.some(({ signal }) => signal.aborted);
+      const released = await Promise.all(leases.map((lease) => lease.release()));
+      send({ aborted, released, fences: leases.map(({ fence }) => fence), warnings });
+      await close();
+      process.stdin.destroy();
+    `),
   );
-  for (const { left } of holder.messages.slice(1, 6)) {
+  const rival = locks(server.url).mustOf();
+  let early = 0;
+  let waiting = true;
+  const trials = await Promise.all(
+    holders.map(async (holder, n) => {
+      const { fences } = await holder.waitFor((message) => 'fences' in message);
+      const nexts = names(n).map((key) => rival.acquire(key, { wait: '60s' }));
+      for (const next of nexts) next.then(() => waiting && early++);
+      const seen = () =>
+        holder.messages.flatMap(({ seen = [] }) => seen as { held: boolean; left: number }[]);
+      await holder.waitFor(() => seen().length === KEYS * ROUNDS, 60_000);
+      return { holder, fences: fences as number[], seen: seen(), nexts };
+    }),
+  );
+  waiting = false;
+  const seen = trials.flatMap((trial) => trial.seen);
+  expect(seen).toEqual(Array.from({ length: 100 }, () => ({ held: true, left: expect.any(Number) })));
+  expect(early).toBe(0);
+  for (const { left } of seen) {
     expect(left).toBeGreaterThan(0);
-    expect(left).toBeLessThan(TTL);
+    expect(left).toBeLessThan(LONG);
   }
-  expect(end).toEqual({ aborted: false, released: true, warnings: [] });
-  expect((await next).fence).toBeGreaterThan(fence as number);
-  await finished(holder);
-}, 90_000);
+  for (const { holder, fences, nexts } of trials) {
+    holder.send({});
+    const end = await holder.waitFor((message) => 'released' in message);
+    expect(end).toEqual({ aborted: false, released: Array(KEYS).fill(true), fences, warnings: [] });
+    for (const [n, next] of nexts.entries()) expect((await next).fence).toBeGreaterThan(fences[n]!);
+    await finished(holder);
+  }
+}, 120_000);
 
 test('a loop that is blocked beyond maxBlock: the rival gets in within the ttl, and it is lost in the next statement', async () => {
-  const maxBlock = 1_000;
-  const rounds = 4;
-  const holder = child(`
-    const by = locker();
-    for (let round = 0; round < ${rounds}; round++) {
-      const lease = await by.acquire('b' + round, { maxBlock: ${maxBlock} });
-      const told = new Promise((resolve) => lease.signal.addEventListener('abort', () => resolve(performance.now())));
-      await sleep(${TTL} + Math.random() * ${TTL});
-      send({ round, held: lease.held, at: Date.now() });
-      block(${maxBlock + TTL + 1_500});
-      const { held } = lease, left = lease.ttl(), now = performance.now();
-      const toldAfter = (await told) - now;
-      send({ after: round, held, left, reason: lease.signal.reason.reason, toldAfter });
-      await lease.release();
-    }
-    await close();
-  `);
+  const maxBlock = 2_000;
+  const names = (n: number) => Array.from({ length: KEYS }, (_, key) => `b${n}.${key}`);
+  const holders = Array.from({ length: PROCESSES }, (_, n) =>
+    child(`
+      const by = locker(undefined, ${LONG});
+      for (let round = 0; round < ${ROUNDS}; round++) {
+        const leases = await Promise.all(${JSON.stringify(names(n))}.map(async (key) => {
+          await sleep(Math.random() * ${LONG});
+          return by.acquire(key, { maxBlock: ${maxBlock} });
+        }));
+        const told = leases.map(({ signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)));
+        await sleep(Math.random() * ${LONG});
+        send({ round, held: leases.map(({ held }) => held), at: Date.now() });
+        standStill(${maxBlock + LONG + 1_500});
+        const seen = leases.map((lease) => ({ held: lease.held, left: lease.ttl(), reason: reasonOf(lease) }));
+        const now = performance.now();
+        await Promise.all(told);
+        send({ after: round, seen, told: leases.map(({ signal }) => signal.reason.reason), ms: performance.now() - now });
+      }
+      await close();
+    `),
+  );
   const rival = locks(server.url).mustOf();
-  for (let round = 0; round < rounds; round++) {
-    const { at, held } = await holder.waitFor((message) => message.round === round);
-    expect(held).toBe(true);
-    const lease = await rival.acquire(`b${round}`, { wait: '10s' });
-    const after = Date.now() - (at as number);
+  const trial = async (holder: Worker, n: number) => {
+    const trials: { after: number; seen: unknown; told: unknown }[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const { at, held } = await holder.waitFor((message) => message.round === round, 60_000);
+      expect(held).toEqual(Array(KEYS).fill(true));
+      const afters = names(n).map(async (key) => {
+        const lease = await rival.acquire(key, { wait: '10s' });
+        const after = Date.now() - (at as number);
+        await lease.release();
+        return after;
+      });
+      const took = await Promise.all(afters);
+      const { seen, told, ms } = await holder.waitFor((message) => message.after === round);
+      expect(ms).toBeLessThan(500);
+      took.forEach((after, key) => {
+        trials.push({ after, seen: (seen as unknown[])[key], told: (told as unknown[])[key] });
+      });
+    }
+    await finished(holder);
+    return trials;
+  };
+  const trials = (await Promise.all(holders.map(trial))).flat();
+  expect(trials.length).toBe(100);
+  for (const { after, seen, told } of trials) {
     expect(after).toBeGreaterThan(maxBlock / 2);
-    expect(after).toBeLessThan(maxBlock + TTL + 1_000);
-    await lease.release();
-    const message = await holder.waitFor((other) => other.after === round);
-    expect(message).toMatchObject({ held: false, left: 0, reason: 'blocked' });
-    expect(message.toldAfter).toBeLessThan(200);
+    expect(after).toBeLessThan(maxBlock + LONG + 1_500);
+    expect([seen, told]).toEqual([{ held: false, left: 0, reason: 'blocked' }, 'blocked']);
   }
-  await finished(holder);
-}, 60_000);
+}, 120_000);
 
 test('a block that is over before the lease is, but not before maxBlock, is a loss too', async () => {
   const holder = child(`
@@ -322,19 +322,38 @@ test('a client that is lent is known to the thread by its options, and its conne
   await finished(holder);
 });
 
-test('a thousand leases leave nothing behind: one thread, which forgets each and ends; so does the process', async () => {
+test('ten thousand leases leave nothing behind: one thread, which forgets each and ends; so does the process', async () => {
   const holder = child(`
+    import { setFlagsFromString } from 'node:v8';
+    import { runInNewContext } from 'node:vm';
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc');
     const by = locker();
-    let held = 0;
-    for (let i = 0; i < 50; i++) {
-      const leases = await Promise.all(Array.from({ length: 20 }, (_, n) => by.acquire('n' + n)));
-      held += leases.filter((lease) => lease.held).length;
-      await Promise.all(leases.map((lease) => lease.release()));
-    }
-    await sleep(600);
-    const renewed = told.flatMap(({ renew }) => (renew ? [renew.id] : []));
-    const forgotten = told.flatMap(({ forget }) => forget ?? []);
-    send({ held, renewed: renewed.length, left: renewed.filter((id) => !forgotten.includes(id)).length, warnings });
+    const known = new Set();
+    let held = 0, renewed = 0;
+    const note = () => {
+      for (const { renew, forget = [] } of told.splice(0)) {
+        if (renew && known.add(renew.id)) renewed++;
+        for (const id of forget) known.delete(id);
+      }
+    };
+    const begin = async (count) => {
+      for (let i = 0; i < count / 100; i++) {
+        const leases = await Promise.all(Array.from({ length: 100 }, (_, n) => by.acquire('n' + n)));
+        held += leases.filter((lease) => lease.held).length;
+        await Promise.all(leases.map((lease) => lease.release()));
+        note();
+      }
+      await sleep(600);
+      note();
+      gc();
+      const { heapUsed, rss } = process.memoryUsage();
+      return { heap: heapUsed / 2 ** 20, rss: rss / 2 ** 20 };
+    };
+    const warm = await begin(2_000);
+    const end = await begin(8_000);
+    send({ held, renewed, left: known.size, warnings });
+    send({ heap: end.heap - warm.heap, rss: end.rss - warm.rss });
     send({ threads: threads.length });
     await new Promise((resolve) => threads[0].once('exit', resolve));
     send({ ended: true });
@@ -343,14 +362,57 @@ test('a thousand leases leave nothing behind: one thread, which forgets each and
     send({ held: again.held, threads: threads.length });
     await close();
   `);
-  await holder.waitFor(({ threads }) => threads === 1);
+  await holder.waitFor(({ threads }) => threads === 1, 60_000);
   expect(await connections()).toEqual(['latchkey', 'latchkey-renewal']);
-  expect(holder.messages[0]).toEqual({ held: 1_000, renewed: 1_000, left: 0, warnings: [] });
+  expect(holder.messages[0]).toEqual({ held: 10_000, renewed: 10_000, left: 0, warnings: [] });
+  // A hold takes over 1 KiB: 8,000 that stay are more than 8 MiB.
+  expect(holder.messages[1]!.heap).toBeLessThan(3);
   await holder.waitFor(({ ended }) => ended === true);
   expect(await connections()).toEqual(['latchkey']);
   await finished(holder);
   expect(holder.messages.at(-1)).toEqual({ held: true, threads: 2 });
-}, 60_000);
+}, 90_000);
+
+test('no renewal of a released lease is sent, by what the server sees', async () => {
+  const [leases, rounds] = [100, 4];
+  const monitor = await redis.monitor();
+  /** The numbers of the renewals that arrived, by token. */
+  const arrived = new Map<string, number[]>();
+  monitor.on('monitor', (_time: string, [command, script, count, ...args]: string[]) => {
+    const renewal = /^eval/i.test(command!) && [scripts.RENEW.sha, scripts.RENEW.lua].includes(script!);
+    if (!renewal) return;
+    for (let i = Number(count); i < args.length; i += 4)
+      arrived.set(args[i]!, [...(arrived.get(args[i]!) ?? []), Number(args[i + 3])]);
+  });
+  const holder = child(`
+    const by = locker();
+    const released = [];
+    for (let round = 0; round < ${rounds}; round++) {
+      const leases = await Promise.all(Array.from({ length: ${leases} }, (_, n) => by.acquire('t' + n, { ttl: 600 })));
+      const words = new Map(told.splice(0).flatMap(({ renew }) => renew ? [[renew.token, renew.memory]] : []));
+      await Promise.all(leases.map(async (lease) => {
+        await sleep(250 + Math.random() * 600);
+        // The number of the latest renewal, which the thread sets before it sends one.
+        const number = Number(new BigUint64Array(words.get(lease.token))[0] & (2n ** 27n - 1n));
+        const done = lease.release();
+        released.push({ token: lease.token, number, ok: await done });
+      }));
+    }
+    await sleep(1_000);
+    send({ released });
+    await sleep(500);
+    await close();
+  `);
+  await holder.waitFor((message) => 'released' in message, 60_000);
+  const released = holder.messages[0]!.released as { token: string; number: number; ok: boolean }[];
+  await until(() => arrived.size === leases * rounds, 5_000, 'all renewals to be seen');
+  monitor.disconnect();
+  expect(released.filter(({ ok }) => ok).length).toBe(leases * rounds);
+  const late = released.filter(({ token, number }) => arrived.get(token)!.some((sent) => sent > number));
+  // The thread may send one between our look and the release.
+  expect(late.length).toBeLessThanOrEqual(2);
+  await finished(holder);
+}, 90_000);
 
 test('releases that race renewals are all true, hurt nobody who comes after, and nothing is lost', async () => {
   const holder = child(`
