@@ -57,6 +57,13 @@ export class Attempt {
     this.#write('extend', 'ok', { at, until });
   }
 
+  /** If it is held, it has been held since `at`, though nobody could look. */
+  outlived(lease: Held, at: number): void {
+    if (this.#over || !lease.held) return;
+    this.#until = historyNow() + lease.ttl();
+    this.#write('extend', 'ok', { at, until: this.#until });
+  }
+
   /** It has asked, at that time, to have its time changed: a shorter one may be in force from now on. */
   extending(at: number, lease: Held): void {
     if (!this.#over) this.#write('extend', 'invoke', { at, until: historyNow() + lease.ttl() });

@@ -86,7 +86,8 @@ export class Crew {
     const journal = join(this.dir, `${name}.jsonl`);
     this.journals.push(journal);
     const seed = this.seed * 1_000 + this.#started;
-    const setting: WorkerSetting = { name, seed, dial: this.dial, journal };
+    const renewIn = index % 2 === 1 ? 'thread' : 'main';
+    const setting: WorkerSetting = { name, seed, renewIn, dial: this.dial, journal };
     const child = fork(join(import.meta.dirname, 'worker.js'), [JSON.stringify(setting)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       env: { ...process.env, NODE_OPTIONS: '' },

@@ -2,7 +2,7 @@ import { historyNow } from 'latchkey/testing';
 import type { Random } from '../support/random.js';
 import { sleep } from '../support/wait.js';
 import type { Crew } from './crew.js';
-import { ALL_KEYS, LONGEST_TTL } from './setting.js';
+import { ALL_KEYS, LONGEST_TTL, MAX_BLOCK } from './setting.js';
 import type { Topology } from './topology.js';
 
 /** What a fault may touch. */
@@ -46,13 +46,19 @@ export const workerFaults: readonly Fault[] = [
   },
   {
     kind: 'event loop blocked past the ttl',
-    strike: async ({ random, crew }) => {
-      const ms = LONGEST_TTL + random.between(50, 500);
-      crew.block(random.between(0, crew.size - 1), ms);
-      await sleep(ms);
-    },
+    strike: (scene) => block(scene, LONGEST_TTL),
+  },
+  {
+    kind: 'event loop blocked past maxBlock and the ttl',
+    strike: (scene) => block(scene, MAX_BLOCK + LONGEST_TTL),
   },
 ];
+
+async function block({ random, crew }: Scene, past: number): Promise<void> {
+  const ms = past + random.between(50, 500);
+  crew.block(random.between(0, crew.size - 1), ms);
+  await sleep(ms);
+}
 
 /** Faults of the network and of a server that every topology has. */
 export function commonFaults({ whole }: Topology): Fault[] {

@@ -15,7 +15,7 @@ import { Attempt, type Held } from './attempt.js';
 import type { Journal } from './journal.js';
 import type { LagMeter } from './lag.js';
 import type { Link } from './link.js';
-import { fullName, LOCKERS, LONGEST_HOLD, LONGEST_TTL } from './setting.js';
+import { fullName, LOCKERS, LONGEST_HOLD, LONGEST_TTL, MAX_BLOCK } from './setting.js';
 
 // What a wait may be late by, beside the delays of the process itself: see docs/guarantees.md.
 const SLACK_MS = 750;
@@ -30,6 +30,7 @@ export interface Desk {
   readonly lag: LagMeter;
   readonly link: Link;
   readonly lockers: ReadonlyMap<string, Locker>;
+  readonly renewIn: 'main' | 'thread';
   /** ms for which the next who has seen that it holds is to block the event loop. */
   block: number;
 }
@@ -228,7 +229,7 @@ export class Holder {
       await sleep(random.between(0, 15));
       attempt.look(lease);
       if (!lease.held) return true;
-      this.#blockIfTold();
+      this.#blockIfTold(lease, attempt);
       // The gap in which a holder may be stopped, and come back as somebody else's.
       if (random.chance(0.2)) await sleep(random.between(1, 20));
       value = await this.#access(lease, attempt, attempt.mode === 'write' ? value + 1 : undefined);
@@ -256,10 +257,17 @@ export class Holder {
     return undefined;
   }
 
-  #blockIfTold(): void {
-    const ms = this.#desk.block;
+  #blockIfTold(lease: Held, attempt: Attempt): void {
+    const { block, renewIn, journal } = this.#desk;
     this.#desk.block = 0;
-    if (ms > 0) blockEventLoop(ms);
+    if (block === 0) return;
+    const from = historyNow();
+    blockEventLoop(block);
+    const { held } = lease;
+    attempt.outlived(lease, from);
+    const sort = `${renewIn}, ${block < MAX_BLOCK ? 'shorter' : 'longer'} than maxBlock: ${held ? 'held' : 'lost'}`;
+    journal.write({ note: 'block', at: historyNow(), from, sort, hold: attempt.hold });
+    if (held && block >= MAX_BLOCK) this.#unexpected(new Error(`${attempt.hold} is held beyond maxBlock`));
   }
 
   /** Runs what waits no longer than `wait`; writes down how it ended where it did not obtain. */

@@ -13,6 +13,7 @@ export interface Note {
     | 'warning'
     | 'stuck'
     | 'lingering'
+    | 'block'
     | 'count';
   readonly at: number;
   readonly from?: number;

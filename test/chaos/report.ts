@@ -64,6 +64,7 @@ export function report(outcome: Outcome): string[] {
         ['holds it saw overlapping', resource.overlapping.size],
         ['backend errors', of('count').length],
         ['timeouts', of('timeout').length],
+        ...countBy(of('block'), ({ sort }) => `blocks of the event loop, renewal in ${sort}`),
         [
           'process warnings of ioredis about itself',
           of('warning').filter(({ what }) => isOfIoredis(what)).length,

@@ -15,6 +15,7 @@ export interface Address {
 export interface WorkerSetting {
   readonly name: string;
   readonly seed: number;
+  readonly renewIn: 'main' | 'thread';
   readonly dial: Dial;
   readonly journal: string;
 }
@@ -28,6 +29,9 @@ export const LOCKERS: Readonly<Record<string, readonly string[]>> = {
 /** No hold lasts longer than this without being renewed, nor much longer than the other with. */
 export const LONGEST_TTL = 1_200;
 export const LONGEST_HOLD = 2_500;
+
+/** Where a thread renews, no hold outlives a block of the event loop that is longer. */
+export const MAX_BLOCK = 3_000;
 
 export const fullName = (locker: string, key: string) => lockName(`${locker}:`, key);
 

@@ -7,7 +7,7 @@ import { type Desk, Holder } from './holder.js';
 import { Journal } from './journal.js';
 import { LagMeter } from './lag.js';
 import { Link } from './link.js';
-import { type Dial, LOCKERS, type WorkerSetting } from './setting.js';
+import { type Dial, LOCKERS, MAX_BLOCK, type WorkerSetting } from './setting.js';
 
 // A worker of the chaos run, in a process of its own: takes locks until it is told to stop, then sees whether all of
 // them can still be had, closes, and must end by itself.
@@ -16,7 +16,7 @@ const HOLDERS = 6;
 // How long a lock may be out of reach once all faults are over.
 const RECOVERY_MS = 15_000;
 
-const { name, seed, dial, journal: path }: WorkerSetting = JSON.parse(process.argv[2]!);
+const { name, seed, renewIn, dial, journal: path }: WorkerSetting = JSON.parse(process.argv[2]!);
 const journal = new Journal(path);
 process.on('unhandledRejection', (reason) =>
   journal.write({ note: 'unhandled', at: historyNow(), what: String((reason as Error)?.stack ?? reason) }),
@@ -40,10 +40,10 @@ const link = new Link({
 });
 const registry = new LockRegistry().registerDriver('redis', () => redisDriver(target(dial)));
 for (const locker of Object.keys(LOCKERS))
-  registry.registerLocker(locker, { driver: 'redis', prefix: `${locker}:` });
+  registry.registerLocker(locker, { driver: 'redis', prefix: `${locker}:`, renewIn, maxBlock: MAX_BLOCK });
 const lag = new LagMeter();
 const lockers = new Map(Object.keys(LOCKERS).map((locker) => [locker, registry.mustOf(locker)]));
-const desk: Desk = { name, journal, random: new Random(seed), lag, link, lockers, block: 0 };
+const desk: Desk = { name, journal, random: new Random(seed), lag, link, lockers, renewIn, block: 0 };
 
 // The loading of modules is no wait of anybody.
 await registry.connect().catch(() => {});
@@ -86,6 +86,8 @@ function target(dial: Dial): LentClient | { [option: string]: unknown } {
     const { sentinels, name, natMap } = dial;
     return { sentinels, name, natMap };
   }
-  // Only a lent client can be told where the nodes really are.
-  return new Cluster(dial.nodes, { lazyConnect: true, natMap: dial.natMap });
+  const { nodes, natMap } = dial;
+  // A lent client has no thread.
+  if (renewIn === 'main') return new Cluster(nodes, { lazyConnect: true, natMap });
+  return { url: `redis+cluster://${nodes.map(({ host, port }) => `${host}:${port}`).join(',')}`, natMap };
 }
