@@ -25,7 +25,7 @@ const prelude = `
     }
   };
   syncBuiltinESMExports();
-  const { LockRegistry, redisDriver } = await import('latchkey');
+  const { LockRegistry, redisDriver } = await import(process.env.PACKAGE ?? 'latchkey');
   const warnings = [];
   process.on('warning', ({ code }) => warnings.push(code));
   const registries = [];
@@ -51,7 +51,7 @@ const prelude = `
   };
 `;
 
-/** A process that renews in a thread, by what is built in `dist/`; killed after the test. */
+/** A process that renews in a thread, by what is built in `dist/`, or by the file PACKAGE; killed after the test. */
 export function threadChild(source: string, env: Readonly<Record<string, string>>): Worker {
   const worker = runSource(prelude + source, env);
   workers.push(worker);
