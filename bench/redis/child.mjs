@@ -24,6 +24,21 @@ serve({
     for (let i = 0; i < WARM_UPS; i++) await (await sessions[0].acquire(`warm-up-${process.pid}`))();
   },
 
+  /** The first lease of a process that is connected: ms until it is held, and MiB that the process has grown by then. */
+  async first(id, url) {
+    const session = await (await load(id)).connect(url);
+    const mib = () => process.memoryUsage.rss() / 2 ** 20;
+    const before = mib();
+    const began = now();
+    const release = await session.acquire(`first-${process.pid}`);
+    const ms = now() - began;
+    await sleep(500);
+    const grown = mib() - before;
+    await release();
+    await session.close();
+    return { ms, mib: grown };
+  },
+
   async close() {
     await Promise.all(sessions.map((session) => session.close()));
     sessions = [];
@@ -82,6 +97,22 @@ serve({
     return at;
   },
 
+  /** As `release`, by an event loop that is blocked for `ms` at a time; also when the release had resolved. */
+  async releaseBusily(ms) {
+    let busy = true;
+    const block = () => {
+      const end = now() + ms;
+      while (now() < end);
+      if (busy) setImmediate(block);
+    };
+    if (ms > 0) block();
+    await sleep(Math.random() * ms);
+    const at = now();
+    await release();
+    busy = false;
+    return { at, until: now() };
+  },
+
   /** When the key was held. */
   async take(key) {
     const release = await sessions[0].acquire(key);
@@ -132,11 +163,16 @@ serve({
     held = await Promise.all(Array.from({ length: count }, (_, i) => sessions[0].keep(`kept-${i}`, ttl)));
   },
 
-  /** CPU ms of this process while it keeps what it holds for `ms`, and how much of that is still held. */
+  /**
+   * While it keeps what it holds for `ms`: CPU ms of this process with all its threads, ms that its event loop was busy, and
+   * how much is still held.
+   */
   async keepFor(ms) {
     const before = process.cpuUsage();
+    const loop = performance.eventLoopUtilization();
     await sleep(ms);
     const { user, system } = process.cpuUsage(before);
-    return { cpu: (user + system) / 1e3, held: held.filter((stillHeld) => stillHeld()).length };
+    const busy = performance.eventLoopUtilization(loop).active;
+    return { cpu: (user + system) / 1e3, busy, held: held.filter((stillHeld) => stillHeld()).length };
   },
 });

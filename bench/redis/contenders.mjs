@@ -15,8 +15,11 @@ const MODULES = {
   verrou: ['./contenders/verrou.mjs', 'default'],
 };
 
-/** Not measured beside the peers: parts of one. */
-const PARTS = { scripts: ['./contenders/scripts.mjs', 'default'] };
+/** Not measured beside the peers: parts of one, and another way of one. */
+const PARTS = {
+  scripts: ['./contenders/scripts.mjs', 'default'],
+  thread: ['./contenders/latchkey.mjs', 'thread'],
+};
 
 /** One by its id; a child process loads no more than that. */
 export async function load(id) {

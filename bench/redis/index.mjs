@@ -7,9 +7,10 @@ import { handOff } from './measures/hand-off.mjs';
 import { local } from './measures/local.mjs';
 import { processes } from './measures/processes.mjs';
 import { renewal } from './measures/renewal.mjs';
+import { thread } from './measures/thread.mjs';
 import { Server } from './server.mjs';
 
-const MEASURES = { free, local, handOff, processes, commands, renewal, apart };
+const MEASURES = { free, local, handOff, processes, commands, renewal, thread, apart };
 
 /** @param {{ only?: string }} options `only` names one measure */
 export async function run({ only }) {

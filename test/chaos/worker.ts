@@ -45,8 +45,12 @@ const lag = new LagMeter();
 const lockers = new Map(Object.keys(LOCKERS).map((locker) => [locker, registry.mustOf(locker)]));
 const desk: Desk = { name, journal, random: new Random(seed), lag, link, lockers, renewIn, block: 0 };
 
-// The loading of modules is no wait of anybody.
+// The loading of modules is no wait of anybody, nor is the start of the thread.
 await registry.connect().catch(() => {});
+await registry
+  .mustOf('jobs')
+  .with(`start of ${name}`, () => {}, { wait: '10s' })
+  .catch(() => {});
 link.tell({ ready: true });
 await Promise.all(Array.from({ length: HOLDERS }, () => hold(new Holder(desk))));
 await Promise.all([...lockers].flatMap(([locker, one]) => LOCKERS[locker]!.map((key) => recover(one, key))));

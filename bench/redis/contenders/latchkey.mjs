@@ -1,14 +1,15 @@
 /** Latchkey through its Redis driver: defaults, but a wait without limit. */
 import { LockRegistry, redisDriver } from '../../lib/latchkey.mjs';
 
-export default {
-  name: 'latchkey',
+const latchkey = (name, defaults) => ({
+  name,
   sends: ['evalsha', 'eval'],
   renewsEvery: (ttl) => ttl / 3,
   async connect(url) {
     const driver = await redisDriver({ url });
     const registry = new LockRegistry().registerDriver('redis', driver);
-    const locker = registry.registerLocker('bench', { driver: 'redis', wait: 'forever' }).mustOf('bench');
+    const options = { ...defaults, driver: 'redis', wait: 'forever' };
+    const locker = registry.registerLocker('bench', options).mustOf('bench');
     await driver.ping();
     return {
       async acquire(key) {
@@ -23,4 +24,9 @@ export default {
       close: () => registry.close({ grace: 0 }),
     };
   },
-};
+});
+
+export default latchkey('latchkey', {});
+
+/** Renews all in a worker thread. */
+export const thread = latchkey('latchkey, in a thread', { autoRenew: true, renewIn: 'thread' });
