@@ -152,7 +152,8 @@ export async function holder(kit: Kit, request: Partial<AcquireRequest> = {}): P
     async untilTold() {
       for (const end = performance.now() + SLACK; told.length === 0 && performance.now() < end; )
         await sleep(5);
-      kit.expect(told.length).toBe(1);
+      // It may be told again by one who knows better.
+      kit.expect(told.length).toBeGreaterThan(0);
     },
   };
 }
