@@ -96,8 +96,12 @@ async function make(ask: Ask, schema: string, upgrades: readonly string[]): Prom
 
 async function versionOf(ask: Ask, schema: string): Promise<number | undefined> {
   try {
-    const { rows } = await ask(`SELECT to_regclass('${quoted(schema)}.version')`);
-    if (rows[0]![0] === null) return undefined;
+    // to_regclass would answer from the session's cache, which does not know what another one made meanwhile.
+    const { rows } = await ask(
+      "SELECT FROM pg_class WHERE relname = 'version' AND relnamespace = " +
+        `(SELECT oid FROM pg_namespace WHERE nspname = '${schema}')`,
+    );
+    if (rows.length === 0) return undefined;
     const version = await ask(`SELECT version FROM ${quoted(schema)}.version`);
     return Number(version.rows[0]![0]);
   } catch (error) {

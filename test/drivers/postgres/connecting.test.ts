@@ -4,7 +4,7 @@ import type { Ask } from '../../../src/drivers/postgres/link.js';
 import type { PostgresOptions } from '../../../src/drivers/postgres/options.js';
 import { ensureSchema, postgresSchema } from '../../../src/drivers/postgres/schema.js';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
-import { until } from '../../support/wait.js';
+import { deferred, until } from '../../support/wait.js';
 import { ask, closeAll, freshKey, open, take } from './support/rig.js';
 
 let server: PostgresServer;
@@ -45,6 +45,21 @@ test('many processes that start at once make one schema', async () => {
   const grants = await Promise.all(drivers.map((driver) => ask(driver, key)));
   expect(grants.filter((grant) => grant !== null)).toHaveLength(1);
   expect(await server.ask('SELECT version FROM at_once.version')).toEqual([{ version: 1 }]);
+});
+
+test('a process that has waited for another one to make the schema finds it made', async () => {
+  const [first, second] = [asking(await server.client()), asking(await server.client())];
+  const commit = deferred();
+  const slowly: Ask = async (statement, values) => {
+    if (statement === 'COMMIT') await commit.promise;
+    return first(statement, values);
+  };
+  const both = Promise.all([ensureSchema(slowly, 'waited'), ensureSchema(second, 'waited')]);
+  const waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+  await until(async () => (await server.ask(waiting)).length === 1);
+  commit.resolve();
+  await both;
+  expect(await server.ask('SELECT version FROM waited.version')).toEqual([{ version: 1 }]);
 });
 
 test('a role that may not make the schema is told which right it lacks, and what to run', async () => {
