@@ -1,52 +1,55 @@
 /**
- * A scheduled job on two machines that must run once a tick. The lock keeps two from running it at the same time; the
- * journal, read and written under the lock, keeps a late one from running it again.
+ * A scheduled job that runs once a fire, on three machines whose clocks differ by 5 s. The time at which the job was to
+ * start is the slot: it is the same on all machines, whatever their clocks say, so each fire runs once. A lock alone would
+ * not do: it is free again when the job is done, and a machine whose clock is late would run the job once more.
  *
- *     LOCK_PROVIDER=redis REDIS_URL=redis://127.0.0.1:6379 node build/examples/03-scheduled-job.js
+ *     LOCK_PROVIDER=redis node build/examples/03-scheduled-job.js
+ *     LOCK_PROVIDER=postgres DATABASE_URL=postgres://… node build/examples/03-scheduled-job.js
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp, lock, lockProvider } from 'latchkey';
 
-const TICKS = 3;
-const TICK_MS = 200;
+const FIRES = 5;
+const EVERY_MS = 200;
+/** What each machine's clock is ahead, in ms. */
+const CLOCKS = { A: 0, B: 5_000, C: -5_000 };
+
+/** Fires at the same times on every machine, by the machine's own clock. A cron library does this in a service. */
+async function machine(name: string, ahead: number, begin: number): Promise<void> {
+  await using _app = await createApp().install(lockProvider).start();
+  for (let fire = 1; fire <= FIRES; fire++) {
+    const time = new Date(begin + fire * EVERY_MS);
+    await sleep(Math.max(0, time.getTime() - (Date.now() + ahead)));
+    const outcome = await lock.L().once('billing', time, async () => {
+      await sleep(10); // the job
+      return `billed by ${name}`;
+    });
+    console.log(`${name}, fire ${fire}: ${outcome.ran ? outcome.value : 'not here'}`);
+    if (outcome.ran) process.send?.(fire);
+  }
+  process.disconnect();
+}
 
 async function parent(): Promise<void> {
-  if (process.env.LOCK_PROVIDER !== 'redis') {
-    console.log('Two processes share no memory: run this with LOCK_PROVIDER=redis.');
+  if (!['redis', 'postgres'].includes(process.env.LOCK_PROVIDER ?? '')) {
+    console.log('Processes share no memory: run this with LOCK_PROVIDER=redis or postgres.');
     process.exitCode = 1;
     return;
   }
-  const folder = await mkdtemp(join(tmpdir(), 'latchkey-journal-'));
-  const journal = join(folder, 'journal');
-  await writeFile(journal, '');
-  const begin = String(Date.now() + 1_000);
-  const machines = ['A', 'B'].map((name) => fork(import.meta.filename, [name, journal, begin]));
-  const codes = await Promise.all(machines.map(async (machine) => (await once(machine, 'exit'))[0]));
-  const runs = (await readFile(journal, 'utf8')).trim().split('\n').length;
-  await rm(folder, { recursive: true });
-  console.log(`${TICKS} ticks, ${runs} runs.`);
+  // By then even the machine whose clock is ahead has started.
+  const begin = String(Date.now() + CLOCKS.B + 2_000);
+  const ran: unknown[] = [];
+  const machines = Object.entries(CLOCKS).map(([name, ahead]) => {
+    const child = fork(import.meta.filename, [name, String(ahead), begin]);
+    return child.on('message', (fire) => ran.push(fire));
+  });
+  const codes = await Promise.all(machines.map(async (child) => (await once(child, 'close'))[0]));
+  console.log(`${FIRES} fires, ${ran.length} runs.`);
   process.exitCode = Math.max(...codes);
 }
 
-async function machine(name: string, journal: string, begin: number): Promise<void> {
-  await using _app = await createApp().install(lockProvider).start();
-  for (let tick = 1; tick <= TICKS; tick++) {
-    await sleep(Math.max(0, begin + tick * TICK_MS - Date.now()));
-    const outcome = await lock.L().tryWith('daily-report', async () => {
-      if ((await readFile(journal, 'utf8')).includes(`tick ${tick}\n`)) return 'was here too late';
-      await sleep(50);
-      await appendFile(journal, `tick ${tick}\n`);
-      return 'ran the job';
-    });
-    console.log(`${name}, tick ${tick}: ${outcome.acquired ? outcome.value : 'left it to the other'}`);
-  }
-}
-
-const [name, journal, begin] = process.argv.slice(2);
-if (name && journal) await machine(name, journal, Number(begin));
+const [name, ahead, begin] = process.argv.slice(2);
+if (name) await machine(name, Number(ahead), Number(begin));
 else await parent();
