@@ -33,6 +33,8 @@ export {
   type Lease,
   type LentClient,
   type LentPool,
+  type ListOptions,
+  type ListProgress,
   LOCK_ERROR_CODES,
   Lock,
   LockBackendError,

@@ -28,6 +28,7 @@ export type {
   DriverFactory,
   Extension,
   Grant,
+  ListProgress,
   LockDriver,
   LockInfo,
   LockMode,
@@ -37,7 +38,7 @@ export type {
 export { currentLease } from './lease/holding.js';
 export type { Lease } from './lease/lease.js';
 export { Lock } from './lease/lock.js';
-export { type Keys, Locker, type TryWithResult } from './lease/locker.js';
+export { type Keys, type ListOptions, Locker, type TryWithResult } from './lease/locker.js';
 export type { OnceOptions, OnceResult } from './lease/once.js';
 export type { AcquireOptions, LockerOptions } from './lease/options.js';
 export { KeyedMutex, mutex } from './mutex/keyed-mutex.js';

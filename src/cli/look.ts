@@ -1,5 +1,6 @@
 import { EXIT, Exit } from './exit.js';
 import { showLock, showLocks } from './output/locks.js';
+import { Progress } from './output/progress.js';
 import { Terminal } from './output/terminal.js';
 import { printable } from './output/text.js';
 import { listLocks } from './pattern.js';
@@ -9,7 +10,8 @@ import { type CommonOptions, openSession } from './session.js';
 export async function ls(pattern: string | undefined, options: CommonOptions): Promise<void> {
   const terminal = new Terminal();
   await using session = await openSession(options);
-  const locks = await listLocks(session.locker, pattern);
+  const progress = Progress.onStderr(!options.json);
+  const locks = await listLocks(session.locker, pattern, progress.show).finally(() => progress.close());
   if (options.json) return terminal.printJson(locks);
   if (locks.length === 0) return terminal.print('no lock is held or awaited');
   terminal.print(headed(terminal, showLocks(locks, terminal.width, Date.now())));

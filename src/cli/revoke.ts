@@ -4,6 +4,7 @@ import type { LockInfo } from '../lease/driver.js';
 import type { Locker } from '../lease/locker.js';
 import { EXIT, Exit } from './exit.js';
 import { showWho } from './output/locks.js';
+import { Progress } from './output/progress.js';
 import { type Column, table } from './output/table.js';
 import { Terminal } from './output/terminal.js';
 import { printable, showDuration } from './output/text.js';
@@ -33,7 +34,7 @@ export async function revoke(key: string | undefined, options: RevokeOptions): P
   const { locker } = session;
   const holds =
     key === undefined
-      ? await holdsOf(locker, options.host!)
+      ? await holdsOf(locker, options.host!, Progress.onStderr(!options.json))
       : await holdOf(locker, key, Number(options.fence));
   if (holds.length === 0) throw new Exit(EXIT.no, `no lock is held by host ${options.host}`);
   if (!options.yes) await confirm(terminal, holds, grace);
@@ -71,8 +72,9 @@ async function holdOf(locker: Locker, key: string, fence: number): Promise<Hold[
   throw new Exit(EXIT.no, `there is no hold of ${key} with fence ${fence}: ${now}`);
 }
 
-async function holdsOf(locker: Locker, host: string): Promise<Hold[]> {
-  return (await listLocks(locker)).flatMap(({ key, waiters, holders }) =>
+async function holdsOf(locker: Locker, host: string, progress: Progress): Promise<Hold[]> {
+  const locks = await listLocks(locker, '*', progress.show).finally(() => progress.close());
+  return locks.flatMap(({ key, waiters, holders }) =>
     holders
       .filter(({ meta }) => meta.host === host)
       .map((holder) => ({ key, fence: holder.fence, holder, waiters })),

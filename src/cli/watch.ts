@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseDuration } from '../core/duration.js';
 import { LockBackendError } from '../core/errors.js';
 import type { LockInfo } from '../lease/driver.js';
 import { Exit, ofSignal } from './exit.js';
 import { longestWait, showLocks } from './output/locks.js';
+import { Progress } from './output/progress.js';
 import { Screen } from './output/screen.js';
 import { Terminal } from './output/terminal.js';
 import { printable } from './output/text.js';
@@ -23,17 +25,21 @@ export async function watch(pattern: string | undefined, options: WatchOptions):
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const stop = (signal: NodeJS.Signals) => end.abort(signal);
   for (const signal of signals) process.on(signal, stop);
+  const ended = once(end.signal, 'abort').then(() => undefined);
   await using session = await openSession(options);
   const screen = terminal.interactive && !options.json ? new Screen(terminal) : undefined;
   let before: readonly LockInfo[] | undefined;
+  // The first look at many keys takes its time.
+  const progress = new Progress((text) => before ?? screen?.paint(text));
   try {
     while (!end.signal.aborted) {
-      const now = await listLocks(session.locker, pattern).catch((error: Error) => {
+      const looking = listLocks(session.locker, pattern, progress.show).catch((error: Error) => {
         // Whoever watches wants to see when the backend is back.
         if (error instanceof LockBackendError) return error;
         throw error;
       });
-      if (end.signal.aborted) break;
+      const now = await Promise.race([looking, ended]);
+      if (!now) break;
       if (options.json) terminal.printJson(now instanceof Error ? { error: now.message } : now);
       else show(terminal, screen, pattern, now, before);
       if (!(now instanceof Error)) before = now;

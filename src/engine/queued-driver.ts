@@ -6,6 +6,7 @@ import type {
   AcquireRequest,
   Extension,
   Grant,
+  ListProgress,
   LockDriver,
   LockInfo,
   ThreadRenewal,
@@ -139,9 +140,9 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     return info && this.#withHandedOn(info);
   }
 
-  async *list(prefix: string): AsyncIterable<LockInfo> {
+  async *list(prefix: string, onProgress?: (progress: ListProgress) => void): AsyncIterable<LockInfo> {
     await this.link.whenReady(CONNECT_MS);
-    for await (const info of this.store.list(prefix)) yield this.#withHandedOn(info);
+    for await (const info of this.store.list(prefix, onProgress)) yield this.#withHandedOn(info);
   }
 
   async revoke(key: string, fence: number, grace = 0): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { LockBackendError } from '../core/errors.js';
-import type { LockInfo, LockMode } from '../lease/driver.js';
+import type { ListProgress, LockInfo, LockMode } from '../lease/driver.js';
 
 /** A hold, or a place in the queue, is known by its key and its owner's token. */
 export interface ClaimId {
@@ -129,7 +129,7 @@ export interface LockStore {
   /** As {@link LockDriver.revoke}. */
   revoke(key: string, fence: number, grace: number): Promise<boolean>;
   read(key: string): Promise<LockInfo | null>;
-  list(prefix: string): AsyncIterable<LockInfo>;
+  list(prefix: string, onProgress?: (progress: ListProgress) => void): AsyncIterable<LockInfo>;
   /** Asks the server whether it serves. */
   ping(): Promise<void>;
   /** Disconnects. What is on its way rejects. */

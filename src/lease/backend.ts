@@ -1,6 +1,14 @@
 import type { Clock } from '../core/clock.js';
 import { LockBackendError, LockConfigError, type LossReason } from '../core/errors.js';
-import type { Extension, Grant, LockDriver, LockInfo, ThreadRenewal, ThreadTerms } from './driver.js';
+import type {
+  Extension,
+  Grant,
+  ListProgress,
+  LockDriver,
+  LockInfo,
+  ThreadRenewal,
+  ThreadTerms,
+} from './driver.js';
 import { faultOf } from './fault.js';
 import type { LiveHold, LiveHolds } from './live-holds.js';
 import { type Renewable, Renewer } from './renewer.js';
@@ -85,10 +93,13 @@ export class Backend {
   }
 
   /** @throws LockConfigError where the driver cannot list. */
-  async *list(prefix: string): AsyncGenerator<LockInfo, void, void> {
+  async *list(
+    prefix: string,
+    onProgress?: (progress: ListProgress) => void,
+  ): AsyncGenerator<LockInfo, void, void> {
     if (!this.driver.list) throw this.#cannot('list locks');
     try {
-      yield* this.driver.list(prefix);
+      yield* this.driver.list(prefix, onProgress);
     } catch (error) {
       throw faultOf(error);
     }

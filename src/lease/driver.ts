@@ -54,6 +54,13 @@ export interface LockInfo {
   restsUntil?: number;
 }
 
+/** How far a list is. `seen`: how many keys of the backend it has looked at, locks or not; `total`: of about how many. */
+export interface ListProgress {
+  seen: number;
+  /** Absent where the backend does not tell. */
+  total?: number;
+}
+
 /**
  * What a backend must do. `latchkey/testing` exports the conformance suite that says when it does.
  * Every method rejects with `LockBackendError` when the backend fails, and only then.
@@ -83,8 +90,11 @@ export interface LockDriver {
   release(grant: Grant, keepFor?: number): Promise<boolean>;
   /** `null`: nobody holds or awaits it, and it does not rest. */
   inspect(key: string): Promise<LockInfo | null>;
-  /** The locks that are held or awaited, or rest, whose full names start with `prefix`. */
-  list?(prefix: string): AsyncIterable<LockInfo>;
+  /**
+   * The locks that are held or awaited, or rest, whose full names start with `prefix`. Tells how far it is where it goes
+   * through more than those.
+   */
+  list?(prefix: string, onProgress?: (progress: ListProgress) => void): AsyncIterable<LockInfo>;
   /**
    * Takes away the hold of `key` that has this very fence, after `grace` ms in which its holder may release it. `false`:
    * there is no such hold.

@@ -12,7 +12,7 @@ import type { LockerHost } from './host.js';
 import { lead } from './lead.js';
 import type { Lease } from './lease.js';
 import { Lock } from './lock.js';
-import { type Keys, Locker, type TryWithResult } from './locker.js';
+import { type Keys, type ListOptions, Locker, type TryWithResult } from './locker.js';
 import { type OnceOptions, type OnceResult, parseOnce, runnerOf, runOnce, slotKey } from './once.js';
 import { checkNames } from './option-checks.js';
 import { type AcquireOptions, checkAtLeast, resolveCall, type Settings } from './options.js';
@@ -107,13 +107,15 @@ export class LeaseLocker extends Locker {
     return info && { ...info, key };
   }
 
-  async *list(options: { prefix?: string | undefined } = {}): AsyncGenerator<LockInfo, void, void> {
-    checkNames(options, ['prefix']);
-    const { prefix: start = '' } = options;
+  async *list(options: ListOptions = {}): AsyncGenerator<LockInfo, void, void> {
+    checkNames(options, ['prefix', 'onProgress']);
+    const { prefix: start = '', onProgress } = options;
+    if (onProgress !== undefined && typeof onProgress !== 'function')
+      throw new LockUsageError('onProgress', onProgress, 'a function');
     if (typeof start !== 'string') throw new LockUsageError('prefix', start, 'text');
     const { prefix } = this.settings;
     const backend = await this.#backend();
-    for await (const info of backend.list(nameStart(prefix, start))) {
+    for await (const info of backend.list(nameStart(prefix, start), onProgress)) {
       yield { ...info, key: keyOfName(prefix, info.key) };
     }
   }

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { redisDriver } from '../../src/drivers/redis/driver.js';
 import { LockRegistry } from '../../src/registry.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { CommandBed } from './support/bed.js';
 import { latchkey, startInTerminal } from './support/command.js';
+import { documentedRights } from './support/rights.js';
 
 let bed: CommandBed;
 let server: RedisServer;
@@ -31,15 +30,6 @@ async function examine(...args: string[]): Promise<{ code: number | null; checks
 }
 
 const redis = (command: string, ...args: string[]) => server.ask((client) => client.call(command, ...args));
-
-/** The rights in docs/operations.md, for a user of that name. */
-function documentedRights(user: string): string[] {
-  const text = readFileSync(join(process.cwd(), 'docs/operations.md'), 'utf8');
-  return /^ACL SETUSER latchkey (.*)$/m
-    .exec(text)![1]!
-    .split(' ')
-    .map((rule) => (rule === '>password' ? `>${user}` : rule));
-}
 
 const urlOf = (user: string) => server.url.replace('redis://', `redis://${user}:${user}@`);
 

@@ -11,6 +11,7 @@ const COMMANDS: readonly (readonly [string, ...string[]])[] = [
   ['EVALSHA', '0000000000000000000000000000000000000000', '1', 'KEY'],
   ['EVAL', 'return 1', '1', 'KEY'],
   ['SCAN', '0', 'COUNT', '1'],
+  ['DBSIZE'],
 ];
 const IN_SCRIPTS: readonly (readonly [string, ...string[]])[] = [
   ['TIME'],
@@ -27,8 +28,8 @@ const IN_SCRIPTS: readonly (readonly [string, ...string[]])[] = [
 
 /** Whether the user may do all that the driver does, one by one. */
 export async function checkRights(server: Server, prefix: string): Promise<Check[]> {
-  const id = `doctor-${randomUUID()}`;
-  const names: Record<string, string> = { KEY: lockName(prefix, id), CHANNEL: `latchkey:${id}` };
+  const key = await ownKey(server, prefix);
+  const names: Record<string, string> = { KEY: key, CHANNEL: `latchkey:doctor-${randomUUID()}` };
   const filled = (words: readonly string[]) => words.map((word) => names[word] ?? word);
   const checks: Check[] = [];
   for (const [command, ...args] of COMMANDS) {
@@ -45,11 +46,25 @@ export async function checkRights(server: Server, prefix: string): Promise<Check
   return checks;
 }
 
+/** A key that nobody else has, in a slot of this very server where it is one of a Cluster. */
+async function ownKey(server: Server, prefix: string): Promise<string> {
+  for (;;) {
+    const key = lockName(prefix, `doctor-${randomUUID()}`);
+    const answer = server.call('EXISTS', key);
+    const elsewhere = await answer.then(
+      () => false,
+      (fault: Error) => fault.message.startsWith('MOVED'),
+    );
+    if (!elsewhere) return key;
+  }
+}
+
 const nameOf = (command: string, [sub = '']: readonly string[]) =>
   command === 'SCRIPT' || command === 'PUBSUB' ? `${command} ${sub}` : command;
 
-// Without them the driver serves, but does not see a replica or an eviction policy, or takes one more round trip.
-const SPARED = ['INFO', 'SCRIPT LOAD'];
+// Without them the driver serves, but does not see a replica or an eviction policy, takes one more round trip, or cannot
+// tell how far a list is.
+const SPARED = ['INFO', 'SCRIPT LOAD', 'DBSIZE'];
 
 async function verdict(name: string, call: Promise<unknown>, prefix: string): Promise<Check> {
   const what = `right: ${name}`;

@@ -9,7 +9,7 @@ import {
 } from 'ansi-escapes';
 import type { Terminal } from './terminal.js';
 
-/** A screen of its own in the terminal, painted over in place. Closing it leaves the terminal as it was. */
+/** A screen of its own in the terminal, painted over in place. Closed, it leaves the terminal as it was. */
 export class Screen {
   readonly #terminal: Terminal;
   readonly #close = () => this.close();
@@ -22,6 +22,7 @@ export class Screen {
   }
 
   paint(text: string): void {
+    if (!this.#open) return;
     const lines = text.split('\n').map((line) => `${line}${eraseEndLine}`);
     this.#terminal.stream.write(`${cursorTo(0, 0)}${lines.join('\n')}\n${eraseDown}`);
   }

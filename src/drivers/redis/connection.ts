@@ -1,18 +1,13 @@
 import type { Cluster, Redis } from 'ioredis';
-import { type Clock, sleep } from '../../core/clock.js';
+import type { Clock } from '../../core/clock.js';
 import type { Outcome, StoreError } from '../../engine/store.js';
 import { describe } from './client.js';
 import { ClusterEndpoint } from './cluster-endpoint.js';
 import type { Client, Endpoint, EndpointEvents } from './endpoint.js';
 import { outcomeOf, storeError } from './faults.js';
+import { type Page, scan } from './scan.js';
 import type { Script } from './scripts.generated.js';
 import { ServerEndpoint } from './server-endpoint.js';
-
-// How many keys one step of a scan looks at.
-const SCAN_COUNT = 500;
-// How long the server takes for a step at most, in ms, and how many times as long it is then left alone.
-const SCAN_MS = 1;
-const SCAN_REST = 9;
 
 /**
  * Our connection to Redis: scripts out, messages of one channel in. Nothing is queued while it is lost, so no command
@@ -80,21 +75,23 @@ export class Connection {
       });
   }
 
-  /** The names of the hashes that begin with `prefix`, in batches; some may come twice. @throws StoreError */
-  async *scan(prefix: string): AsyncIterable<string[]> {
-    const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`;
-    for (const node of this.#endpoint.primaries()) {
-      let cursor = '0';
-      do {
-        const asked = this.#endpoint.sending();
-        const scan = node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT, 'TYPE', 'hash');
-        const page = await this.#answer(scan.finally(() => this.#endpoint.answered(-Infinity)));
-        const took = Math.min(SCAN_MS, this.#clock.now() - asked);
-        cursor = String(page[0]);
-        yield page[1];
-        // The server has others to serve.
-        if (cursor !== '0') await sleep(took * SCAN_REST, this.#clock);
-      } while (cursor !== '0');
+  /** The keys of all servers, in steps: see {@link scan}. Of how many is told for all together. @throws StoreError */
+  async *scan(prefix: string): AsyncIterable<Page> {
+    const primaries = this.#endpoint.primaries();
+    let before = 0;
+    for (const [index, node] of primaries.entries()) {
+      const ask = (command: string, ...args: string[]) => {
+        this.#endpoint.sending();
+        return this.#answer(node.call(command, ...args).finally(() => this.#endpoint.answered(-Infinity)));
+      };
+      let seen = 0;
+      for await (const page of scan(ask, prefix, this.#clock)) {
+        ({ seen } = page);
+        // The servers of a Cluster have about as many each.
+        const total = page.total && before + page.total * (primaries.length - index);
+        yield { ...page, seen: before + seen, total };
+      }
+      before += seen;
     }
   }
 

@@ -3,6 +3,12 @@ import type { Redis } from 'ioredis';
 // How long a sentinel may take to answer.
 const SENTINEL_MS = 300;
 
+interface Address {
+  readonly host?: string;
+  readonly port?: number;
+  readonly family?: number;
+}
+
 /** The primary that a sentinel names, and how new it says that is. */
 interface Named {
   readonly address: string;
@@ -24,10 +30,24 @@ export async function isReplaced(client: Redis): Promise<boolean> {
   return isNamed && !named.some(({ address, epoch }) => address === here && epoch === newest);
 }
 
-async function ask(
-  client: Redis,
-  { host, port, family }: { host?: string; port?: number; family?: number },
-): Promise<Named | undefined> {
+/** A sentinel, and the primary that it names: `host port`; undefined where it does not answer. */
+export interface Sentinel {
+  readonly address: string;
+  readonly primary: string | undefined;
+}
+
+/** What the sentinels of `client` say. */
+export function askSentinels(client: Redis): Promise<Sentinel[]> {
+  const sentinels: readonly Address[] = client.options.sentinels ?? [];
+  return Promise.all(
+    sentinels.map(async (sentinel) => ({
+      address: `${sentinel.host}:${sentinel.port ?? 26379}`,
+      primary: (await ask(client, sentinel))?.address,
+    })),
+  );
+}
+
+async function ask(client: Redis, { host, port, family }: Address): Promise<Named | undefined> {
   const { name, sentinelUsername, sentinelPassword, sentinelTLS } = client.options;
   const sentinel = client.duplicate({
     ...({ sentinels: null, name: null } as object),

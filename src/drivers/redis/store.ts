@@ -12,7 +12,7 @@ import type {
   RenewalAnswer,
   StoreEvents,
 } from '../../engine/store.js';
-import type { LockInfo } from '../../lease/driver.js';
+import type { ListProgress, LockInfo } from '../../lease/driver.js';
 import { KeyedSemaphore } from '../../mutex/keyed-semaphore.js';
 import {
   decodeClaim,
@@ -117,10 +117,11 @@ export class RedisStore implements LockStore {
     );
   }
 
-  async *list(prefix: string): AsyncIterable<LockInfo> {
+  async *list(prefix: string, onProgress?: (progress: ListProgress) => void): AsyncIterable<LockInfo> {
     const seen = new Set<string>();
-    for await (const keys of this.#connection.scan(prefix)) {
-      const fresh = keys.filter((key) => !seen.has(key));
+    for await (const page of this.#connection.scan(prefix)) {
+      onProgress?.({ seen: page.seen, ...(page.total !== undefined && { total: page.total }) });
+      const fresh = page.names.filter((key) => !seen.has(key));
       for (const key of fresh) seen.add(key);
       for (const info of await Promise.all(fresh.map((key) => this.read(key)))) if (info) yield info;
     }
