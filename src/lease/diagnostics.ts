@@ -9,8 +9,14 @@ export interface LockTrace {
   mode: LockMode;
   /** Of the lease; absent while none is obtained. */
   fence?: number;
-  /** On `latchkey:lost` and `latchkey:revoked`. */
-  error?: LockLostError;
+  /** Of the lease, or of the one to be. What is added at `acquire:start` goes with it, as `inspect` shows it. */
+  meta: Record<string, string>;
+  /** On `acquire`: who holds the keys now, by the backend. @throws as `inspect` */
+  holders?: () => Promise<LockInfo['holders']>;
+  /** On `latchkey:lost` and `latchkey:revoked`; on `latchkey:renewal` the fault of one that failed. */
+  error?: Error;
+  /** On `latchkey:renewal`: what came of an automatic renewal. */
+  outcome?: RenewalOutcome;
   /** On `latchkey:revoked`: ms that the holder has to release it. */
   grace?: number;
 }

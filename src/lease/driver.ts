@@ -106,6 +106,9 @@ export interface LockDriver {
   close(): Promise<void>;
 }
 
+/** What came of a renewal. `failed`: the backend did not answer, or answered by a fault; it is tried again. */
+export type RenewalOutcome = 'renewed' | 'failed' | 'lost' | 'revoked';
+
 /** How a thread renews a hold. */
 export interface ThreadTerms {
   /** What a renewal sets, in ms. */
@@ -116,6 +119,8 @@ export interface ThreadTerms {
   readonly maxBlock: number;
   /** Called once the hold is found lost, by the thread or by the main thread after a block. */
   readonly onLost: () => void;
+  /** Called with what came of each renewal, some time after it. */
+  readonly onRenewal?: ((outcome: RenewalOutcome) => void) | undefined;
 }
 
 /** A hold that a thread renews. What it says is right at this very moment, also while the event loop stands still. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LossReason } from '../core/errors.js';
 import { type Backend, largestFence } from './backend.js';
-import type { Grant, ThreadRenewal } from './driver.js';
+import type { Grant, RenewalOutcome, ThreadRenewal } from './driver.js';
 import type { LiveHold } from './live-holds.js';
 import type { Outcome, Renewable, Sent } from './renewer.js';
 
@@ -10,6 +10,8 @@ export interface Holder {
   lost(reason: LossReason, cause: unknown): void;
   /** They will be taken away in `grace` ms. */
   revoked(grace: number): void;
+  /** What came of a renewal; undefined where nobody wants to know. */
+  readonly onRenewal: ((outcome: RenewalOutcome, fault?: unknown) => void) | undefined;
 }
 
 /** What holds from the moment that all keys are held; in ms. */
@@ -180,7 +182,21 @@ export class GrantSet implements Renewable, LiveHold {
   }
 
   startRenewal(): Sent | undefined {
-    return this.check() && this.renewAt < Infinity ? this.#send(this.ttl) : undefined;
+    if (!this.check() || this.renewAt === Infinity) return undefined;
+    const sent = this.#send(this.ttl);
+    const onRenewal = this.#holder?.onRenewal;
+    if (!onRenewal) return sent;
+    return {
+      requests: sent.requests,
+      answered: (answers) => {
+        const outcome = sent.answered(answers);
+        if (outcome === 'failed') onRenewal('failed', this.#fault);
+        else if (this.#revoked) onRenewal('revoked');
+        else if (outcome === 'renewed') onRenewal('renewed');
+        else if (this.#state === 'lost') onRenewal('lost');
+        return outcome;
+      },
+    };
   }
 
   expire(): void {
@@ -203,7 +219,8 @@ export class GrantSet implements Renewable, LiveHold {
 
   #renewInThread(maxBlock: number): void {
     const onLost = () => void this.check();
-    const terms = { ttl: this.ttl, until: this.#limit, maxBlock, onLost };
+    const onRenewal = this.#holder?.onRenewal;
+    const terms = { ttl: this.ttl, until: this.#limit, maxBlock, onLost, onRenewal };
     this.#thread = this.#backend.renewInThread(this.#grants, terms);
   }
 

@@ -1,4 +1,4 @@
-import type { LockMode } from '../../lease/driver.js';
+import type { LockMode, RenewalOutcome } from '../../lease/driver.js';
 import type { SharedTime } from './shared-clock.js';
 
 /** What the thread is started with. */
@@ -20,6 +20,8 @@ export interface HoldMessage {
   readonly until: number;
   /** ms. */
   readonly maxBlock: number;
+  /** Whether somebody wants to know of each renewal. */
+  readonly traced: boolean;
 }
 
 export type ToThread =
@@ -33,6 +35,8 @@ export type ToThread =
 export type FromThread =
   /** It is connected. */
   | { readonly ready: true }
+  /** What came of a renewal, where that is asked for. */
+  | { readonly renewal: number; readonly outcome: RenewalOutcome }
   /** The thread has found that it is over. */
   | { readonly lost: number }
   /** The store says that it is being taken away, `grace` ms from now at the latest. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.js';
+import type { RenewalOutcome } from '../../lease/driver.js';
 import { type Outcome, type Renewable, Renewer, type Sent } from '../../lease/renewer.js';
 import { surelyUntil } from '../hold.js';
 import { type LockStore, type Renewal, type RenewalAnswer, StoreError } from '../store.js';
@@ -42,6 +43,7 @@ export class RenewalLoop {
       fire: () => this.#renewer.due(hold),
       over: () => this.#over(hold),
       revoked: (grace) => this.#tell({ revoked: told.id, grace }),
+      renewal: (outcome) => told.traced && this.#tell({ renewal: told.id, outcome }),
     });
     this.#holds.set(told.id, hold);
     this.#renewer.watch(hold);
@@ -80,6 +82,7 @@ interface Events {
   fire(): void;
   over(): void;
   revoked(grace: number): void;
+  renewal(outcome: RenewalOutcome): void;
 }
 
 class ThreadHold implements Renewable<Renewal, RenewalAnswer> {
@@ -130,6 +133,7 @@ class ThreadHold implements Renewable<Renewal, RenewalAnswer> {
       requests: [{ key, token, mode, ttl, sequence }],
       answered: ([answer]) => {
         this.#sent = false;
+        this.#events.renewal(outcomeOf(answer!));
         return this.#take(answer!, sequence, asOf);
       },
     };
@@ -149,4 +153,9 @@ class ThreadHold implements Renewable<Renewal, RenewalAnswer> {
     this.#events.over();
     return 'over';
   }
+}
+
+function outcomeOf(answer: RenewalAnswer): RenewalOutcome {
+  if (typeof answer === 'string') return answer;
+  return answer instanceof StoreError ? 'failed' : 'revoked';
 }

@@ -35,6 +35,7 @@ interface Kept {
   readonly hold: Hold;
   readonly shared: SharedHold;
   readonly onLost: () => void;
+  readonly onRenewal: ThreadTerms['onRenewal'];
 }
 
 /**
@@ -72,7 +73,7 @@ export class RenewalThread {
   }
 
   /** Renews the hold. Undefined: there is no thread, or the hold is over. */
-  renew(hold: Hold, { ttl, until, maxBlock, onLost }: ThreadTerms): ThreadRenewal | undefined {
+  renew(hold: Hold, { ttl, until, maxBlock, onLost, onRenewal }: ThreadTerms): ThreadRenewal | undefined {
     const worker = this.#running();
     if (!worker || this.#clock.now() >= hold.validUntil) return undefined;
     const id = ++this.#lastId;
@@ -80,10 +81,11 @@ export class RenewalThread {
     const memory = SharedHold.memory(this.#sharedClock, hold.validUntil, hold.sequence, ttl);
     const shared = new SharedHold(memory, this.#sharedClock, { until, maxBlock });
     hold.share(shared, () => this.#forget(id));
-    this.#kept.set(id, { hold, shared, onLost });
+    this.#kept.set(id, { hold, shared, onLost, onRenewal });
     const { key, token, request } = hold;
     const sharedUntil = this.#sharedClock.toShared(until);
-    this.#post({ renew: { id, key, token, mode: request.mode, memory, until: sharedUntil, maxBlock } });
+    const traced = onRenewal !== undefined;
+    this.#post({ renew: { id, key, token, mode: request.mode, memory, until: sharedUntil, maxBlock, traced } });
     const thread = this;
     return {
       get validUntil() {
@@ -157,6 +159,7 @@ export class RenewalThread {
 
   #receive(message: FromThread): void {
     if ('ready' in message) this.#started();
+    else if ('renewal' in message) this.#kept.get(message.renewal)?.onRenewal?.(message.outcome);
     else if ('lost' in message) this.#kept.get(message.lost)?.onLost();
     else {
       const kept = this.#kept.get(message.revoked);
