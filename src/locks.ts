@@ -22,7 +22,7 @@ export { postgresDriver } from './drivers/postgres/driver.js';
 export type { LentPool, PostgresOptions } from './drivers/postgres/options.js';
 export { redisDriver } from './drivers/redis/driver.js';
 export type { LentClient, RedisOptions } from './drivers/redis/options.js';
-export type { LeadTrace, LockTrace } from './lease/diagnostics.js';
+export type { LeadTrace, LockTrace, RevokeTrace } from './lease/diagnostics.js';
 export type {
   AcquireRequest,
   DriverFactory,
@@ -32,6 +32,7 @@ export type {
   LockDriver,
   LockInfo,
   LockMode,
+  RenewalOutcome,
   ThreadRenewal,
   ThreadTerms,
 } from './lease/driver.js';

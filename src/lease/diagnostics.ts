@@ -1,6 +1,6 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel';
 import type { LockLostError } from '../core/errors.js';
-import type { LockMode } from './driver.js';
+import type { LockInfo, LockMode, RenewalOutcome } from './driver.js';
 
 /** What is told of a lease on the `latchkey:*` diagnostics channels: never its token. */
 export interface LockTrace {
@@ -13,10 +13,12 @@ export interface LockTrace {
   meta: Record<string, string>;
   /** On `acquire`: who holds the keys now, by the backend. @throws as `inspect` */
   holders?: () => Promise<LockInfo['holders']>;
-  /** On `latchkey:lost` and `latchkey:revoked`; on `latchkey:renewal` the fault of one that failed. */
-  error?: Error;
+  /** On `latchkey:lost` and `latchkey:revoked`. */
+  error?: LockLostError;
   /** On `latchkey:renewal`: what came of an automatic renewal. */
   outcome?: RenewalOutcome;
+  /** On `latchkey:renewal`: why one `failed`, where that is known. */
+  fault?: unknown;
   /** On `latchkey:revoked`: ms that the holder has to release it. */
   grace?: number;
 }
@@ -41,11 +43,23 @@ export interface LeadTrace {
   since?: number;
 }
 
+/** What is told of `Locker.revoke` on the channels `tracing:latchkey:revoke:…`, where it is called. */
+export interface RevokeTrace {
+  locker: string;
+  key: string;
+  fence: number;
+  /** ms. */
+  grace: number;
+  /** At its end: whether there was such a hold. */
+  result?: boolean;
+}
+
 type Traced = 'acquire' | 'extend' | 'release';
 
 interface Traceable {
   readonly keys: readonly string[];
   readonly mode: LockMode;
+  readonly meta: Readonly<Record<string, string>>;
   readonly fence?: number;
 }
 
@@ -55,6 +69,8 @@ const tracings = {
   extend: tracingChannel<unknown, LockTrace>('latchkey:extend'),
   release: tracingChannel<unknown, LockTrace>('latchkey:release'),
 };
+const revoking = tracingChannel<unknown, RevokeTrace>('latchkey:revoke');
+const renewal = channel('latchkey:renewal');
 const lost = channel('latchkey:lost');
 const revoked = channel('latchkey:revoked');
 const leading = channel('latchkey:lead');
@@ -71,16 +87,52 @@ export async function trace<T>(
   about: Traceable,
   fn: () => Promise<T>,
 ): Promise<T> {
-  const tracing = tracings[what];
+  return traced(what, toTrace(locker, about), fn);
+}
+
+/** Runs `fn` with the metadata, to which those who trace it may have added. */
+export function traceAcquire<T>(
+  locker: string,
+  about: Traceable,
+  holders: () => Promise<LockInfo['holders']>,
+  fn: (meta: Readonly<Record<string, string>>) => Promise<T>,
+): Promise<T> {
   const message = toTrace(locker, about);
+  // Not to be copied with the rest of the message.
+  Object.defineProperty(message, 'holders', { value: holders });
+  return traced('acquire', message, () => fn(message.meta));
+}
+
+async function traced<T>(what: Traced, message: LockTrace, fn: () => Promise<T>): Promise<T> {
   let result!: T;
   // tracePromise puts what it resolves to in the message, and a lease has a token: so it resolves to nothing.
-  await tracing.tracePromise(async () => {
+  await tracings[what].tracePromise(async () => {
     result = await fn();
-    const { fence } = (result ?? {}) as Traceable;
+    const { fence } = (result ?? {}) as Partial<Traceable>;
     if (fence !== undefined) message.fence = fence;
   }, message);
   return result;
+}
+
+/** Runs a revocation, traced. */
+export function traceRevoke(message: RevokeTrace, fn: () => Promise<boolean>): Promise<boolean> {
+  return revoking.hasSubscribers ? revoking.tracePromise(fn, message) : fn();
+}
+
+/** Whether anybody wants to know of renewals. */
+export function isRenewalTraced(): boolean {
+  return renewal.hasSubscribers;
+}
+
+/** Tells on `latchkey:renewal` what came of an automatic renewal. */
+export function traceRenewal(
+  locker: string,
+  lease: Traceable,
+  outcome: RenewalOutcome,
+  fault?: unknown,
+): void {
+  if (!renewal.hasSubscribers) return;
+  renewal.publish({ ...toTrace(locker, lease), outcome, ...(fault !== undefined && { fault }) });
 }
 
 /** Tells of a loss on `latchkey:lost`. */
@@ -98,6 +150,6 @@ export function traceLead(message: LeadTrace): void {
   if (leading.hasSubscribers) leading.publish(message);
 }
 
-function toTrace(locker: string, { keys, mode, fence }: Traceable): LockTrace {
-  return { locker, keys: [...keys], mode, ...(fence !== undefined && { fence }) };
+function toTrace(locker: string, { keys, mode, meta, fence }: Traceable): LockTrace {
+  return { locker, keys: [...keys], mode, meta: { ...meta }, ...(fence !== undefined && { fence }) };
 }

@@ -1,8 +1,8 @@
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockLostError, LockNotHeldError, type LossReason } from '../core/errors.js';
 import type { Backend } from './backend.js';
-import { isTraced, trace, traceLost, traceRevoked } from './diagnostics.js';
-import type { LockMode } from './driver.js';
+import { isRenewalTraced, isTraced, trace, traceLost, traceRenewal, traceRevoked } from './diagnostics.js';
+import type { LockMode, RenewalOutcome } from './driver.js';
 import type { GrantSet, Holder } from './grant-set.js';
 import type { Lease } from './lease.js';
 import { parseTtl, type Settings } from './options.js';
@@ -132,6 +132,11 @@ export class HeldLease implements Lease, Holder {
   /** Whether the process must live on to tell of this lease's end; as many `true` as `false`. */
   keepAlive(yes: boolean): void {
     this.backend.renewer.keepAlive(yes);
+  }
+
+  get onRenewal(): Holder['onRenewal'] {
+    if (!isRenewalTraced()) return undefined;
+    return (outcome: RenewalOutcome, fault?: unknown) => traceRenewal(this.#locker, this, outcome, fault);
   }
 
   lost(reason: LossReason, cause: unknown): void {

@@ -3,7 +3,7 @@ import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkKey, checkKeys, keyOfName, lockName, nameStart } from '../core/key.js';
 import type { Backend } from './backend.js';
-import { isTraced, trace } from './diagnostics.js';
+import { isTraced, traceAcquire, traceRevoke } from './diagnostics.js';
 import type { LockInfo } from './driver.js';
 import { Gathering } from './gathering.js';
 import type { HeldLease } from './held-lease.js';
@@ -126,7 +126,13 @@ export class LeaseLocker extends Locker {
       throw new LockUsageError('fence', fence, 'the fence of a hold: a whole number of at least 1');
     checkNames(options, ['grace']);
     const grace = parseDuration('grace', options.grace ?? 0);
-    return (await this.#backend()).revoke(name, fence, grace);
+    const backend = await this.#backend();
+    return traceRevoke({ locker: this.name, key, fence, grace }, () => backend.revoke(name, fence, grace));
+  }
+
+  async #holdersOf(keys: readonly string[]): Promise<LockInfo['holders']> {
+    const infos = await Promise.all(keys.map((key) => this.inspect(key)));
+    return infos.flatMap((info) => info?.holders ?? []);
   }
 
   #backend(): Backend | Promise<Backend> {
@@ -156,12 +162,14 @@ export class LeaseLocker extends Locker {
     const autoRenew = settings.autoRenew ?? renews;
     checkAtLeast(settings, autoRenew);
     warnOfShortTtl(settings.ttl, this.#host.clock);
-    const gathering = new Gathering(
-      { locker: this.name, named, keys, settings, autoRenew, must },
-      this.#host,
+    const gather = (own: Settings) =>
+      new Gathering({ locker: this.name, named, keys, settings: own, autoRenew, must }, this.#host).run();
+    if (!isTraced('acquire')) return gather(settings);
+    const { mode, meta } = settings;
+    const holders = () => this.#holdersOf(keys);
+    return traceAcquire(this.name, { keys, mode, meta }, holders, (own) =>
+      gather({ ...settings, meta: own }),
     );
-    if (!isTraced('acquire')) return gathering.run();
-    return trace('acquire', this.name, { keys, mode: settings.mode }, () => gathering.run());
   }
 }
 

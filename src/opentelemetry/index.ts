@@ -5,12 +5,14 @@ import {
   metrics,
   type Span,
   SpanStatusCode,
+  type Tracer,
   type TracerProvider,
   trace,
 } from '@opentelemetry/api';
 import { LockError } from '../core/errors.js';
-import type { LockTrace } from '../lease/diagnostics.js';
+import type { LockTrace, RevokeTrace } from '../lease/diagnostics.js';
 import { Instruments } from './instruments.js';
+import { linksOf, linkToHolders, writeSpan } from './links.js';
 
 export interface InstrumentOptions {
   /** Default: the global one. */
@@ -22,20 +24,31 @@ export interface InstrumentOptions {
    * key may hold what is nobody's business.
    */
   keyLabel?: ((key: string) => string) | undefined;
+  /**
+   * Links an acquisition that waits 100 ms to the spans of those who hold the key then, and `extend` and `release` to the
+   * acquisition: recorded spans write their ids into the metadata of their leases, as `traceparent`. Who waits so inspects
+   * its keys once. Default true.
+   */
+  links?: boolean | undefined;
 }
 
 interface Operation {
   readonly started: number;
   readonly span: Span;
+  /** Of an acquisition that waits. */
+  readonly lookAtHolders: NodeJS.Timeout | undefined;
 }
 
 const NAME = 'latchkey';
+// An acquisition that takes so long waits for somebody.
+const WAITS_MS = 100;
 
 /**
  * Metrics and spans of all lockers of this process, from now on until the function that it returns is called: see
  * docs/operations.md for the list. Leases that are held already are not counted.
  */
 export function instrumentLocks(options: InstrumentOptions = {}): () => void {
+  const { links = true } = options;
   const tracer = (options.tracerProvider ?? trace).getTracer(NAME);
   const instruments = new Instruments((options.meterProvider ?? metrics).getMeter(NAME));
   const labelsOf = ({ locker, mode, keys }: LockTrace): Attributes => ({
@@ -50,34 +63,39 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
     ended: (message: LockTrace, labels: Attributes, ms: number) => string,
   ) => {
     const operations = new WeakMap<object, Operation>();
-    const subscribers: Partial<TracingChannelSubscribers<LockTrace>> = {
+    const acquires = what === 'acquire';
+    return listen<LockTrace>(what, {
       start(message) {
         const attributes = labelsOf(message);
-        const span = tracer.startSpan(`latchkey ${what}`, { attributes });
-        operations.set(message, { started: performance.now(), span });
+        const own = links && !acquires ? linksOf(message.meta, 'acquire') : [];
+        const span = tracer.startSpan(`latchkey ${what}`, { attributes, links: own });
+        const looks = links && acquires && span.isRecording();
+        if (looks) writeSpan(message.meta, span);
+        const lookAtHolders = looks
+          ? setTimeout(() => void linkToHolders(span, message), WAITS_MS).unref()
+          : undefined;
+        operations.set(message, { started: performance.now(), span, lookAtHolders });
         began(message, attributes);
       },
       asyncEnd(message) {
         const operation = operations.get(message);
         if (!operation) return;
-        const { started, span } = operation;
-        const { error } = message as { error?: unknown };
+        const { started, span, lookAtHolders } = operation;
+        clearTimeout(lookAtHolders);
         const outcome = ended(message, labelsOf(message), performance.now() - started);
-        span.setAttribute('outcome', outcome);
         if (message.fence !== undefined) span.setAttribute('fence', message.fence);
-        if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
-        span.end();
+        end(span, outcome, message);
       },
-    };
-    const tracing = tracingChannel<unknown, LockTrace>(`latchkey:${what}`);
-    // Node's types ask for every subscriber, Node itself does not.
-    tracing.subscribe(subscribers as TracingChannelSubscribers<LockTrace>);
-    return () => void tracing.unsubscribe(subscribers as TracingChannelSubscribers<LockTrace>);
+    });
   };
 
   const onLost = (message: unknown) => {
     const told = message as LockTrace;
     instruments.lost(told, labelsOf(told), told.error?.reason ?? 'expired');
+  };
+  const onRenewal = (message: unknown) => {
+    const told = message as LockTrace;
+    instruments.renewed(labelsOf(told), told.outcome!);
   };
   const undo = [
     subscribe(
@@ -107,17 +125,56 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
         return outcome;
       },
     ),
+    traceRevocations(tracer, options.keyLabel),
+    listenTo('latchkey:lost', onLost),
+    listenTo('latchkey:renewal', onRenewal),
   ];
-  const lost = channel('latchkey:lost');
-  lost.subscribe(onLost);
   return () => {
     for (const stop of undo) stop();
-    lost.unsubscribe(onLost);
   };
 }
 
+/** Spans where somebody revokes a hold. */
+function traceRevocations(tracer: Tracer, keyLabel: InstrumentOptions['keyLabel']): () => void {
+  const spans = new WeakMap<object, Span>();
+  return listen<RevokeTrace>('revoke', {
+    start(message) {
+      const { locker, key, fence } = message;
+      const attributes = { locker, fence, ...(keyLabel && { key: keyLabel(key) }) };
+      spans.set(message, tracer.startSpan('latchkey revoke', { attributes }));
+    },
+    asyncEnd(message) {
+      const span = spans.get(message);
+      if (span) end(span, outcomeOf(message, message.result ? 'revoked' : 'not_held'), message);
+    },
+  });
+}
+
+function end(span: Span, outcome: string, message: object): void {
+  span.setAttribute('outcome', outcome);
+  if ((message as { error?: unknown }).error !== undefined)
+    span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
+  span.end();
+}
+
+function listen<Message extends object>(
+  what: string,
+  subscribers: Partial<TracingChannelSubscribers<Message>>,
+): () => void {
+  const tracing = tracingChannel<unknown, Message>(`latchkey:${what}`);
+  // Node's types ask for every subscriber, Node itself does not.
+  tracing.subscribe(subscribers as TracingChannelSubscribers<Message>);
+  return () => void tracing.unsubscribe(subscribers as TracingChannelSubscribers<Message>);
+}
+
+function listenTo(name: string, listener: (message: unknown) => void): () => void {
+  const told = channel(name);
+  told.subscribe(listener);
+  return () => void told.unsubscribe(listener);
+}
+
 /** The code of the error, in lower case; `aborted` for what the caller's own signal ended. */
-function outcomeOf(message: LockTrace, good: string): string {
+function outcomeOf(message: object, good: string): string {
   const { error } = message as { error?: unknown };
   if (error === undefined) return good;
   return error instanceof LockError ? error.code.toLowerCase() : 'aborted';

@@ -14,6 +14,7 @@ export class Instruments {
   readonly #hold: Histogram;
   readonly #lost: Counter;
   readonly #extensions: Counter;
+  readonly #renewals: Counter;
   readonly #held: UpDownCounter;
   readonly #waiting: UpDownCounter;
   readonly #holds = new Map<string, Hold>();
@@ -29,6 +30,9 @@ export class Instruments {
     this.#lost = meter.createCounter('latchkey.lost', { description: 'Leases lost, by reason' });
     this.#extensions = meter.createCounter('latchkey.extensions', {
       description: 'Extensions that were asked for, by outcome',
+    });
+    this.#renewals = meter.createCounter('latchkey.renewals', {
+      description: 'Automatic renewals, by outcome',
     });
     this.#held = meter.createUpDownCounter('latchkey.held', { description: 'Leases held now' });
     this.#waiting = meter.createUpDownCounter('latchkey.waiting', { description: 'Callers waiting now' });
@@ -48,6 +52,10 @@ export class Instruments {
 
   extended(labels: Attributes, outcome: string): void {
     this.#extensions.add(1, { ...labels, outcome });
+  }
+
+  renewed(labels: Attributes, outcome: string): void {
+    this.#renewals.add(1, { ...labels, outcome });
   }
 
   lost(message: LockTrace, labels: Attributes, reason: string): void {

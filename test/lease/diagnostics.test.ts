@@ -1,7 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { hostname } from 'node:os';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { LockLostError } from '../../src/core/errors.js';
-import { isTraced, trace } from '../../src/lease/diagnostics.js';
+import { isTraced, type LockTrace, trace } from '../../src/lease/diagnostics.js';
 import { Bed, down } from '../support/bed.js';
 
 const STEPS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const;
@@ -27,6 +28,7 @@ function record(): { name: string; message: Record<string, unknown> }[] {
     for (const step of STEPS) listen(`tracing:latchkey:${what}:${step}`, `${what}:${step}`);
   }
   listen('latchkey:lost', 'lost');
+  listen('latchkey:renewal', 'renewal');
   return seen;
 }
 
@@ -37,7 +39,8 @@ describe('a life of a lease', () => {
     const lease = await locker.acquire(['b', 'a'], { mode: 'read' });
     await lease.refresh();
     await lease.release();
-    const about = { locker: 'default', keys: ['a', 'b'], mode: 'read' };
+    const meta = { host: hostname(), pid: String(process.pid) };
+    const about = { locker: 'default', keys: ['a', 'b'], mode: 'read', meta };
     expect(seen.find(({ name }) => name === 'acquire:start')?.message).toEqual(about);
     for (const name of [
       'acquire:asyncEnd',
@@ -61,7 +64,80 @@ describe('a life of a lease', () => {
       locker: 'default',
       keys: ['a'],
       mode: 'write',
+      meta: { host: hostname(), pid: String(process.pid) },
     });
+  });
+
+  test('takes in the metadata that a listener adds at its start, and tells who holds the keys', async () => {
+    const { locker } = new Bed();
+    const first = await locker.acquire('a');
+    let holders: LockTrace['holders'];
+    const note = (message: unknown) => {
+      const told = message as LockTrace;
+      told.meta.trace = 'mine';
+      ({ holders } = told);
+    };
+    subscribe('tracing:latchkey:acquire:start', note);
+    undo.push(() => unsubscribe('tracing:latchkey:acquire:start', note));
+    const second = locker.acquire(['a', 'b'], { meta: { job: 'x' } });
+    expect(await holders!()).toEqual([expect.objectContaining({ fence: first.fence })]);
+    await first.release();
+    expect((await second).meta).toMatchObject({ job: 'x', trace: 'mine' });
+    expect((await locker.inspect('b'))!.holders[0]!.meta).toMatchObject({ job: 'x', trace: 'mine' });
+    expect(first.meta).not.toHaveProperty('trace');
+  });
+
+  test('tells on latchkey:renewal what came of each automatic renewal', async () => {
+    const seen: LockTrace[] = [];
+    const note = (message: unknown) => seen.push(message as LockTrace);
+    subscribe('latchkey:renewal', note);
+    undo.push(() => unsubscribe('latchkey:renewal', note));
+    const bed = new Bed();
+    const { locker, clock, instead } = bed;
+    const lease = await locker.acquire('a', { ttl: 900, autoRenew: true });
+    await clock.advance(400);
+    await lease.refresh();
+    expect(seen.map(({ outcome }) => outcome)).toEqual(['renewed']);
+    expect(seen[0]).toMatchObject({ locker: 'default', keys: ['a'], mode: 'write', fence: lease.fence });
+    instead.extend = down;
+    await clock.advance(400);
+    expect(seen.length).toBeGreaterThan(1);
+    expect(seen.length).toBeLessThan(10);
+    for (const { outcome, fault } of seen.slice(1)) {
+      expect(outcome).toBe('failed');
+      expect(fault).toMatchObject({ code: 'LOCK_BACKEND' });
+    }
+    const failed = seen.length;
+    delete instead.extend;
+    await bed.steal(lease);
+    await clock.advance(200);
+    expect(lease.held).toBe(false);
+    expect(seen.slice(failed).map(({ outcome }) => outcome)).toEqual(['lost']);
+  });
+
+  test('whose hold is revoked is told where that is done, too', async () => {
+    const seen: [string, object][] = [];
+    for (const step of ['start', 'asyncEnd', 'error']) {
+      const note = (message: unknown) => seen.push([step, { ...(message as object) }]);
+      subscribe(`tracing:latchkey:revoke:${step}`, note);
+      undo.push(() => unsubscribe(`tracing:latchkey:revoke:${step}`, note));
+    }
+    const { locker, instead } = new Bed();
+    const { fence } = await locker.acquire('a');
+    await locker.revoke('a', fence, { grace: '1s' });
+    await locker.revoke('b', 5);
+    instead.revoke = down;
+    await expect(locker.revoke('b', 6)).rejects.toThrow();
+    const told = { locker: 'default', key: 'a', fence, grace: 1_000 };
+    expect(seen).toEqual([
+      ['start', told],
+      ['asyncEnd', { ...told, result: true }],
+      ['start', { locker: 'default', key: 'b', fence: 5, grace: 0 }],
+      ['asyncEnd', { locker: 'default', key: 'b', fence: 5, grace: 0, result: false }],
+      ['start', expect.anything()],
+      ['error', expect.objectContaining({ error: expect.objectContaining({ code: 'LOCK_BACKEND' }) })],
+      ['asyncEnd', expect.anything()],
+    ]);
   });
 
   test('that ends in a loss is told on latchkey:lost', async () => {
@@ -70,10 +146,10 @@ describe('a life of a lease', () => {
     subscribe('latchkey:lost', note);
     undo.push(() => unsubscribe('latchkey:lost', note));
     const { locker, clock } = new Bed();
-    const { fence } = await locker.acquire('a', { ttl: 100 });
+    const { fence, meta } = await locker.acquire('a', { ttl: 100 });
     await clock.advance(100);
     expect(seen).toEqual([
-      { locker: 'default', keys: ['a'], mode: 'write', fence, error: expect.any(LockLostError) },
+      { locker: 'default', keys: ['a'], mode: 'write', meta, fence, error: expect.any(LockLostError) },
     ]);
   });
 });
@@ -123,7 +199,7 @@ test('whether a call is traced is known before anything is made for it', () => {
 
 test('with a subscriber the answer, and the error, come through', async () => {
   record();
-  const about = { keys: ['a'], mode: 'write' } as const;
+  const about = { keys: ['a'], mode: 'write', meta: {} } as const;
   const error = new Error('mine');
   expect(await trace('extend', 'x', about, async () => true)).toBe(true);
   await expect(trace('extend', 'x', about, () => Promise.reject(error))).rejects.toBe(error);

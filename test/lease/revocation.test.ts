@@ -183,7 +183,8 @@ describe('what is told', () => {
     const [patient, brief] = [await locker.acquire('a'), await locker.acquire('b')];
     await locker.revoke('a', patient.fence, { grace: '2s' });
     await locker.revoke('b', brief.fence);
-    const about = { locker: 'default', mode: 'write', error: expect.objectContaining({ reason: 'revoked' }) };
+    const error = expect.objectContaining({ reason: 'revoked' });
+    const about = { locker: 'default', mode: 'write', meta: patient.meta, error };
     expect(revoked).toEqual([{ ...about, keys: ['a'], fence: patient.fence, grace: 2_000 }]);
     expect(lost).toEqual([{ ...about, keys: ['b'], fence: brief.fence }]);
     expect(JSON.stringify([revoked, lost])).not.toContain(patient.token);

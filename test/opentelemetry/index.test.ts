@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { context, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import {
@@ -9,13 +9,14 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import {
+  AlwaysOffSampler,
   BasicTracerProvider,
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { type InstrumentOptions, instrumentLocks } from '../../src/opentelemetry/index.js';
-import { Bed } from '../support/bed.js';
-import { sleep } from '../support/wait.js';
+import { Bed, down } from '../support/bed.js';
+import { sleep, until } from '../support/wait.js';
 
 let exporter: InMemoryMetricExporter;
 let meterProvider: MeterProvider;
@@ -120,6 +121,102 @@ test('spans of acquiring, extending and releasing are children of the span aroun
   }
   const exported = JSON.stringify([seen.map(({ attributes }) => attributes), await points('latchkey.wait')]);
   expect(exported).not.toContain('secret');
+});
+
+test('counts automatic renewals by outcome, beside those that are asked for', async () => {
+  const { locker, clock, instead } = instrument();
+  const lease = await locker.acquire('a', { ttl: 900, autoRenew: true });
+  await clock.advance(700);
+  await lease.refresh();
+  expect(await points('latchkey.renewals')).toEqual([[{ ...labels, outcome: 'renewed' }, 2]]);
+  expect(await points('latchkey.extensions')).toEqual([[{ ...labels, outcome: 'answered' }, 1]]);
+  instead.extend = down;
+  await clock.advance(350);
+  const [, [failed, count]] = (await points('latchkey.renewals')) as [unknown, [object, number]];
+  expect(failed).toEqual({ ...labels, outcome: 'failed' });
+  expect(count).toBeGreaterThan(0);
+  expect(count).toBeLessThan(10);
+});
+
+/** The contexts that a span is linked to, with what they are to it. */
+const linked = (name: string) =>
+  spans
+    .getFinishedSpans()
+    .filter((span) => span.name === name)
+    .map(({ links }) => links.map(({ context, attributes }) => [context.spanId, attributes]));
+
+const idsOf = (name: string) =>
+  spans
+    .getFinishedSpans()
+    .filter((span) => span.name === name)
+    .map((span) => span.spanContext().spanId);
+
+test('the span of who waits is linked to that of who holds, which its metadata carries', async () => {
+  const bed = instrument();
+  const { locker } = bed;
+  const first = await locker.acquire('a');
+  const [holder] = idsOf('latchkey acquire');
+  expect(first.meta.traceparent).toMatch(new RegExp(`^00-[0-9a-f]{32}-${holder}-01$`));
+  const inspected = jest.fn((key: string) => bed.memory.inspect(key));
+  bed.instead.inspect = inspected;
+  const next = locker.acquire('a');
+  await until(() => inspected.mock.calls.length > 0);
+  await first.release();
+  await (await next).release();
+  expect(linked('latchkey acquire')).toEqual([[], [[holder, { 'latchkey.link': 'holder' }]]]);
+  // Once, however long it waits.
+  expect(inspected.mock.calls).toEqual([['lock:{a}']]);
+});
+
+test('extending and releasing are linked to the acquisition', async () => {
+  const { locker } = instrument();
+  const lease = await locker.acquire('a');
+  await lease.refresh();
+  await lease.release();
+  const own = [[idsOf('latchkey acquire')[0], { 'latchkey.link': 'acquire' }]];
+  expect(linked('latchkey extend')).toEqual([own]);
+  expect(linked('latchkey release')).toEqual([own]);
+});
+
+test('without links, and where a span is not recorded, nothing is added to the metadata', async () => {
+  const bed = instrument({ links: false });
+  expect((await bed.locker.acquire('a')).meta).not.toHaveProperty('traceparent');
+  stop();
+  tracerProvider = new BasicTracerProvider({ sampler: new AlwaysOffSampler() });
+  expect((await instrument().locker.acquire('a')).meta).not.toHaveProperty('traceparent');
+});
+
+test('metadata of others that is no span links to nothing, nor does a backend that fails', async () => {
+  const bed = instrument();
+  const { locker } = bed;
+  const first = await locker.acquire('a', { meta: { traceparent: '00-0-0-0' } });
+  for (const meta of [{ traceparent: 'x' }, { traceparent: `00-${'0'.repeat(32)}-${'0'.repeat(16)}-01` }]) {
+    const holder = { fence: 1, ttl: 1, since: 1, meta };
+    bed.instead.inspect = async (key) => ({ key, mode: 'write', waiters: 1, holders: [holder], waiting: [] });
+    const next = locker.acquire('a', { wait: 'forever', signal: AbortSignal.timeout(250) });
+    await expect(next).rejects.toThrow();
+  }
+  bed.instead.inspect = () => Promise.reject(new Error('gone'));
+  await expect(locker.acquire('a', { signal: AbortSignal.timeout(250) })).rejects.toThrow();
+  await first.release();
+  expect(linked('latchkey acquire')).toEqual([[], [], [], []]);
+});
+
+test('revoking has a span of its own', async () => {
+  const bed = instrument();
+  const { fence } = await bed.locker.acquire('secret');
+  expect(await bed.locker.revoke('secret', fence + 1)).toBe(false);
+  expect(await bed.locker.revoke('secret', fence)).toBe(true);
+  bed.instead.revoke = () => Promise.reject(new Error('gone'));
+  await expect(bed.locker.revoke('secret', fence)).rejects.toThrow();
+  const seen = spans.getFinishedSpans().filter(({ name }) => name === 'latchkey revoke');
+  expect(seen.map(({ attributes }) => attributes)).toEqual([
+    { locker: 'default', fence: fence + 1, outcome: 'not_held' },
+    { locker: 'default', fence, outcome: 'revoked' },
+    { locker: 'default', fence, outcome: 'lock_backend' },
+  ]);
+  expect(seen.map(({ status }) => status.code)).toEqual([0, 0, 2]);
+  expect(await points('latchkey.lost')).toEqual([[{ ...labels, reason: 'revoked' }, 1]]);
 });
 
 test('a backend that fails is an outcome of its own', async () => {

@@ -21,7 +21,7 @@ export interface HoldMessage {
   /** ms. */
   readonly maxBlock: number;
   /** Whether somebody wants to know of each renewal. */
-  readonly traced: boolean;
+  readonly traced?: boolean;
 }
 
 export type ToThread =

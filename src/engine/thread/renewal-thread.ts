@@ -85,7 +85,9 @@ export class RenewalThread {
     const { key, token, request } = hold;
     const sharedUntil = this.#sharedClock.toShared(until);
     const traced = onRenewal !== undefined;
-    this.#post({ renew: { id, key, token, mode: request.mode, memory, until: sharedUntil, maxBlock, traced } });
+    this.#post({
+      renew: { id, key, token, mode: request.mode, memory, until: sharedUntil, maxBlock, traced },
+    });
     const thread = this;
     return {
       get validUntil() {
