@@ -34,29 +34,34 @@ if left then
   forget_refused()
 end
 
-local mine = hold_token == token and hold or redis.call('HGET', lock, 's:' .. token)
+local mine = hold_token == token and hold or shared and redis.call('HGET', lock, 's:' .. token)
 if mine then
   local ends, fence = string.match(mine, '^(%d+) (%d+)')
   return {1, tonumber(fence), ends - now, hold_token == token and run_of(process) or ''}
 end
 
-local number_of_place = tonumber(redis.call('HGET', lock, '@' .. token) or 0)
-local kept = number_of_place > 0 and 1 or 0
+local number_of_place, record
+if queue then number_of_place, record = unpack(redis.call('HMGET', lock, '@' .. token, '~' .. process)) end
+number_of_place = tonumber(number_of_place)
+local had_place = number_of_place and 1 or 0
 if vouch > 0 then
-  local count = stamp_of(process)
-  if kept == 0 then
-    number_of_place, next_place, places, count = next_place, next_place + 1, places + 1, count + 1
-    redis.call('HSET', lock, 'v', '2', '#' .. number_of_place,
-      token .. ' ' .. mode .. ' ' .. limit .. ' ' .. ttl .. ' ' .. now .. ' ' .. process .. ' ' .. meta, '@' .. token, number_of_place)
+  local stamp = stamp_of(process, record or '0 0 0')
+  if had_place == 0 then
+    number_of_place, next_place, places, stamp.count = next_place, next_place + 1, places + 1, stamp.count + 1
+    records[number_of_place] =
+      token .. ' ' .. mode .. ' ' .. limit .. ' ' .. ttl .. ' ' .. now .. ' ' .. process .. ' ' .. meta
   end
-  redis.call('HSET', lock, '~' .. process, count .. ' ' .. now + vouch .. ' 0')
-  seen[process] = 'here'
+  stamp.stale, stamp.missing, stamp.changed, stamp.state = now + vouch, 0, true, 'here'
 end
 local blocked, _, fence = hand_over(vouch > 0 and token or nil)
 if vouch == 0 and not blocked and (inside == 0 or mode == 'r' and (limit == 0 or inside < limit)) then
-  give_up_place(token)
+  give_up_places({token})
   fence = enter(token, mode, limit, ttl, process, meta)
 end
-save()
+if vouch > 0 and had_place == 0 and not fence then
+  put('#' .. number_of_place, records[number_of_place])
+  put('@' .. token, number_of_place)
+end
+finish(true)
 if fence then return {1, fence, ttl, mode == 'w' and run_of(process) or ''} end
-return {0, time_left(), vouch > 0 and number_of_place - first or places, kept}
+return {0, time_left(), vouch > 0 and number_of_place - first or places, had_place}

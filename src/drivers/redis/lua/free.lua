@@ -22,37 +22,32 @@ local mode, counted, keep, used, late = string.match(how, '^(%a) (%d) ?(%d*) ?(%
 counted, keep, used = counted == '1', tonumber(keep) or 0, tonumber(used) or 0
 --include queue
 
-local held = 0
-for i = 3, #ARGV do give_up_place(ARGV[i]) end
-give_up_place(token)
+local held, record = 0, nil
 if mode == 'w' and hold_token == token then
-  redis.call('HDEL', lock, 'h')
-  hold, hold_until, hold_token, held = false, 0, nil, 1
-  if keep > 0 then
-    hold_until, hold_token = now + keep, '-'
-    hold = hold_until .. ' 0 0 ' .. now .. ' - - {}'
-    redis.call('HSET', lock, 'h', hold)
-  end
-elseif mode == 'r' then
-  local record = redis.call('HGET', lock, 's:' .. token)
-  local ends, rest = string.match(record or '0 0', '^(%d+) (.*)$')
+  held = 1
+  leave_hold(keep)
+else
+  record = shared and mode == 'r' and redis.call('HGET', lock, 's:' .. token)
+end
+if record then
+  local ends, rest = string.match(record, '^(%d+) (.*)$')
   ends = tonumber(ends)
   if ends > now then
     held = 1
     leave_shared(token, ends)
     if keep > 0 then
-      redis.call('HSET', lock, 's:-' .. token, now + keep .. ' ' .. rest)
+      put('s:-' .. token, now + keep .. ' ' .. rest)
       earliest, latest = inside == 0 and now + keep or math.min(earliest, now + keep), math.max(inside > 0 and latest or 0, now + keep)
       inside = inside + 1
     end
   end
 end
-if held == 1 and used > tonumber(last or 0) then
-  last = used
-  redis.call('HSET', lock, 'f', number(used))
-end
-if late == '1' then refuse_later(token) end
+give_up_places({unpack(ARGV, 3)})
+-- Who holds the lock has no place.
+if held == 0 then give_up_places({token}) end
+if held == 1 and used > tonumber(last or 0) then last = used end
+if late == '1' then refuse_later({token}) end
 local waits, more = hand_over()
+finish()
 if waits and held == 1 and keep > 0 then tell_when_free() end
-save()
 return more and held + 2 or held

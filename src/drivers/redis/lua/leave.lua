@@ -10,17 +10,14 @@ local version, last, hold, shared, queue = unpack(redis.call('HMGET', lock, 'v',
 local counted = ARGV[2] == '1'
 --include queue
 
-for i = 3, #ARGV do
-  local token = ARGV[i]
-  give_up_place(token)
-  if hold_token == token then
-    redis.call('HDEL', lock, 'h')
-    hold, hold_until, hold_token = false, 0, nil
-  end
+local tokens = {unpack(ARGV, 3)}
+give_up_places(tokens)
+for _, token in ipairs(tokens) do
+  if hold_token == token then leave_hold(0) end
   local record = shared and redis.call('HGET', lock, 's:' .. token)
   if record then leave_shared(token, tonumber(string.match(record, '^%d+'))) end
-  if ARGV[1] == '1' then refuse_later(token) end
 end
+if ARGV[1] == '1' then refuse_later(tokens) end
 local _, more = hand_over()
-save()
+finish()
 return more and 1 or 0

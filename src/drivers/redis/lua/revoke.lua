@@ -19,7 +19,7 @@ if hold and hold_token ~= '-' then
     process, token = string.match(rest, '^%d+ (%S+) (%S+)')
   end
 elseif inside > 0 then
-  each('s:', function(name, value)
+  each_shared(function(name, value)
     local _, fence, _, rest = string.match(value, HOLD)
     if tonumber(fence) == wanted and string.sub(name, 1, 1) ~= '-' then
       field, record, token = 's:' .. name, value, name
@@ -32,17 +32,20 @@ if not field then return 0 end
 local ends, fence, _, rest = string.match(record, HOLD)
 local stops = math.min(tonumber(ends), now + grace)
 if grace > 0 then
-  prolong()
-  redis.call('HSET', lock, field, stops .. ' ' .. fence .. ' r ' .. rest)
-  if field == 'h' then hold_until = stops else earliest, exact = math.min(earliest, stops), 0 end
+  record = stops .. ' ' .. fence .. ' r ' .. rest
+  if field == 'h' then
+    hold, hold_until = record, stops
+  else
+    put(field, record)
+    earliest, exact = math.min(earliest, stops), 0
+  end
 elseif field == 'h' then
-  redis.call('HDEL', lock, 'h')
-  hold, hold_until, hold_token = false, 0, nil
+  leave_hold(0)
 else
   leave_shared(token, tonumber(ends))
 end
 redis.call('PUBLISH', 'latchkey:' .. process, 'revoked ' .. stops - now .. ' ' .. token .. ' ' .. lock)
 local waits, more = hand_over()
+finish()
 if waits and grace > 0 then tell_when_free() end
-save()
 return more and 3 or 1

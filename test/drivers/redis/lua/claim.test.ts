@@ -193,12 +193,25 @@ describe('a claim of a held key', () => {
     expect(await lock.place('a')).toMatchObject([1, answer[1], {}, 'b,c']);
   });
 
-  test('the hash lives a day longer than the hold, whoever waits', async () => {
-    await lock.claim('t', { ttl: 7_000 });
+  test('the hash lives a day longer than the hold, whoever waits: it is prolonged once an hour', async () => {
+    const fence = (await lock.claim('t', { ttl: 7_000 })) as number;
     await redis.pexpire(lock.key, 50_000);
+    await lock.place('u');
+    const sameHour = Math.floor(fence / 3.6e9) === Math.floor((await lock.now()) / 3.6e6);
+    if (sameHour) expect(await lock.life()).toBeLessThanOrEqual(50_000);
+    await lock.set('f', fence - 3.6e9);
     await lock.place('u');
     const life = await lock.life();
     expect(life).toBeLessThanOrEqual(DAY + 7_000);
     expect(life).toBeGreaterThan(DAY + 5_000);
+  });
+
+  test('the hash is prolonged at once for a place’s hold of more than an hour', async () => {
+    await lock.claim('t');
+    await lock.place('u', { ttl: 4_000_000 });
+    expect(await lock.life()).toBeLessThanOrEqual(DAY + 10_000);
+    await lock.free('t');
+    expect(await lock.life()).toBeGreaterThan(DAY + 3_990_000);
+    expect(await lock.life()).toBeLessThanOrEqual(DAY + 4_000_000);
   });
 });

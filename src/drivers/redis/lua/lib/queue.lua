@@ -2,55 +2,71 @@
 local PLACE = '^(%S+) (%a) (%d+) (%d+) (%d+) (%S+) (.*)$'
 -- Lua is not to be interrupted: so many places one run looks at, drops and grants to.
 local STEPS, DROPS, GRANTS = 10000, 1000, 128
-local STAMP = '^(%d+) (%d+) (%d+)$'
 
+-- Places are read ahead, each time twice as far. False: it was removed.
+local records, ahead = {}, 1
 local function place_at(n)
-  local record = redis.call('HGET', lock, '#' .. n)
-  if record then return string.match(record, PLACE) end
+  if records[n] == nil then
+    local names = {}
+    for i = n, math.min(next_place, n + ahead) - 1 do names[#names + 1] = '#' .. i end
+    for i, record in ipairs(redis.call('HMGET', lock, unpack(names))) do
+      if records[n + i - 1] == nil then records[n + i - 1] = record end
+    end
+    ahead = math.min(2 * ahead, 64)
+  end
+  if records[n] then return string.match(records[n], PLACE) end
 end
 
-local function stamp_of(process)
-  local count, stale, missing = string.match(redis.call('HGET', lock, '~' .. process) or '0 0 0', STAMP)
-  return tonumber(count), tonumber(stale), tonumber(missing)
+local stamps = {}
+local function stamp_of(process, record)
+  local stamp = stamps[process]
+  if not stamp then
+    record = record or redis.call('HGET', lock, '~' .. process) or '0 0 0'
+    local count, stale, missing = string.match(record, '^(%d+) (%d+) (%d+)$')
+    stamp = {count = tonumber(count), stale = tonumber(stale), missing = tonumber(missing), changed = false, state = false}
+    stamps[process] = stamp
+  end
+  return stamp
 end
 
 local function remove_place(n, token, process)
-  redis.call('HDEL', lock, '#' .. n, '@' .. token)
+  put('#' .. n, false)
+  put('@' .. token, false)
+  records[n] = false
   places = places - 1
   if n == first then first = first + 1 end
-  local count, stale, missing = stamp_of(process)
-  if count > 1 then
-    redis.call('HSET', lock, '~' .. process, count - 1 .. ' ' .. stale .. ' ' .. missing)
-  else
-    redis.call('HDEL', lock, '~' .. process)
-  end
+  local stamp = stamp_of(process)
+  stamp.count, stamp.changed = stamp.count - 1, true
 end
 
--- Removes the place of the token; false where it has none.
-local function give_up_place(token)
-  local n = redis.call('HGET', lock, '@' .. token)
-  if not n then return false end
-  local _, _, _, _, _, process = place_at(n)
-  remove_place(tonumber(n), token, process)
-  return true
+-- Removes the places that these tokens have.
+local function give_up_places(tokens)
+  if not queue or #tokens == 0 then return end
+  local names = {}
+  for i, token in ipairs(tokens) do names[i] = '@' .. token end
+  local numbers = redis.call('HMGET', lock, unpack(names))
+  for i, token in ipairs(tokens) do
+    local n = tonumber(numbers[i])
+    if n and records[n] ~= false then
+      local _, _, _, _, _, process = place_at(n)
+      remove_place(n, token, process)
+    end
+  end
 end
 
 -- 'here'; 'missing': it may be reconnecting; 'gone': its places are dropped.
-local seen = {}
 local function state_of(process)
-  if seen[process] then return seen[process] end
-  local count, stale, missing = stamp_of(process)
-  local state = 'here'
-  if stale <= now then
-    state = 'gone'
+  local stamp = stamp_of(process)
+  if stamp.state then return stamp.state end
+  stamp.state = 'here'
+  if stamp.stale <= now then
+    stamp.state = 'gone'
   elseif counted and redis.call('PUBSUB', 'NUMSUB', 'latchkey:' .. process)[2] == 0 then
-    if missing == 0 then
-      redis.call('HSET', lock, '~' .. process, count .. ' ' .. stale .. ' ' .. now)
-    end
-    state = missing > 0 and missing + MISSING_MS <= now and 'gone' or 'missing'
+    local since = stamp.missing
+    if since == 0 then stamp.missing, stamp.changed = now, true end
+    stamp.state = since > 0 and since + MISSING_MS <= now and 'gone' or 'missing'
   end
-  seen[process] = state
-  return state
+  return stamp.state
 end
 
 -- The tokens of the places from the first on that are writers of this process.
@@ -66,9 +82,10 @@ local function run_of(process)
   return table.concat(tokens, ',')
 end
 
--- Hands the lock to the places at the head that fit. Answers as hand_over, and fills messages.
+-- Hands the lock to the places at the head that fit, and fills messages; none for the place whose token is "own".
+-- Answers whether a place that lives still waits, whether there may be more to do, and the fence of "own" if it came in.
 local channels, messages = {}, {}
-local function admit(own)
+local function hand_over(own)
   local granted, dropped, own_fence = 0, 0, nil
   local n, began, last_step = first, first, first + STEPS
   while n < next_place do
@@ -96,7 +113,8 @@ local function admit(own)
         if not messages[process] then
           channels[#channels + 1], messages[process] = process, {}
         end
-        table.insert(messages[process], 'granted ' .. number(fence) .. ' ' .. token .. ' ' .. run .. ' ' .. lock)
+        table.insert(messages[process],
+          'granted ' .. string.format('%.0f', fence) .. ' ' .. token .. ' ' .. run .. ' ' .. lock)
       end
     end
     n = n + 1
@@ -104,18 +122,21 @@ local function admit(own)
   return hold and true or false, false, own_fence
 end
 
--- Hands the lock to the places at the head that fit, and tells their processes; not the one whose token is "own".
--- Answers whether a place that lives still waits, whether there may be more to do, and the fence of "own" if it came in.
-local function hand_over(own)
-  local waits, more, fence = admit(own)
+-- Writes what has changed, and then tells the processes of those who were handed the lock.
+local function finish(claims)
+  for process, stamp in pairs(stamps) do
+    if stamp.changed then
+      put('~' .. process, stamp.count > 0 and stamp.count .. ' ' .. stamp.stale .. ' ' .. stamp.missing)
+    end
+  end
+  save(claims)
   -- Redis writes first to the client that it has last something for: so the first in the queue hears first.
   for i = #channels, 1, -1 do
     for _, message in ipairs(messages[channels[i]]) do redis.call('PUBLISH', 'latchkey:' .. channels[i], message) end
   end
-  return waits, more, fence
 end
 
--- Tells the process of the first place when the lock will be free.
+-- Tells the process of the first place when the lock will be free. Only after finish.
 local function tell_when_free()
   for n = first, math.min(next_place, first + STEPS) - 1 do
     local token, _, _, _, _, process = place_at(n)

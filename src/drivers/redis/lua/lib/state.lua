@@ -12,25 +12,32 @@
 --   x            tokens that left and must not come in late: number of the first, number of the next
 --   x#<number>   such a token: until when, the token
 --   x:<token>    until when
--- Times are ms since 1970 on the server's clock. The hash expires a day after all that is in it.
+-- Times are ms since 1970 on the server's clock. The hash expires a day after all that is in it, or an hour
+-- or two sooner.
 --
 -- Expects: lock, time, now, and what the hash has as v, f, h, c, q: version, last, hold, shared, queue.
-local DAY, FENCES, MISSING_MS, REFUSE_MS = 86400000, 63, 3000, 60000
-
-local function number(n) return string.format('%.0f', n) end
+local DAY, HOUR, FENCES, MISSING_MS, REFUSE_MS = 86400000, 3600000, 63, 3000, 60000
 
 if version and version ~= '2' or not version and redis.call('EXISTS', lock) == 1 then
   return redis.error_reply('LATCHKEY the lock is stored in the format of another release')
 end
 
-local hold_until, hold_token = 0, nil
+-- What is to be removed and what is to be stored, until save writes it.
+local gone, kept = {}, {}
+local function put(field, value)
+  if value then
+    kept[#kept + 1] = field
+    kept[#kept + 1] = value
+  else
+    gone[#gone + 1] = field
+  end
+end
+
+local last_stored, hold_stored, hold_until, hold_token = last, hold, 0, nil
 if hold then
   hold_until, hold_token = string.match(hold, '^(%d+) %d+ %w+ %d+ %S+ (%S+)')
   hold_until = tonumber(hold_until)
-  if hold_until <= now then
-    redis.call('HDEL', lock, 'h')
-    hold, hold_until, hold_token = false, 0, nil
-  end
+  if hold_until <= now then hold, hold_until, hold_token = false, 0, nil end
 end
 
 local inside, earliest, latest, exact = 0, 0, 0, 1
@@ -45,21 +52,25 @@ if queue then
   first, next_place, places = tonumber(first), tonumber(next_place), tonumber(places)
 end
 
--- Calls fn with the rest of the name and the value of each field that begins with the prefix.
-local function each(prefix, fn)
+-- Calls fn with the token and the record of each shared hold.
+local function each_shared(fn)
   local cursor = '0'
   repeat
-    local page = redis.call('HSCAN', lock, cursor, 'MATCH', prefix .. '*', 'COUNT', 1000)
+    local page = redis.call('HSCAN', lock, cursor, 'MATCH', 's:*', 'COUNT', 1000)
     cursor = page[1]
-    for i = 1, #page[2], 2 do fn(string.sub(page[2][i], #prefix + 1), page[2][i + 1]) end
+    for i = 1, #page[2], 2 do fn(string.sub(page[2][i], 3), page[2][i + 1]) end
   until cursor == '0'
+end
+
+local function write(command, list)
+  for i = 1, #list, 1000 do redis.call(command, lock, unpack(list, i, math.min(i + 999, #list))) end
 end
 
 -- Counts the shared holds anew, and drops those whose time is up.
 local function count_shared()
   local late = {}
   inside, earliest, latest, exact = 0, math.huge, 0, 1
-  each('s:', function(token, record)
+  each_shared(function(token, record)
     local ends = tonumber(string.match(record, '^%d+'))
     if ends <= now then
       late[#late + 1] = 's:' .. token
@@ -67,58 +78,60 @@ local function count_shared()
       inside, earliest, latest = inside + 1, math.min(earliest, ends), math.max(latest, ends)
     end
   end)
-  for i = 1, #late, 1000 do redis.call('HDEL', lock, unpack(late, i, math.min(i + 999, #late))) end
+  write('HDEL', late)
 end
 if inside > 0 and earliest <= now then count_shared() end
 
--- ms until nobody surely holds the lock any more, and it does not rest.
+-- ms until nobody surely holds the lock any more, and it does not rest. Only after save.
 local function time_left()
   if inside > 0 and exact == 0 then count_shared() end
   return math.max(hold_until, inside > 0 and latest or 0, now) - now
 end
 
--- The hash lives a day longer than all holds. Needs no memory: a full Redis lets what a script writes after that pass.
-local function prolong()
-  redis.call('PEXPIRE', lock, math.max(hold_until, inside > 0 and latest or 0, now) - now + DAY)
-end
-
-local function save()
-  if inside > 0 then
-    redis.call('HSET', lock, 'c', inside .. ' ' .. earliest .. ' ' .. latest .. ' ' .. exact)
-  elseif shared then
-    redis.call('HDEL', lock, 'c')
+-- Writes what has changed.
+local function save(claims)
+  local count = inside > 0 and inside .. ' ' .. earliest .. ' ' .. latest .. ' ' .. exact
+  local numbers = places > 0 and first .. ' ' .. next_place .. ' ' .. places
+  if hold ~= hold_stored then put('h', hold) end
+  if last ~= last_stored then put('f', string.format('%.0f', last)) end
+  if count ~= shared then put('c', count) end
+  if numbers ~= queue then put('q', numbers) end
+  if #kept > 0 and not version then put('v', '2') end
+  -- A full Redis refuses a script whose first write needs memory: a claim, and no other.
+  if claims and #gone > 0 then redis.call('HSET', lock, 'v', '2') end
+  if not claims and #gone == 0 and #kept > 0 then gone[1] = '-' end
+  write('HDEL', gone)
+  write('HSET', kept)
+  -- Once an hour is enough for what lives a day longer than a short hold.
+  local life = math.max(hold_until, inside > 0 and latest or 0, now) - now
+  if life > HOUR or not last_stored or math.floor(last_stored / 3600000000) ~= math.floor(now / HOUR) then
+    redis.call('PEXPIRE', lock, life + DAY)
   end
-  if places > 0 then
-    redis.call('HSET', lock, 'q', first .. ' ' .. next_place .. ' ' .. places)
-  elseif queue then
-    redis.call('HDEL', lock, 'q')
-  end
-  prolong()
 end
 
-local function next_fence(reserved)
-  local fence = time[1] * 1000000 + time[2]
-  if last and last + 1 > fence then fence = last + 1 end
-  last = fence + reserved
-  redis.call('HSET', lock, 'v', '2', 'f', number(last))
-  return fence
-end
-
--- The hold begins.
+-- The hold begins: its fence.
 local function enter(token, mode, limit, ttl, process, meta)
-  local fence = next_fence(mode == 'w' and FENCES or 0)
-  local ends = now + ttl
+  local fence, ends = time[1] * 1000000 + time[2], now + ttl
+  if last and last + 1 > fence then fence = last + 1 end
+  last = mode == 'w' and fence + FENCES or fence
+  local begun = ends .. ' ' .. string.format('%.0f', fence) .. ' 0 ' .. now .. ' '
   if mode == 'w' then
-    hold = ends .. ' ' .. number(fence) .. ' 0 ' .. now .. ' ' .. process .. ' ' .. token .. ' ' .. meta
-    hold_until, hold_token = ends, token
-    redis.call('HSET', lock, 'h', hold)
+    hold, hold_until, hold_token = begun .. process .. ' ' .. token .. ' ' .. meta, ends, token
   else
-    redis.call('HSET', lock, 's:' .. token,
-      ends .. ' ' .. number(fence) .. ' 0 ' .. now .. ' ' .. limit .. ' ' .. process .. ' ' .. meta)
+    put('s:' .. token, begun .. limit .. ' ' .. process .. ' ' .. meta)
     earliest, latest = inside == 0 and ends or math.min(earliest, ends), math.max(inside > 0 and latest or 0, ends)
     inside = inside + 1
   end
   return fence
+end
+
+-- The writer's hold ends; the key rests for so many ms.
+local function leave_hold(rest)
+  if rest > 0 then
+    hold, hold_until, hold_token = now + rest .. ' 0 0 ' .. now .. ' - - {}', now + rest, '-'
+  else
+    hold, hold_until, hold_token = false, 0, nil
+  end
 end
 
 -- The shared hold ends.
@@ -136,17 +149,22 @@ local function forget_refused()
     local ends, token = string.match(redis.call('HGET', lock, 'x#' .. n) or '0 ', '^(%d+) (.*)$')
     if tonumber(ends) > now then break end
     -- It may have been refused anew since.
-    if redis.call('HGET', lock, 'x:' .. token) == ends then redis.call('HDEL', lock, 'x:' .. token) end
-    redis.call('HDEL', lock, 'x#' .. n)
+    if redis.call('HGET', lock, 'x:' .. token) == ends then put('x:' .. token, false) end
+    put('x#' .. n, false)
     from = n + 1
   end
-  if from == to then redis.call('HDEL', lock, 'x') else redis.call('HSET', lock, 'x', from .. ' ' .. to) end
+  put('x', from < to and from .. ' ' .. to)
   return from, to
 end
 
--- A claim of this token that comes later is refused, for a minute.
-local function refuse_later(token)
+-- Claims of these tokens that come later are refused, for a minute.
+local function refuse_later(tokens)
   local from, to = forget_refused()
   local ends = now + REFUSE_MS
-  redis.call('HSET', lock, 'v', '2', 'x', from .. ' ' .. to + 1, 'x#' .. to, ends .. ' ' .. token, 'x:' .. token, ends)
+  for _, token in ipairs(tokens) do
+    put('x#' .. to, ends .. ' ' .. token)
+    put('x:' .. token, ends)
+    to = to + 1
+  end
+  put('x', from .. ' ' .. to)
 end
