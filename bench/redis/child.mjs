@@ -159,6 +159,18 @@ serve({
     return { ms: now() - began, cpu: (user + system) / 1e3 };
   },
 
+  /** Holds a second: `callers` ask for one key at once, and again with another when all had it, for `leastMs` or more. */
+  async drain(key, callers, leastMs) {
+    const began = now();
+    let bursts = 0;
+    for (; now() - began < leastMs; bursts++) {
+      const of = `${key}-${began}-${bursts}`;
+      const work = async () => (await sessions[0].acquire(of))();
+      await Promise.all(Array.from({ length: callers }, work));
+    }
+    return (bursts * callers * 1e3) / (now() - began);
+  },
+
   async keep(count, ttl) {
     held = await Promise.all(Array.from({ length: count }, (_, i) => sessions[0].keep(`kept-${i}`, ttl)));
   },

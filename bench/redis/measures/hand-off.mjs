@@ -1,7 +1,8 @@
 /**
  * One process holds, another waits, the first releases: ms from the call of release until the other holds, by one
- * clock of the machine. Beside it the PING of the waiter's connection, also after a pause. Every peer waits for a
- * random time of one of its polling intervals and more, so that no phase is favoured.
+ * clock of the machine. Every peer waits for a random time of one of its polling intervals and more, so that no phase is
+ * favoured. Beside it the PING of the waiter's connection, after the same short pause for all, which is also ours before
+ * a hand-off: both meet a machine that has slept as long.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from '../../lib/stats.mjs';
@@ -11,8 +12,10 @@ import { connected, fork } from '../children.mjs';
 
 const ROUNDS = 2;
 const ROUND_MS = 1_500;
-const PAUSE_MS = [20, 270];
-const OUR_PAUSE_MS = [20, 30];
+const PEERS_PAUSE_MS = [20, 270];
+const PAUSE_MS = [20, 30];
+
+const pause = ([least, most]) => sleep(least + Math.random() * (most - least));
 
 export async function handOff({ waiters, url, ours }) {
   progress('redis: hand-off');
@@ -20,17 +23,17 @@ export async function handOff({ waiters, url, ours }) {
   const all = new Map(waiters.map((one) => [one, { times: [], pings: [] }]));
   for (let round = 0; round < ROUNDS; round++) {
     for (const one of waiters) {
-      const [least, most] = one === ours ? OUR_PAUSE_MS : PAUSE_MS;
+      const before = one === ours ? PAUSE_MS : PEERS_PAUSE_MS;
       await connected(children, one, url, async ([holder, waiter]) => {
         const end = performance.now() + ROUND_MS;
         for (let i = 0; performance.now() < end; i++) {
           const key = `hand-off-${one.id}-${i % 4}`;
           await holder.call('hold', key);
           const taken = waiter.call('take', key);
-          await sleep(least + Math.random() * (most - least));
+          await pause(before);
           const releasedAt = await holder.call('release');
           all.get(one).times.push((await taken) - releasedAt);
-          await sleep(5);
+          await pause(PAUSE_MS);
           all.get(one).pings.push(await waiter.call('ping'));
         }
       });
