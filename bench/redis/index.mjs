@@ -18,18 +18,15 @@ export async function run({ only }) {
     throw new Error(`expected redis:<${Object.keys(MEASURES).join('|')}>, got redis:${only}`);
   const server = await Server.start();
   const contenders = await loadAll();
-  const sessions = new Map();
-  for (const one of contenders) sessions.set(one, await one.connect(server.url));
   const ours = contenders.find(({ id }) => id === 'latchkey');
   const bare = contenders.find(({ id }) => id === 'bare');
   const waiters = contenders.filter((one) => one !== bare);
   console.log(
     '\nEverybody has the documented defaults, but waits and retries without limit; ttl 30 s or the default.',
   );
-  const context = { server, url: server.url, contenders, waiters, sessions, ours, bare };
+  const context = { server, url: server.url, contenders, waiters, ours, bare };
   for (const [name, measure] of Object.entries(MEASURES)) {
     if (only === undefined || only === name) await measure(context);
   }
-  for (const session of sessions.values()) await session.close();
   await server.stop();
 }
