@@ -119,9 +119,8 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     if (hold.request.token !== token) return Promise.resolve(false);
     hold.unshare();
     if (!keep && this.#handOn(hold, fence)) return Promise.resolve(true);
-    const surelyOurs = this.clock.now() < hold.validUntil;
+    const now = this.clock.now();
     const usedFence = Math.max(fence, hold.fence);
-    this.#holds.end(hold);
     const how = {
       mode,
       ...keep,
@@ -131,7 +130,10 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     };
     // The hold ends by its ttl; the places of those it served do not.
     const kept = hold.served.length > 0 ? Math.max(hold.longestTtl, LEAVE_MS) : hold.longestTtl;
-    return this.#releases.free(hold, how, this.clock.now() + kept, surelyOurs);
+    const freed = this.#releases.free(hold, how, now + kept, now < hold.validUntil);
+    // Not before the command has left: somebody else waits for the key.
+    this.#holds.end(hold);
+    return freed;
   }
 
   async inspect(key: string): Promise<LockInfo | null> {

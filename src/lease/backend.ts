@@ -70,9 +70,14 @@ export class Backend {
     keepFor: number | undefined,
   ): Promise<boolean> {
     const { driver, live, renewer } = this;
-    renewer.unwatch(hold);
     try {
-      if (grants.length === 1) return await driver.release(grants[0]!, keepFor);
+      if (grants.length === 1) {
+        const released = driver.release(grants[0]!, keepFor);
+        // Not before the command has left: somebody else waits for the key.
+        renewer.unwatch(hold);
+        return await released;
+      }
+      renewer.unwatch(hold);
       const fence = largestFence(grants);
       const releases = [...grants]
         .reverse()
