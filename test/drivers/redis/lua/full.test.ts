@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { until } from '../../../support/wait.js';
 import { freshKey } from '../support/rig.js';
-import { redis, serverForAll } from '../support/stage.js';
-import { renewAll, StoredLock } from '../support/stored.js';
+import { redis, server, serverForAll } from '../support/stage.js';
+import { listen, renewAll, StoredLock } from '../support/stored.js';
 
 serverForAll();
 
@@ -20,6 +21,37 @@ test('a full Redis grants nothing, and says why', async () => {
   await fill();
   await expect(lock.claim('t')).rejects.toThrow('OOM');
   expect(await redis.exists(lock.key)).toBe(0);
+});
+
+test.each([['w'], ['r']] as const)(
+  'a full Redis gives no place, and lets none in that has one, mode %s',
+  async (mode) => {
+    const fence = (await lock.claim('t')) as number;
+    await lock.free('t');
+    await fill();
+    await expect(lock.place('u', { mode: 'r' })).rejects.toThrow('OOM');
+    await redis.config('SET', 'maxmemory', '0');
+    // Of a process that is gone: it would be dropped, and the lock free.
+    await redis.hset(lock.key, { q: '1 2 1', '#1': 'd w 0 1000 1 dead {}', '@d': '1', '~dead': '1 1 0' });
+    await fill();
+    await expect(lock.place('u', { mode })).rejects.toThrow('OOM');
+    await expect(lock.claim('u', { mode })).rejects.toThrow('OOM');
+    expect(await lock.queue()).toEqual(['d']);
+    expect(await lock.field('f')).toBe(`${fence + 63}`);
+  },
+);
+
+test('in a full Redis a claim hands over what a holder left whose time is up', async () => {
+  const { listeners } = await listen(server.client());
+  const { process, messages } = listeners[0]!;
+  await lock.claim('t');
+  await lock.place('a', { process });
+  await lock.expire();
+  await fill();
+  expect(await lock.claim('u')).toMatchObject([0, {}, 0, 0]);
+  expect(await lock.holder()).toBe('a');
+  await until(() => messages.length > 0, 5_000, 'the message');
+  expect(messages).toEqual([expect.stringContaining(' a  ')]);
 });
 
 test.each([['w'], ['r']] as const)('a full Redis renews, mode %s', async (mode) => {

@@ -33,12 +33,16 @@ local function put(field, value)
   end
 end
 
-local last_stored, hold_stored, hold_until, hold_token = last, hold, 0, nil
+local hold_until, hold_token = 0, nil
 if hold then
   hold_until, hold_token = string.match(hold, '^(%d+) %d+ %w+ %d+ %S+ (%S+)')
   hold_until = tonumber(hold_until)
-  if hold_until <= now then hold, hold_until, hold_token = false, 0, nil end
+  if hold_until <= now then
+    redis.call('HDEL', lock, 'h')
+    hold, hold_until, hold_token = false, 0, nil
+  end
 end
+local hold_stored, last_stored = hold, last
 
 local inside, earliest, latest, exact = 0, 0, 0, 1
 if shared then
