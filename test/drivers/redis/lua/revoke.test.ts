@@ -59,6 +59,15 @@ describe('a writer’s hold', () => {
     expect(Number(ms)).toBeGreaterThan(2_000);
   });
 
+  test('goes to the first whose process listens, where subscribers are counted', async () => {
+    const fence = (await lock.claim('t')) as number;
+    await lock.place('a', { process: 'away' });
+    await lock.place('b', { process: holder.process });
+    expect(await lock.revoke(fence, 0, true)).toBe(1);
+    expect(await lock.holder()).toBe('b');
+    expect(await lock.queue()).toEqual(['a']);
+  });
+
   test('that ended, or a key that rests, cannot be', async () => {
     const fence = (await lock.claim('t')) as number;
     await lock.expire();
