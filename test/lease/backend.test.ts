@@ -92,3 +92,15 @@ test('a with keeps the process alive until it is told of the loss', async () => 
   expect(await child.exited).toEqual({ code: 0, signal: null });
   expect(child.messages).toEqual([{ reason: 'maxHold' }]);
 });
+
+test('a with that has ended keeps the process alive no more, though another lease is renewed', async () => {
+  const child = runSource(`
+    import { LockRegistry } from 'latchkey';
+    const locker = new LockRegistry().mustOf();
+    await locker.acquire('renewed', { ttl: 60_000, autoRenew: true });
+    await locker.with('k', () => {});
+    await locker.with('k', () => Promise.reject('its own')).catch((reason) => send({ reason }));
+  `);
+  expect(await child.exited).toEqual({ code: 0, signal: null });
+  expect(child.messages).toEqual([{ reason: 'its own' }]);
+});
