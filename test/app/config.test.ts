@@ -283,6 +283,8 @@ describe('named entries', () => {
     expect((await load({ toml })).get('lock.lockers.a.meta')).toEqual({ 'k8s.io/name': 'x', team: 'y' });
     const env = { LOCK_LOCKERS__A__META: 'a=1, b=x=y' };
     expect((await load({ toml, env })).get('lock.lockers.a.meta')).toEqual({ a: '1', b: 'x=y' });
+    const spaced = { LOCK_LOCKERS__A__META: ' a = 1 , b = x y ' };
+    expect((await load({ toml, env: spaced })).get('lock.lockers.a.meta')).toEqual({ a: '1', b: 'x y' });
   });
 
   test('a table of text that is not one is a mistake', async () => {

@@ -119,3 +119,9 @@ test('text means the same as the number it stands for', () => {
     }),
   );
 });
+
+test('the longest is 1e12 ms, itself included', () => {
+  expect(parseDuration('ttl', 1e12)).toBe(1e12);
+  expect(parseWait('wait', 1e12)).toBe(1e12);
+  expect(usageOf(() => parseDuration('ttl', 1e12 + 1)).option).toBe('ttl');
+});

@@ -14,6 +14,8 @@ test.each([
   ['renewin', 'renewIn'],
   ['timeout', undefined],
   ['concurrency', undefined],
+  // Two swaps and two more are four slips.
+  ['awtixx', undefined],
 ])('%s is near %s', (name, near) => {
   expect(nearest(name, NAMES)).toBe(near);
 });

@@ -10,8 +10,9 @@ export interface Mutant {
   readonly file: string;
   readonly from: string;
   readonly to: string;
-  /** It must be caught within so many seeds. */
+  /** It must be caught within so many seeds, of all scenarios or of one. */
   readonly within: number;
+  readonly scenario?: string;
 }
 
 const ENGINE = 'src/engine';
@@ -127,7 +128,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${ENGINE}/queued-driver.js`,
     from: 'Math.max(request.ttl, LEAVE_MS)',
     to: 'Math.max(request.ttl, 2000)',
-    within: 5_000,
+    within: 3_000,
+    scenario: 'outages',
   },
   {
     name: 'a hold that could not be freed is forgotten too soon',
@@ -182,6 +184,7 @@ export async function hunt(
     await runCrew({
       seed,
       seeds: mutant.within,
+      scenario: mutant.scenario,
       time: Infinity,
       worker: join(folder, 'test/sim/worker.js'),
       onResult: (result) => {

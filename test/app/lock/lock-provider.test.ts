@@ -145,7 +145,7 @@ describe('choosing the driver', () => {
     const urls = { LOCK_REDIS_URL: 'redis://127.0.0.1:9', LOCK_POSTGRES_URL: 'postgres://127.0.0.1:9' };
     for (const start of [startWith({}, urls), startWith({ redis: { port: 9 }, postgres: { port: 9 } })]) {
       await expect(start).rejects.toThrow(LockConfigError);
-      await expect(start).rejects.toThrow(/redis and postgres .* LOCK_PROVIDER/);
+      await expect(start).rejects.toThrow(/redis and postgres .* LOCK_PROVIDER, or `provider`$/);
     }
     await startWith({}, { ...urls, LOCK_PROVIDER: 'memory' });
     expect(settings()?.driver).toBe('memory');

@@ -118,6 +118,17 @@ describe('a limit', () => {
     expect(await reader('b', { limit: 1 })).toEqual(GRANTED);
   });
 
+  test('of 1 waits for its turn in the queue, too', async () => {
+    await reader('a');
+    await lock.place('b', { mode: 'r', limit: 1 });
+    await lock.place('c', { mode: 'r' });
+    expect(await lock.queue()).toEqual(['b', 'c']);
+    expect(await inside()).toBe(1);
+    await lock.free('a', { mode: 'r' });
+    expect(await lock.queue()).toEqual([]);
+    expect(await inside()).toBe(2);
+  });
+
   test('that is not met keeps its place, and nobody behind comes before', async () => {
     for (const token of ['a', 'b']) await reader(token, { limit: 2 });
     await lock.place('narrow', { mode: 'r', limit: 2 });
