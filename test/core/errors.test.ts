@@ -43,6 +43,23 @@ test('a loss says why and carries its cause', () => {
   expect('cause' in new errors.LockLostError('k', 'expired')).toBe(false);
 });
 
+test('what is wrong with a value is seen where it is shown', () => {
+  const shown = [[], [1], {}, null, undefined, () => 1, 'a"b', 1].map(errors.show);
+  const texts = [
+    'an empty array',
+    'an array',
+    'an object',
+    'null',
+    'undefined',
+    'a function',
+    '"a\\"b"',
+    '1',
+  ];
+  expect(shown).toEqual(texts);
+  expect(errors.show('k'.repeat(201))).toBe(`"${'k'.repeat(200)}…"`);
+  expect(errors.show('k'.repeat(200))).toBe(`"${'k'.repeat(200)}"`);
+});
+
 test('any key and any value can be shown', () => {
   const values = [
     1,
