@@ -8,6 +8,10 @@ import { program } from './program.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
+// As OpenSSL says it.
+const UNTRUSTED = /self[- ]signed certificate|unable to (verify the first|get (local )?issuer) certificate/i;
+const TRUST = 'set NODE_EXTRA_CA_CERTS to the file of the authority that signed it';
+
 const latchkey = program(version);
 try {
   await latchkey.parseAsync();
@@ -21,7 +25,8 @@ try {
 
 function report(error: Error, code: number): void {
   if (error.message === '') return;
-  const message = printable(error.message.replace(/^error: /, '').replace(/\n[- ]*/g, '; '));
+  const said = error.message.replace(/^error: /, '').replace(/\n[- ]*/g, '; ');
+  const message = printable(UNTRUSTED.test(said) ? `${said}: ${TRUST}` : said);
   const [, , ...words] = process.argv;
   // What is behind `--` is for another command.
   const json = words.slice(0, [...words, '--'].indexOf('--')).includes('--json');

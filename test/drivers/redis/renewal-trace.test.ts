@@ -1,73 +1,91 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { LockTrace } from '../../../src/lease/diagnostics.js';
-import type { LockerOptions } from '../../../src/lease/options.js';
+import { runSource, type Worker } from '../../support/process.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
 import { until } from '../../support/wait.js';
 import { closeAll, locks } from './support/rig.js';
 
-const TTL = 900;
-
 let server: RedisServer;
-const seen: LockTrace[] = [];
-const note = (message: unknown) => seen.push(message as LockTrace);
 
 beforeAll(async () => {
   server = await startRedis();
 });
-afterEach(async () => {
-  unsubscribe('latchkey:renewal', note);
-  server.resume();
-  await closeAll();
-  seen.length = 0;
-});
+afterEach(() => closeAll());
 afterAll(() => server.stop());
 
-const outcomes = () => [...new Set(seen.map(({ outcome }) => outcome))];
-
-async function hold(renewIn: LockerOptions['renewIn'], ttl = TTL) {
-  const registry = locks(server.url);
+test('each renewal in the main thread is told of, with its outcome', async () => {
+  const seen: LockTrace[] = [];
+  const note = (message: unknown) => seen.push(message as LockTrace);
   subscribe('latchkey:renewal', note);
-  const lease = await registry.mustOf().acquire('a', { ttl, autoRenew: true, renewIn });
-  return { registry, lease };
-}
-
-test.each(['main', 'thread'] as const)(
-  'each renewal in the %s is told of, with its outcome',
-  async (renewIn) => {
-    const { lease } = await hold(renewIn);
-    await until(() => seen.length >= 3);
-    expect(outcomes()).toEqual(['renewed']);
-    expect(seen[0]).toMatchObject({ locker: 'default', keys: ['a'], mode: 'write', fence: lease.fence });
-    await lease.release();
-    const { length } = seen;
-    server.pause();
-    expect(seen.length).toBe(length);
-  },
-);
-
-test.each(['main', 'thread'] as const)(
-  'a renewal in the %s that finds the hold gone is told of',
-  async (renewIn) => {
-    const { lease } = await hold(renewIn, 3_000);
-    await until(() => seen.length >= 1);
+  try {
+    const lease = await locks(server.url).mustOf().acquire('a', { ttl: 3_000, autoRenew: true });
+    await until(() => seen.length >= 2);
+    expect(seen[0]).toMatchObject({ locker: 'default', keys: ['a'], fence: lease.fence });
+    expect(seen.map(({ outcome }) => outcome)).toEqual(['renewed', 'renewed']);
     await server.ask((client) => client.flushall());
     await until(() => lease.signal.aborted);
-    await until(() => outcomes().length > 1);
-    expect(outcomes()).toEqual(['renewed', 'lost']);
-  },
-);
+    expect(seen.map(({ outcome }) => outcome)).toEqual(['renewed', 'renewed', 'lost']);
+  } finally {
+    unsubscribe('latchkey:renewal', note);
+  }
+});
 
-test('nothing is told, and the thread tells nothing, where nobody asked', async () => {
-  const { lease } = await hold('thread');
-  unsubscribe('latchkey:renewal', note);
-  await lease.release();
-  seen.length = 0;
-  const untold = await locks(server.url)
-    .mustOf()
-    .acquire('b', { ttl: TTL, autoRenew: true, renewIn: 'thread' });
-  subscribe('latchkey:renewal', note);
-  await until(() => untold.ttl() < TTL / 2 || performance.now() > 0);
-  await untold.release();
-  expect(seen).toEqual([]);
+describe('renewals in a thread', () => {
+  /** Tells of each renewal, and of each message of the thread. */
+  const holding = (listen: boolean): Worker =>
+    runSource(
+      `
+      import { subscribe } from 'node:diagnostics_channel';
+      import { syncBuiltinESMExports } from 'node:module';
+      import workerThreads from 'node:worker_threads';
+      workerThreads.Worker = class extends workerThreads.Worker {
+        constructor(file, options) {
+          super(file, options);
+          this.on('message', (message) => send({ ofThread: message }));
+        }
+      };
+      syncBuiltinESMExports();
+      const { LockRegistry, redisDriver } = await import('latchkey');
+      const registry = new LockRegistry();
+      registry.registerDriver('redis', () => redisDriver({ url: process.env.URL }));
+      registry.registerLocker('r', { driver: 'redis', autoRenew: true, renewIn: 'thread', ttl: '3s' });
+      const told = ({ keys, fence, outcome }) => send({ keys, fence, outcome });
+      if (process.env.LISTEN) subscribe('latchkey:renewal', told);
+      const lease = await registry.mustOf('r').acquire('a');
+      send({ held: lease.fence });
+      lease.signal.addEventListener('abort', () => send({ lost: lease.signal.reason.reason }));
+      for await (const _ of received) send({ held: lease.held });
+      await registry.close({ grace: 0 });
+      `,
+      { URL: server.url, ...(listen && { LISTEN: '1' }) },
+    );
+
+  test('are told of, with their outcomes', async () => {
+    const worker = holding(true);
+    const { held: fence } = await worker.waitFor(({ held }) => held !== undefined);
+    const told = () => worker.messages.filter(({ outcome }) => outcome);
+    await until(() => told().length >= 2);
+    await server.ask((client) => client.flushall());
+    await worker.waitFor(({ lost }) => lost === 'stolen');
+    expect(told()).toEqual([
+      { keys: ['a'], fence, outcome: 'renewed' },
+      { keys: ['a'], fence, outcome: 'renewed' },
+      { keys: ['a'], fence, outcome: 'lost' },
+    ]);
+    // The thread told of each of them.
+    const ofThread = worker.messages.filter(({ ofThread }) => 'renewal' in ((ofThread ?? {}) as object));
+    expect(ofThread).toHaveLength(3);
+    worker.kill('SIGKILL');
+  });
+
+  test('cost the thread no message where nobody listens as the lease begins', async () => {
+    const worker = holding(false);
+    await worker.waitFor(({ held }) => held !== undefined);
+    await new Promise((resolve) => setTimeout(resolve, 3_500));
+    worker.send({});
+    expect(await worker.waitFor(({ held }) => typeof held === 'boolean')).toEqual({ held: true });
+    expect(worker.messages.filter(({ ofThread }) => ofThread)).toEqual([{ ofThread: { ready: true } }]);
+    worker.kill('SIGKILL');
+  });
 });
