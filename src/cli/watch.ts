@@ -79,8 +79,8 @@ function showNow(
   const waiters = locks.reduce((sum, info) => sum + info.waiters, 0);
   const summary = `${new Date(time).toISOString().slice(11, 19)} UTC  ${locks.length} locks, ${waiters} waiters  ${printable(pattern ?? '')}`;
   const [head = '', ...lines] = showLocks(sorted, terminal.width, time, changes.of).split('\n');
-  // The last line stays free, for a full one would scroll.
-  const room = Math.max(1, terminal.height - 4);
+  // Beside them are three lines above, and one below; the last one stays free, for a full one would scroll.
+  const room = Math.max(1, terminal.height - 5);
   const shown = lines.slice(0, room).map((line, at) => {
     const info = sorted[at];
     if (!info || changes.of(info) === '') return line;

@@ -1,7 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { EXIT } from '../../src/cli/exit.js';
 import type { Lease } from '../../src/lease/lease.js';
 import { until } from '../support/wait.js';
 import { CommandBed } from './support/bed.js';
@@ -162,6 +163,15 @@ test('each fault is one line, with an exit code of its own', async () => {
   expect(JSON.parse(stderr)).toEqual({
     error: { exitCode: 78, name: 'LOCK_CONFIG', message: expect.stringContaining('memory') },
   });
+});
+
+test('the documented exit codes are those of the command', async () => {
+  const text = await readFile(join(process.cwd(), 'docs/operations.md'), 'utf8');
+  const table = text.slice(text.indexOf('### Exit codes'), text.indexOf('### `latchkey run`'));
+  const documented = [...table.matchAll(/^\| ([\d, ]+) \|/gm)].flatMap(([, codes]) =>
+    codes!.split(',').map(Number),
+  );
+  expect(documented).toEqual([...new Set(Object.values(EXIT))].sort((a, b) => a - b));
 });
 
 test('a reader that has read enough ends it without a word', async () => {

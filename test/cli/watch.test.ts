@@ -58,6 +58,23 @@ test('repaints in place, the longest wait first, and shows what changed', async 
   await next.release();
 });
 
+test('in a terminal of 60 columns and few lines no line is longer, and none too many', async () => {
+  const keys = Array.from({ length: 40 }, (_, n) => `a key of some length, number ${n}`);
+  const leases = await Promise.all(keys.map((key) => bed.locker.acquire(key, { ttl: '1m' })));
+  const watching = startInTerminal(['watch', '--interval', '200ms'], bed.env, 60);
+  await watching.wrote(/and \d+ more/);
+  watching.child.stdin?.write('\u0003');
+  const { code, stdout } = await watching.answer;
+  expect(code).toBe(0);
+  const lines = screens(stdout)[0]!.split(/\r?\n/);
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(60);
+  expect(Math.max(...lines.map((line) => line.length))).toBeGreaterThan(40);
+  // The terminal has 30 lines.
+  expect(lines.length).toBeLessThanOrEqual(30);
+  expect(lines.length).toBeGreaterThan(25);
+  for (const lease of leases) await lease.release();
+});
+
 test('says in place that the backend is away, and goes on when it is back', async () => {
   const watching = startInTerminal(['watch', '--interval', '200ms'], bed.env, 80);
   await watching.wrote(/0 locks/);
