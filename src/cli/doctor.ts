@@ -46,6 +46,7 @@ function showChecks(terminal: Terminal, checks: readonly Check[]): string {
   const advice = checks.flatMap(({ what, verdict, advice }) =>
     advice ? [`${verdict}: ${what}: ${advice}`] : [],
   );
-  const summary = `${count('ok')} ok, ${count('warning')} warnings, ${count('error')} errors`;
+  const many = (verdict: Verdict) => `${count(verdict)} ${verdict}${count(verdict) === 1 ? '' : 's'}`;
+  const summary = `${count('ok')} ok, ${many('warning')}, ${many('error')}`;
   return [head, ...styled, '', ...advice, summary].join('\n');
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,6 +73,27 @@ test('inspect shows the holder and the waiters in order', async () => {
   expect(stdout).toMatch(/1 holder\n\n +FENCE +HOLDER +SINCE +HELD +LEFT/);
   expect(stdout).toMatch(new RegExp(`^${order.fence} +orders@1\\.4\\.0 on `, 'm'));
   expect(stdout).toMatch(/3 waiters\n\n.*\n1 .*job=first\n2 .*job=second\n3 .*job=third\n/);
+  // Nobody of the holders told more than who it is.
+  expect(stdout).not.toMatch(/LEFT +META/);
+  expect(stdout).toMatch(new RegExp(`\nto free it: latchkey revoke order:7 --fence ${order.fence}\n$`));
+});
+
+test('what frees a key is shown as a shell takes it, whatever the key is', async () => {
+  const odd = "it's $HOME; a key";
+  const lease = await bed.locker.acquire(odd);
+  const { stdout } = await latchkey(['inspect', odd], bed.env);
+  const [, words] = /^to free it: latchkey (.*)$/m.exec(stdout)!;
+  const printed = execFileSync('sh', ['-c', `for word in ${words}; do echo "$word"; done`], {
+    encoding: 'utf8',
+  });
+  expect(printed.trim().split('\n')).toEqual(['revoke', odd, '--fence', `${lease.fence}`]);
+  await lease.release();
+});
+
+test('in a terminal of 80 columns, who holds and who waits are shown whole', async () => {
+  const { stdout } = await startInTerminal(['inspect', 'order:7'], bed.env, 80).answer;
+  const who = new RegExp(`orders@1\\.4\\.0 on ${hostname()}, pid ${process.pid} `.slice(0, 40));
+  expect(stdout).toMatch(who);
 });
 
 test('inspect of a free key says so and exits with 1', async () => {

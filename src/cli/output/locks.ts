@@ -1,6 +1,6 @@
 import type { LockInfo } from '../../lease/driver.js';
 import { type Column, table } from './table.js';
-import { showDuration } from './text.js';
+import { printable, showDuration } from './text.js';
 
 type Meta = Readonly<Record<string, string>>;
 
@@ -19,6 +19,12 @@ const showMore = (meta: Meta) =>
     .filter(([name]) => !TOLD.includes(name))
     .map(([name, value]) => `${name}=${value}`)
     .join(' ');
+
+/** What else they tell of themselves, where one does. */
+function metaColumn<Row extends { readonly meta: Meta }>(rows: readonly Row[]): Column<Row>[] {
+  if (rows.every(({ meta }) => showMore(meta) === '')) return [];
+  return [{ head: 'META', of: ({ meta }) => showMore(meta), least: 4, spare: 2 }];
+}
 
 /** How long the first waiter has waited, in ms; 0 where nobody waits. */
 export function longestWait(info: LockInfo, now: number): number {
@@ -98,11 +104,11 @@ export function showLock(info: LockInfo, width: number, now: number): string {
         info.holders,
         [
           { head: 'FENCE', of: ({ fence }) => `${fence}`, align: 'right' },
-          { head: 'HOLDER', of: ({ meta }) => showWho(meta), least: 10 },
+          { head: 'HOLDER', of: ({ meta }) => showWho(meta), least: 10, wanted: 40 },
           { head: 'SINCE', of: ({ since }) => new Date(since).toISOString(), spare: 1 },
           { head: 'HELD', of: ({ since }) => showDuration(now - since), align: 'right' },
           { head: 'LEFT', of: ({ ttl }) => showDuration(ttl), align: 'right' },
-          { head: 'META', of: ({ meta }) => showMore(meta), least: 4, spare: 2 },
+          ...metaColumn(info.holders),
         ],
         width,
       ),
@@ -118,14 +124,21 @@ export function showLock(info: LockInfo, width: number, now: number): string {
         [
           { head: '#', of: ({ place }) => `${place}`, align: 'right' },
           { head: 'MODE', of: ({ mode }) => mode },
-          { head: 'WAITER', of: ({ meta }) => showWho(meta), least: 10 },
+          { head: 'WAITER', of: ({ meta }) => showWho(meta), least: 10, wanted: 40 },
           { head: 'SINCE', of: ({ since }) => new Date(since).toISOString(), spare: 1 },
           { head: 'WAITS', of: ({ since }) => showDuration(now - since), align: 'right' },
-          { head: 'META', of: ({ meta }) => showMore(meta), least: 4, spare: 2 },
+          ...metaColumn(info.waiting),
         ],
         width,
       ),
     );
   }
+  const [holder] = info.holders;
+  if (holder) parts.push(`to free it: latchkey revoke ${shellWord(info.key)} --fence ${holder.fence}`);
   return parts.join('\n\n');
+}
+
+/** A key as a shell takes it. */
+function shellWord(key: string): string {
+  return /^[\w@%+=:,./-]+$/.test(key) ? key : `'${printable(key).replaceAll("'", "'\\''")}'`;
 }

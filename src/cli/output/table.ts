@@ -7,6 +7,8 @@ export interface Column<Row> {
   readonly align?: 'right';
   /** How narrow it may become where the terminal is. Default: not narrower than its texts. */
   readonly least?: number;
+  /** How narrow it may become while a spare column is there that could be left out. Default: `least`. */
+  readonly wanted?: number;
   /** Left out where there is no room for all: those with the highest number first. Default: never. */
   readonly spare?: number;
 }
@@ -40,14 +42,17 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
 
 /** Narrows what may be narrowed, the widest first; where that is not enough, leaves the spare ones out. */
 function narrow<Row>(columns: readonly Column<Row>[], natural: readonly number[], width: number) {
-  const least = columns.map((column, at) => Math.min(natural[at]!, column.least ?? Infinity));
+  const atLeast = (width: (column: Column<Row>) => number | undefined) =>
+    columns.map((column, at) => Math.min(natural[at]!, width(column) ?? Infinity));
+  const least = atLeast((column) => column.least);
+  const wanted = atLeast((column) => column.wanted ?? column.least);
   let kept = columns.map((_, at) => at);
   const sum = (widths: readonly number[]) =>
     kept.reduce((total, at) => total + widths[at]!, 0) + GAP.length * (kept.length - 1);
   const spares = kept
     .filter((at) => columns[at]!.spare !== undefined)
     .sort((a, b) => columns[b]!.spare! - columns[a]!.spare!);
-  for (const spare of spares) if (sum(least) > width) kept = kept.filter((at) => at !== spare);
+  for (const spare of spares) if (sum(wanted) > width) kept = kept.filter((at) => at !== spare);
   const widths = [...natural];
   while (sum(widths) > width) {
     const widest = kept
