@@ -39,7 +39,9 @@ test('once() narrows on ran, lead() gives what its function does', async () => {
   // @ts-expect-error: there may be no value
   expect(outcome.value).toBe(42);
   expectTypeOf(() => locker.lead('k', async ({ fence }) => fence)).returns.toEqualTypeOf<Promise<number>>();
-  expectTypeOf(() => locker.list({ prefix: 'k' })).returns.toEqualTypeOf<AsyncIterable<LockInfo>>();
+  expectTypeOf(() => locker.list({ prefix: 'k', onProgress: ({ seen }) => seen })).returns.toEqualTypeOf<
+    AsyncIterable<LockInfo>
+  >();
   expectTypeOf(() => locker.revoke('k', 1, { grace: '1s' })).returns.toEqualTypeOf<Promise<boolean>>();
 });
 
@@ -48,6 +50,15 @@ test('tryAcquire() may give null, acquire() does not', async () => {
   expectTypeOf(() => locker.acquire('k')).returns.toEqualTypeOf<Promise<Lease>>();
   expectTypeOf(() => locker.inspect('k')).returns.toEqualTypeOf<Promise<LockInfo | null>>();
   expect(await locker.inspect('k')).toBeNull();
+  expectTypeOf<LockInfo>().toEqualTypeOf<{
+    key: string;
+    mode: 'write' | 'read';
+    limit?: number;
+    waiters: number;
+    holders: { fence: number; ttl: number; since: number; meta: Record<string, string> }[];
+    waiting: { mode: 'write' | 'read'; since: number; meta: Record<string, string> }[];
+    restsUntil?: number;
+  }>();
 });
 
 test('the names and types of options are checked', () => {
