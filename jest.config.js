@@ -28,16 +28,7 @@ const common = {
 };
 
 /** What runs once more with renewal in a worker thread. */
-const THREAD = [
-  'conformance',
-  'faults-*',
-  'connection',
-  'cluster',
-  'sentinel',
-  'dead-waiters',
-  'fences',
-  'passing',
-];
+const THREAD = ['conformance', 'faults-*', 'cluster', 'sentinel', 'dead-waiters', 'fences', 'passing'];
 
 export default {
   projects: [

@@ -5,7 +5,7 @@ import { fork } from '../children.mjs';
 import { load } from '../contenders.mjs';
 
 const LEASES = 10_000;
-const TTL = 6_000;
+const TTL = 15_000;
 const STARTS = 5;
 const RELEASES = 60;
 const BLOCKS = [0, 10, 50];
@@ -43,7 +43,7 @@ export async function thread({ server, url }) {
     'still held',
   ];
   const leases = LEASES.toLocaleString('en-US');
-  printTable(`Renewal in a worker thread: the first lease, and renewing ${leases} of 6 s once`, head, rows);
+  printTable(`Renewal in a worker thread: the first lease, and renewing ${leases} of 15 s once`, head, rows);
   await releases(url);
 }
 
