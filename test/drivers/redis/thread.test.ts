@@ -230,6 +230,27 @@ test('a thread that dies: the main thread renews, and there is one warning', asy
   ]);
 });
 
+test('a thread that is cut off again and again: the main thread renews, without a warning', async () => {
+  const holder = child(`
+    const lease = await locker(undefined, ${2 * TTL}).acquire('cut');
+    send({ up: true });
+    await sleep(${5 * TTL});
+    send({ held: lease.held, aborted: lease.signal.aborted, released: await lease.release(), warnings });
+    await close();
+  `);
+  await holder.waitFor(({ up }) => up === true, 40_000);
+  let cuts = 0;
+  while (holder.messages.length < 2) {
+    const list = (await redis.client('LIST')) as string;
+    for (const [, id] of list.matchAll(/^id=(\d+) .* name=latchkey-renewal /gm))
+      cuts += Number(await redis.client('KILL', 'ID', id!));
+    await sleep(2);
+  }
+  await finished(holder);
+  expect(cuts).toBeGreaterThan(5);
+  expect(holder.messages[1]).toEqual({ held: true, aborted: false, released: true, warnings: [] });
+}, 60_000);
+
 test('a thread whose file is not found, as in a bundle: the main thread renews, and there is one warning', async () => {
   const holder = child(
     `
