@@ -67,6 +67,34 @@ serve({
     return { waits, holds, heldMs };
   },
 
+  /**
+   * So many callers over one connection take one of `limit` permits and work, again and again until `end`: when each of
+   * them worked, and how long it waited.
+   */
+  async permits(key, limit, callers, workMs, start, end) {
+    const holds = Array.from({ length: callers }, () => []);
+    await sleep(Math.max(0, start - now()));
+    const work = async (own) => {
+      while (now() < end) {
+        const asked = now();
+        const release = await sessions[0].permit(key, limit);
+        const from = now();
+        await sleep(workMs);
+        own.push({ waited: from - asked, from, to: now() });
+        await release();
+      }
+    };
+    await Promise.all(holds.map(work));
+    return holds;
+  },
+
+  /** µs to take and give back a permit that nobody else wants, one after the other. */
+  async freePermits(key, limit, times) {
+    const began = now();
+    for (let i = 0; i < times; i++) await (await sessions[0].permit(key, limit))();
+    return ((now() - began) * 1e3) / times;
+  },
+
   /** As contend, without an end: says how many holds there were after half of `ms`, and after all. */
   async count(key, workMs, ms) {
     let holds = 0;

@@ -2,8 +2,9 @@
  * Who is measured through Redis. `connect(url)` opens a session of its own connection:
  *   acquire(key)    waits until it is held; resolves to what releases it
  *   keep(key, ttl)  holds it by renewing it; resolves to what says whether it still does
+ *   permit(key, limit)  as acquire, one of so many permits; those that have no semaphore lack it
  * `renewsEvery(ttl)` tells when it renews by itself; `inStep`, that all who wait ask again at the same time.
- * `sends` names the commands it sends for that, for commandstats count those of scripts too.
+ * `permits` says that there are semaphores. `sends` names the commands it sends for that, for commandstats count those of scripts too.
  */
 const MODULES = {
   latchkey: ['./contenders/latchkey.mjs', 'default'],

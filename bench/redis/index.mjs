@@ -5,12 +5,13 @@ import { commands } from './measures/commands.mjs';
 import { free } from './measures/free.mjs';
 import { handOff } from './measures/hand-off.mjs';
 import { local } from './measures/local.mjs';
+import { permits } from './measures/permits.mjs';
 import { processes } from './measures/processes.mjs';
 import { renewal } from './measures/renewal.mjs';
 import { thread } from './measures/thread.mjs';
 import { Server } from './server.mjs';
 
-const MEASURES = { free, local, handOff, processes, commands, renewal, thread, apart };
+const MEASURES = { free, local, handOff, processes, permits, commands, renewal, thread, apart };
 
 /** @param {{ only?: string }} options `only` names one measure */
 export async function run({ only }) {

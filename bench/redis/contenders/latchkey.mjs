@@ -3,6 +3,7 @@ import { LockRegistry, redisDriver } from '../../lib/latchkey.mjs';
 
 const latchkey = (name, defaults) => ({
   name,
+  permits: true,
   sends: ['evalsha', 'eval'],
   renewsEvery: (ttl) => ttl / 3,
   async connect(url) {
@@ -14,6 +15,10 @@ const latchkey = (name, defaults) => ({
     return {
       async acquire(key) {
         const lease = await locker.acquire(key);
+        return () => lease.release();
+      },
+      async permit(key, limit) {
+        const lease = await locker.acquire(key, { limit });
         return () => lease.release();
       },
       async keep(key, ttl) {

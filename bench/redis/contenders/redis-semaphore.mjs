@@ -1,9 +1,10 @@
-/** redis-semaphore's Mutex: defaults (polls every 10 ms, renews), but a wait without limit. */
+/** redis-semaphore's Mutex and Semaphore: defaults (poll every 10 ms, renew), but a wait without limit. */
 import { Redis } from 'ioredis';
-import { Mutex } from 'redis-semaphore';
+import { Mutex, Semaphore } from 'redis-semaphore';
 
 export default {
   name: 'redis-semaphore',
+  permits: true,
   sends: ['evalsha', 'eval', 'set'],
   renewsEvery: (ttl) => ttl * 0.8,
   async connect(url) {
@@ -18,6 +19,11 @@ export default {
       async acquire(key) {
         const mutex = await take(key);
         return () => mutex.release();
+      },
+      async permit(key, limit) {
+        const semaphore = new Semaphore(redis, key, limit, { acquireTimeout: Number.MAX_SAFE_INTEGER });
+        await semaphore.acquire();
+        return () => semaphore.release();
       },
       async keep(key, ttl) {
         const mutex = await take(key, { lockTimeout: ttl, onLockLost: () => {} });
