@@ -146,6 +146,27 @@ export const MUTANTS: readonly Mutant[] = [
     within: 500,
   },
   {
+    name: 'a hold ends with the connection of its process',
+    file: 'src/testing/model-lock.js',
+    from: 'if (hold.until <= now)',
+    to: 'if (hold.until <= now || !this.#host.reaches(hold.process))',
+    within: 100,
+  },
+  {
+    name: 'a permit is given beyond the limit',
+    file: 'src/testing/model-lock.js',
+    from: 'this.#holds.size < limit;',
+    to: 'this.#holds.size <= limit;',
+    within: 100,
+  },
+  {
+    name: 'who has a larger limit goes past one who does not fit yet',
+    file: 'src/testing/model-lock.js',
+    from: 'if (!this.#fits(place))\n                return true;',
+    to: "if (!this.#fits(place)) {\n                if (place.mode === 'read')\n                    continue;\n                return true;\n            }",
+    within: 100,
+  },
+  {
     name: 'the queue goes on past a writer who does not fit yet',
     file: 'src/testing/model-lock.js',
     from: 'if (!this.#fits(place))\n                return true;',

@@ -45,6 +45,8 @@ export class Request {
   lostAt: number | undefined;
   /** The server took a hold of it away. */
   revoked = false;
+  /** Where its process was killed: until when it would have held. */
+  #diesHolding = 0;
   /** Somebody else had the key, or stood before it. */
   contended = false;
 
@@ -89,15 +91,22 @@ export class Request {
     return this.abortedAt !== undefined || now >= this.limit - 1;
   }
 
-  /** Whether it is surely held, by its process's clock at this moment. */
+  /** Whether it is surely held, by its process's clock at this moment. One whose process was killed is, until its time is up. */
   heldNow(): boolean {
     const { grip, process } = this;
-    return grip !== undefined && !process.dead && process.observe(() => grip.held);
+    if (process.dead) return this.leftNow() > 0;
+    return grip !== undefined && process.observe(() => grip.held);
   }
 
   /** How long it is surely held from now on, in ms of the world. */
   leftNow(): number {
     const { grip, process } = this;
+    if (process.dead) return Math.max(0, this.#diesHolding - process.observe(() => process.present));
     return grip && this.heldNow() ? process.observe(() => grip.ttl()) / process.rate : 0;
+  }
+
+  /** Its process is about to be killed. */
+  dies(): void {
+    this.#diesHolding = this.process.observe(() => this.process.present) + this.leftNow();
   }
 }

@@ -146,6 +146,7 @@ class Simulation {
       if (grace !== undefined) return process.later(0, () => void this.#close(plan.name, grace));
       this.#tell(plan.name, 'is killed');
       for (const actor of plan.actors) this.#acting.delete(actor);
+      for (const request of this.#evidence.holding) if (request.process === process) request.dies();
       process.kill();
       store.kill();
     });

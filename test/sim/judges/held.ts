@@ -8,7 +8,7 @@ const ROUNDING_MS = 0.001;
 export class Held implements Judge {
   readonly name = 'held';
   readonly promise =
-    '`held` is true only while the lease is surely ours, counted from before the backend granted it.';
+    '`held` is true only while the lease is surely ours, counted from before the backend granted it; that of a killed process lasts as long.';
   readonly #evidence: Evidence;
   readonly #told = new Set<Request>();
 
