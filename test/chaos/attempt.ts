@@ -1,4 +1,4 @@
-import type { Lease, LockMode } from 'latchkey';
+import { type Lease, LockLostError, type LockMode } from 'latchkey';
 import { type HistoryEvent, historyNow } from 'latchkey/testing';
 import type { Journal } from './journal.js';
 
@@ -32,10 +32,11 @@ export class Attempt {
     this.#write('acquire', 'ok', { at, until: this.#until, ...fence });
     const { signal } = lease;
     const lost = () => {
-      if (this.#over) return;
+      // A leader is told to end while it holds.
+      if (this.#over || !(signal.reason instanceof LockLostError)) return;
       this.#over = true;
       // What the closing takes away is given back.
-      const closed = (signal.reason as { reason?: string }).reason === 'closed';
+      const closed = signal.reason.reason === 'closed';
       if (closed) this.#write('release', 'invoke');
       else this.#write('extend', 'fail');
     };

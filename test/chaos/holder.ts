@@ -35,6 +35,9 @@ export interface Desk {
   block: number;
 }
 
+/** Why a leader ends. */
+const ENOUGH = new Error('enough');
+
 let attempts = 0;
 
 /** One who takes locks in all the ways there are, and writes to the resource while it holds them. */
@@ -59,6 +62,7 @@ export class Holder {
       this.#aborted,
       this.#several,
       this.#handle,
+      this.#leading,
       this.#forgetful,
     ]);
     await way.call(this);
@@ -138,6 +142,41 @@ export class Holder {
     attempt.obtained(lock);
     await this.#work(lock, attempt);
     await this.#release(attempt, () => lock.unlock());
+  }
+
+  /** Leads, and again when it has lost its lease, until it has had enough. */
+  async #leading(): Promise<void> {
+    const { random, journal } = this.#desk;
+    const { locker, keys, full } = this.#keys(1);
+    const enough = new AbortController();
+    const timer = setTimeout(() => enough.abort(ENOUGH), random.between(200, LONGEST_HOLD));
+    let attempt = this.#attempt(full, 'write');
+    let state = 'campaigns' as 'campaigns' | 'leads' | 'resigns';
+    const term = async (lease: Lease) => {
+      if (state === 'leads') this.#unexpected(new Error('a second term began before the first one was over'));
+      if (state !== 'campaigns') attempt = this.#attempt(full, 'write');
+      state = 'leads';
+      journal.write({ note: 'term', at: historyNow() });
+      attempt.obtained(lease);
+      while (lease.held && !lease.signal.aborted) if (!(await this.#work(lease, attempt))) break;
+      await sleep(random.between(0, 30));
+      if (lease.held) {
+        state = 'resigns';
+        attempt.releasing();
+      } else {
+        state = 'campaigns';
+        attempt = this.#attempt(full, 'write');
+      }
+    };
+    try {
+      await this.#desk.lockers.get(locker)!.lead(keys[0]!, term, { ttl: this.#ttl(), signal: enough.signal });
+    } catch (error) {
+      if (error !== ENOUGH) this.#unexpected(error);
+    } finally {
+      clearTimeout(timer);
+      if (state === 'resigns') attempt.released(undefined);
+      else attempt.refused(false);
+    }
   }
 
   /** Never gives back. */

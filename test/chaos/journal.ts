@@ -7,6 +7,7 @@ export interface Note {
   readonly note:
     | 'overrun'
     | 'timeout'
+    | 'term'
     | 'refused'
     | 'error'
     | 'unhandled'

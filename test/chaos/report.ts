@@ -59,6 +59,7 @@ export function report(outcome: Outcome): string[] {
         ['holds', holds],
         ['hand-offs to somebody who waited', handOffs],
         ['pairs whose order was judged', compared],
+        ['terms of leaders', of('term').length],
         ['accesses the resource accepted', resource.accepted],
         ['stale accesses it refused', resource.refused],
         ['holds it saw overlapping', resource.overlapping.size],
