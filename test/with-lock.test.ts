@@ -12,7 +12,7 @@ import {
   lockProvider,
   WithLock,
 } from '../src/index.js';
-import { deferred } from './support/wait.js';
+import { deferred, until } from './support/wait.js';
 
 interface Order {
   id: string | number | null | undefined;
@@ -41,6 +41,13 @@ class Orders {
     return currentLease()?.key;
   }
 
+  @WithLock('partner:{0.id}', { limit: 5 })
+  async call(_partner: Order, work: Promise<void>): Promise<void> {
+    this.most = Math.max(this.most, ++this.running);
+    await work;
+    this.running--;
+  }
+
   @WithLock('fails')
   async fail(): Promise<void> {
     throw new Error('its own');
@@ -52,6 +59,16 @@ beforeAll(() => app.start());
 afterAll(() => app.stop());
 
 describe('WithLock', () => {
+  test('with a limit runs so many calls of a key at once', async () => {
+    const orders = new Orders();
+    const gate = deferred();
+    const calls = Array.from({ length: 12 }, () => orders.call({ id: 7 }, gate.promise));
+    await until(() => orders.running === 5);
+    gate.resolve();
+    await Promise.all(calls);
+    expect(orders.most).toBe(5);
+  });
+
   test('runs one call at a time a key, and calls of other keys beside it', async () => {
     const orders = new Orders();
     const gate = deferred();
