@@ -71,8 +71,8 @@ describe.each(BACKENDS)('on %s', (name) => {
     const spent = await scriptsOn(backend);
     await first.release();
     await until(() => holds().length === PROCESSES * EACH);
-    // All claims have been made by then: this leaves one release a hold.
-    if (spent) expect((await scriptsOn(backend))! - spent).toBeLessThan(1.2 * PROCESSES * EACH);
+    // All claims have been made by then: this leaves one release a hold, and now and then a look.
+    if (spent) expect((await scriptsOn(backend))! - spent).toBeLessThan(1.5 * PROCESSES * EACH);
     await until(async () => (await locker.inspect(key)) === null);
 
     const served = holds().sort((a, b) => a.fence - b.fence);
