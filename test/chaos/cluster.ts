@@ -5,8 +5,9 @@ import { type RedisCluster, startCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { sleep, until } from '../support/wait.js';
 import type { Fault } from './faults.js';
+import { lookInto, natMapOf, redisFaults } from './redis-servers.js';
 import { ALL_KEYS } from './setting.js';
-import { natMapOf, type Topology } from './topology.js';
+import type { Topology } from './topology.js';
 
 /** Three primaries without replicas. */
 export async function startNodes(): Promise<Topology> {
@@ -18,18 +19,25 @@ export async function startNodes(): Promise<Topology> {
       nodes: proxies.map(({ port }) => ({ host: '127.0.0.1', port })),
       natMap: natMapOf(cluster.nodes, proxies),
     },
-    primaries: () => cluster.nodes,
-    ownerOf: async (name) => cluster.ownerOf(await cluster.slotOf(name)),
     proxies,
     whole: false,
-    faults: faults(cluster),
+    faults: [...common(cluster), ...faults(cluster)],
     missing: ['server clock stepped: on one server only'],
+    look: () => lookInto(cluster.nodes),
     stop: async () => {
       await Promise.all(proxies.map((proxy) => proxy.close()));
       await cluster.stop();
     },
   };
 }
+
+const common = (cluster: RedisCluster): Fault[] =>
+  redisFaults({
+    primaries: () => cluster.nodes,
+    ownerOf: async (name) => cluster.ownerOf(await cluster.slotOf(name)),
+    whole: false,
+    longestStop: 3_500,
+  });
 
 const faults = (cluster: RedisCluster): Fault[] => [
   {

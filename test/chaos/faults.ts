@@ -2,7 +2,7 @@ import { historyNow } from 'latchkey/testing';
 import type { Random } from '../support/random.js';
 import { sleep } from '../support/wait.js';
 import type { Crew } from './crew.js';
-import { ALL_KEYS, LONGEST_TTL, MAX_BLOCK } from './setting.js';
+import { LONGEST_TTL, MAX_BLOCK } from './setting.js';
 import type { Topology } from './topology.js';
 
 /** What a fault may touch. */
@@ -16,7 +16,7 @@ export interface Fault {
   readonly kind: string;
   /** Why locks may be held twice through it: the efficiency grade does not hold then. */
   readonly explains?: 'lost data' | 'fail-over' | 'clock step';
-  /** Whether Redis surely answers nobody, from its beginning to its end. */
+  /** Whether the backend surely answers nobody, from its beginning to its end. */
   readonly down?: boolean;
   /** Whether it takes so long that, struck as often as the others, it would explain whatever goes wrong. */
   readonly rare?: boolean;
@@ -60,86 +60,39 @@ async function block({ random, crew }: Scene, past: number): Promise<void> {
   await sleep(ms);
 }
 
-/** Faults of the network and of a server that every topology has. */
-export function commonFaults({ whole }: Topology): Fault[] {
-  return [
-    {
-      kind: 'network delays',
-      strike: async (scene) => {
-        const ms = scene.random.between(5, 150);
-        await proxied(scene, 2_000, (proxy) => proxy.delay(ms));
-      },
+/** Faults of the network, which every topology has. */
+export const networkFaults: readonly Fault[] = [
+  {
+    kind: 'network delays',
+    strike: async (scene) => {
+      const ms = scene.random.between(5, 150);
+      await proxied(scene, 2_000, (proxy) => proxy.delay(ms));
     },
-    {
-      kind: 'network drops answers',
-      strike: (scene) => proxied(scene, 1_500, (proxy) => proxy.dropReplies()),
+  },
+  {
+    kind: 'network drops answers',
+    strike: (scene) => proxied(scene, 1_500, (proxy) => proxy.dropReplies()),
+  },
+  {
+    kind: 'network is a black hole',
+    down: true,
+    strike: (scene) => proxied(scene, 3_500, (proxy) => proxy.blackhole(), true),
+  },
+  { kind: 'network half-closes', strike: (scene) => proxied(scene, 0, (proxy) => proxy.halfClose()) },
+  { kind: 'network resets', strike: (scene) => proxied(scene, 0, (proxy) => proxy.reset()) },
+  {
+    kind: 'network refuses',
+    down: true,
+    strike: async ({ topology, random }) => {
+      for (const proxy of topology.proxies) {
+        proxy.refuse();
+        proxy.reset();
+      }
+      await sleep(random.between(200, 2_000));
+      await Promise.all(topology.proxies.map((proxy) => proxy.accept()));
     },
-    {
-      kind: 'network is a black hole',
-      down: true,
-      strike: (scene) => proxied(scene, 3_500, (proxy) => proxy.blackhole(), true),
-    },
-    { kind: 'network half-closes', strike: (scene) => proxied(scene, 0, (proxy) => proxy.halfClose()) },
-    { kind: 'network resets', strike: (scene) => proxied(scene, 0, (proxy) => proxy.reset()) },
-    {
-      kind: 'network refuses',
-      down: true,
-      strike: async ({ topology, random }) => {
-        for (const proxy of topology.proxies) {
-          proxy.refuse();
-          proxy.reset();
-        }
-        await sleep(random.between(200, 2_000));
-        await Promise.all(topology.proxies.map((proxy) => proxy.accept()));
-      },
-    },
-    {
-      kind: 'Redis stopped (SIGSTOP)',
-      down: whole,
-      strike: async ({ topology, random }) => {
-        const server = random.pick(topology.primaries());
-        server.pause();
-        // Sentinels that take it for dead have a fault of their own.
-        await sleep(random.between(100, topology.dial.kind === 'sentinel' ? 1_000 : 3_500));
-        server.resume();
-      },
-    },
-    {
-      kind: 'CLIENT KILL of all',
-      strike: async ({ topology, random }) => {
-        const server = random.pick(topology.primaries());
-        const sort = random.pick(['normal', 'pubsub']);
-        await server.ask((client) => client.call('CLIENT', 'KILL', 'TYPE', sort, 'SKIPME', 'yes'));
-      },
-    },
-    {
-      kind: 'SCRIPT FLUSH',
-      strike: async ({ topology }) => {
-        for (const server of topology.primaries()) await server.ask((client) => client.script('FLUSH'));
-      },
-    },
-    {
-      kind: 'fences as if the clock had been ahead',
-      strike: async ({ topology, random }) => {
-        const name = random.pick(ALL_KEYS);
-        const server = await topology.ownerOf(name);
-        const ms = random.between(500, 2_000);
-        await server.ask((client) => client.eval(AHEAD, 1, name, ms * 1_000));
-        // Were the data lost before the clock gets there, fences would go back: that is said in the guarantees.
-        await sleep(ms + 200);
-      },
-    },
-  ];
-}
-
-const AHEAD = `
-local time = redis.call('TIME')
-local ahead = time[1] * 1000000 + time[2] + ARGV[1]
-if tonumber(redis.call('HGET', KEYS[1], 'f') or 0) < ahead then
-  redis.call('HSET', KEYS[1], 'v', '2', 'f', string.format('%.0f', ahead))
-  redis.call('PEXPIRE', KEYS[1], 86400000)
-end
-`;
+  },
+];
 
 /** Does something to all proxies, or to one, for up to `longest` ms, then lets all pass again. */
 async function proxied(

@@ -2,6 +2,7 @@ import type { HistoryEvent } from 'latchkey/testing';
 import type { Injected } from './faults.js';
 import { countHandOffs, type Finding, outagesTold } from './findings.js';
 import type { Note } from './journal.js';
+import type { Leftovers } from './leftovers.js';
 import { orderOf } from './order.js';
 import type { FencedResource } from './resource.js';
 import { countBy, table } from './table.js';
@@ -16,7 +17,7 @@ export interface Outcome {
   readonly resource: FencedResource;
   /** Workers that crashed, or did not end. */
   readonly crew: readonly string[];
-  readonly leftovers: { left: string[]; fences: number; waited: number };
+  readonly leftovers: Leftovers;
 }
 
 /** Prints the tables; what it found that should not be, by the names of the rows. */
@@ -43,8 +44,8 @@ export function report(outcome: Outcome): string[] {
     ],
     ['who asked later got it first, without a fault', passed],
     ['outages told as contention', outagesTold(events, of('timeout'), injected)],
-    ['waits that overran their wall', whats(of('overrun'))],
-    ['leaks: keys and inboxes left in Redis', leftovers.left],
+    ['waits that overran their limit', whats(of('overrun'))],
+    ['leaks: locks and inboxes left in the backend', leftovers.left],
     ['leaks: workers that did not end by themselves', lingering],
     ['locks out of reach after all faults', whats(of('stuck'))],
     ['unhandled rejections', whats(of('unhandled'))],
@@ -70,8 +71,8 @@ export function report(outcome: Outcome): string[] {
           'process warnings of ioredis about itself',
           of('warning').filter(({ what }) => isOfIoredis(what)).length,
         ],
-        ['fences left in Redis', leftovers.fences],
-        [`ms until all else was gone from Redis`, Math.round(leftovers.waited)],
+        ['fences left in the backend', leftovers.idle],
+        ['ms until all else was gone from it', Math.round(leftovers.waited)],
       ],
     ),
   );

@@ -8,30 +8,36 @@ import { ensureRedis } from '../support/redis-binary.js';
 import { sleep } from '../support/wait.js';
 import { startNodes } from './cluster.js';
 import { Crew } from './crew.js';
-import { commonFaults, type Injected, type Scene, strikeUntil, workerFaults } from './faults.js';
+import { type Injected, networkFaults, type Scene, strikeUntil, workerFaults } from './faults.js';
 import { findings } from './findings.js';
 import { readJournals } from './journal.js';
 import { leftovers } from './leftovers.js';
+import { startPostgresAlone } from './postgres.js';
 import { report } from './report.js';
 import { FencedResource } from './resource.js';
 import { startSentinels } from './sentinel.js';
 import { LONGEST_HOLD, LONGEST_TTL } from './setting.js';
 import { startSingle } from './single.js';
 
-const USAGE = `npm run chaos -- [--minutes 2] [--seed N] [--topology single|sentinel|cluster] [--workers 4]
+const USAGE = `npm run chaos -- [--minutes 2] [--seed N] [--topology single|sentinel|cluster|postgres] [--workers 4]
                  [--control unfenced|no-expiry]
 
 Workers take locks through real servers while faults strike, drawn from the seed. Exits with 1 when something was found
 that should not be. A control breaks the check on purpose, and exits with 1 when nothing was found.`;
 
-const TOPOLOGIES = { single: startSingle, sentinel: startSentinels, cluster: startNodes };
+const TOPOLOGIES = {
+  single: startSingle,
+  sentinel: startSentinels,
+  cluster: startNodes,
+  postgres: startPostgresAlone,
+};
 const PROGRESS_MS = 5_000;
 
 const options = parse();
 const { minutes, seed, topology: where, workers, control } = options;
 const again = `npm run chaos -- --minutes ${minutes} --seed ${seed} --topology ${where}${control ? ` --control ${control}` : ''}`;
 console.log(again);
-ensureRedis();
+if (where !== 'postgres') ensureRedis();
 const dir = await mkdtemp(join(tmpdir(), 'latchkey-chaos-'));
 const resource = new FencedResource(control !== 'unfenced');
 const injected: Injected[] = [];
@@ -53,13 +59,13 @@ try {
   const scene = (lane: number): Scene => ({ random: new Random(seed + lane), crew, topology });
   await Promise.all([
     strikeUntil(end, workerFaults, [300, 1_500], scene(1), injected),
-    strikeUntil(end, [...commonFaults(topology), ...topology.faults], [500, 2_000], scene(2), injected),
+    strikeUntil(end, [...networkFaults, ...topology.faults], [500, 2_000], scene(2), injected),
   ]);
   await sleep(500);
   await crew.stop();
   clearInterval(progress);
   await sleep(LONGEST_HOLD + LONGEST_TTL);
-  const left = await leftovers(topology.primaries());
+  const left = await leftovers(topology);
   const { events, notes } = await readJournals(crew.journals);
   const believed = control === 'no-expiry' ? events.map(({ until: _, ...event }) => event) : events;
   const judged = findings(believed, notes, resource, injected);

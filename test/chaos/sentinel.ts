@@ -2,7 +2,8 @@ import { startProxy } from '../support/proxy.js';
 import { type SentinelGroup, startSentinel } from '../support/redis-sentinel.js';
 import { sleep, until } from '../support/wait.js';
 import type { Fault } from './faults.js';
-import { natMapOf, type Topology } from './topology.js';
+import { lookInto, natMapOf, redisFaults } from './redis-servers.js';
+import type { Topology } from './topology.js';
 
 /** A primary and a replica under three sentinels. */
 export async function startSentinels(): Promise<Topology> {
@@ -15,18 +16,26 @@ export async function startSentinels(): Promise<Topology> {
       name: group.name,
       natMap: natMapOf(group.servers, proxies),
     },
-    primaries: () => [group.primary],
-    ownerOf: async () => group.primary,
     proxies,
     whole: true,
-    faults: faults(group),
+    faults: [...common(group), ...faults(group)],
     missing: ['server clock stepped: on one server only'],
+    look: () => lookInto([group.primary]),
     stop: async () => {
       await Promise.all(proxies.map((proxy) => proxy.close()));
       await group.stop();
     },
   };
 }
+
+const common = (group: SentinelGroup): Fault[] =>
+  redisFaults({
+    primaries: () => [group.primary],
+    ownerOf: async () => group.primary,
+    whole: true,
+    // Sentinels that take it for dead have a fault of their own.
+    longestStop: 1_000,
+  });
 
 const faults = (group: SentinelGroup): Fault[] => [
   {

@@ -1,10 +1,11 @@
 import { lockName } from 'latchkey';
 
-/** How a worker reaches Redis: what the driver takes, as JSON. `natMap` leads past the proxies' backs. */
+/** How a worker reaches the backend: what the driver takes, as JSON. `natMap` leads past the proxies' backs. */
 export type Dial =
   | { kind: 'single'; url: string }
   | { kind: 'sentinel'; sentinels: Address[]; name: string; natMap: Record<string, Address> }
-  | { kind: 'cluster'; nodes: Address[]; natMap: Record<string, Address> };
+  | { kind: 'cluster'; nodes: Address[]; natMap: Record<string, Address> }
+  | { kind: 'postgres'; url: string; listenUrl: string };
 
 export interface Address {
   host: string;

@@ -5,6 +5,7 @@ import { startRedis } from '../support/redis-server.js';
 import { sleep } from '../support/wait.js';
 import { ServerClock } from './clock-step.js';
 import type { Fault } from './faults.js';
+import { lookInto, type RedisServers, redisFaults } from './redis-servers.js';
 import type { Topology } from './topology.js';
 
 /** One server, which keeps what it has acknowledged. */
@@ -12,7 +13,14 @@ export async function startSingle(): Promise<Topology> {
   const clock = await ServerClock.probe();
   const server = await startRedis({ persist: true, ...(clock && { env: clock.env }) });
   const proxy = await startProxy(server.port);
+  const servers: RedisServers = {
+    primaries: () => [server],
+    ownerOf: async () => server,
+    whole: true,
+    longestStop: 3_500,
+  };
   const faults: Fault[] = [
+    ...redisFaults(servers),
     {
       kind: 'Redis killed, restarted with its data',
       strike: async ({ random }) => {
@@ -44,12 +52,11 @@ export async function startSingle(): Promise<Topology> {
     });
   return {
     dial: { kind: 'single', url: proxy.url },
-    primaries: () => [server],
-    ownerOf: async () => server,
     proxies: [proxy],
     whole: true,
     faults,
     missing: clock ? [] : ['server clock stepped: libfaketime does not work with this redis-server'],
+    look: () => lookInto([server]),
     stop: async () => {
       await proxy.close();
       await server.stop();

@@ -1,5 +1,5 @@
 import { Cluster } from 'ioredis';
-import { type LentClient, LockRegistry, redisDriver } from 'latchkey';
+import { type LentClient, LockRegistry, postgresDriver, redisDriver } from 'latchkey';
 import { historyNow } from 'latchkey/testing';
 import { Random } from '../support/random.js';
 import { sleep } from '../support/wait.js';
@@ -38,9 +38,13 @@ const link = new Link({
     stopped = true;
   },
 });
-const registry = new LockRegistry().registerDriver('redis', () => redisDriver(target(dial)));
+const registry = new LockRegistry().registerDriver('chosen', () =>
+  dial.kind === 'postgres'
+    ? postgresDriver({ url: dial.url, listenUrl: dial.listenUrl })
+    : redisDriver(target(dial)),
+);
 for (const locker of Object.keys(LOCKERS))
-  registry.registerLocker(locker, { driver: 'redis', prefix: `${locker}:`, renewIn, maxBlock: MAX_BLOCK });
+  registry.registerLocker(locker, { driver: 'chosen', prefix: `${locker}:`, renewIn, maxBlock: MAX_BLOCK });
 const lag = new LagMeter();
 const lockers = new Map(Object.keys(LOCKERS).map((locker) => [locker, registry.mustOf(locker)]));
 const desk: Desk = { name, journal, random: new Random(seed), lag, link, lockers, renewIn, block: 0 };
@@ -84,7 +88,7 @@ async function recover(locker: ReturnType<LockRegistry['mustOf']>, key: string):
   }
 }
 
-function target(dial: Dial): LentClient | { [option: string]: unknown } {
+function target(dial: Exclude<Dial, { kind: 'postgres' }>): LentClient | { [option: string]: unknown } {
   if (dial.kind === 'single') return { url: dial.url };
   if (dial.kind === 'sentinel') {
     const { sentinels, name, natMap } = dial;

@@ -68,6 +68,20 @@ export class PostgresServer {
     await until(() => sessions.every((pid) => !lives(pid)), 10_000, 'the sessions to be gone');
   }
 
+  /** Has it end by itself: `fast` after it has ended its sessions well, `immediate` without. */
+  async shutdown(how: 'fast' | 'immediate'): Promise<void> {
+    const child = this.#child;
+    if (!child) return;
+    this.signal(how === 'fast' ? 'SIGINT' : 'SIGQUIT');
+    this.#child = undefined;
+    await exitOf(child);
+  }
+
+  /** To it alone, not to its sessions. */
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
   async restart(): Promise<void> {
     await this.kill();
     await this.start();
