@@ -73,9 +73,12 @@ export class Renewals {
   #endIn(hold: Hold, grace: number, asOf: number): void {
     const until = surelyUntil(asOf, grace);
     const left = until - this.#clock.now();
-    hold.endBy(until);
-    this.#holds.retimed(hold);
+    // At once, so that a thread that shares it does not take it for expired.
     if (left <= 0) this.#holds.end(hold, 'revoked');
+    else {
+      hold.endBy(until);
+      this.#holds.retimed(hold);
+    }
     hold.request.onRevoked?.(Math.max(0, left));
   }
 

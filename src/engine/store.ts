@@ -136,6 +136,11 @@ export interface LockStore {
   close(): Promise<void>;
 }
 
+/** What of a store a thread uses that renews holds. Of the events it is told only `ready`. */
+export interface RenewingStore extends Pick<LockStore, 'open' | 'renew'> {
+  readonly limits: Pick<LockStore['limits'], 'renewBatch'>;
+}
+
 /** Whether a call that failed took effect. */
 export type Outcome =
   /** Nothing was sent: there is no connection. */

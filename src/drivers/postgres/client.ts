@@ -3,6 +3,9 @@ import { checkText } from '../../core/check.js';
 import { LockBackendError, LockConfigError, LockUsageError } from '../../core/errors.js';
 import { isPool, type LentPool, type PostgresOptions } from './options.js';
 
+/** What a connection is for: one for renewals carries those of a thread. */
+export type Purpose = 'commands' | 'messages' | 'renewals';
+
 /** How connections are made. */
 export interface Dialler {
   readonly schema: string;
@@ -11,7 +14,7 @@ export interface Dialler {
   /** Where they go, without a password. */
   readonly address: string;
   /** A connection that is not open yet. */
-  dial(purpose: 'commands' | 'messages'): Client;
+  dial(purpose: Purpose): Client;
 }
 
 // How long it may take to connect.
@@ -46,7 +49,12 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
     schema,
     connections,
     address: describe(tried(() => dial(address))),
-    dial: (purpose) => dial(purpose === 'messages' ? listenAddress : address),
+    dial: (purpose) => {
+      const client = dial(purpose === 'messages' ? listenAddress : address);
+      // A name in the address would count more than one in the options.
+      if (purpose === 'renewals') parametersOf(client).application_name = 'latchkey-renewal';
+      return client;
+    },
   };
 }
 
@@ -96,6 +104,9 @@ function tried(dial: () => Client): Client {
     throw new LockConfigError('the PostgreSQL URL cannot be read');
   }
 }
+
+const parametersOf = (client: Client): { application_name?: string } =>
+  (client as unknown as { connectionParameters: object }).connectionParameters;
 
 function describe({ host, port, database }: Client): string {
   const where = host.startsWith('/') ? host : `${host}:${port}`;

@@ -34,7 +34,8 @@ export class Connection {
   readonly #events: ConnectionEvents;
   readonly #inbox: Inbox = inboxOf(randomBytes(8).readBigUInt64BE() >> 1n);
   readonly #lanes: readonly Link[];
-  readonly #listener: Link;
+  /** None where no messages are sent to this connection. */
+  readonly #listener: Link | undefined;
   /** Whether it has used the schema. */
   #running = false;
   #listening = false;
@@ -44,7 +45,12 @@ export class Connection {
   #told = '';
   #closed = false;
 
-  constructor(dialler: Dialler, { clock, random }: ConnectionParts, events: ConnectionEvents) {
+  constructor(
+    dialler: Dialler,
+    { clock, random }: ConnectionParts,
+    events: ConnectionEvents,
+    purpose: 'commands' | 'renewals' = 'commands',
+  ) {
     this.#dialler = dialler;
     this.#clock = clock;
     this.#events = events;
@@ -52,20 +58,22 @@ export class Connection {
     const down = (fault: Error) => this.#down(fault);
     const lane = (): Link => {
       const link: Link = new Link(
-        { ...parts, dial: () => dialler.dial('commands') },
+        { ...parts, dial: () => dialler.dial(purpose) },
         { prepare: (ask, client) => this.#prepare(link, ask, client), up: () => this.#up(), down },
       );
       return link;
     };
     this.#lanes = Array.from({ length: dialler.connections }, lane);
+    if (purpose === 'renewals') return;
     this.#listener = new Link(
       { ...parts, dial: () => dialler.dial('messages') },
       { prepare: (ask, client) => this.#listen(ask, client), up: () => this.#up(), down },
     );
   }
 
-  /** The number of this process in the database: negative where messages do not reach it. */
-  get process(): string {
+  /** The number of this process in the database: negative where messages do not reach it, null where none are sent. */
+  get process(): string | null {
+    if (!this.#listener) return null;
     return this.#deaf ? `-${this.#inbox.process}` : this.#inbox.process;
   }
 
@@ -97,7 +105,7 @@ export class Connection {
 
   close(): void {
     this.#closed = true;
-    for (const link of [...this.#lanes, this.#listener]) link.close();
+    for (const link of [...this.#lanes, this.#listener]) link?.close();
   }
 
   async #prepare(link: Link, ask: Ask, client: Client): Promise<void> {
@@ -144,9 +152,9 @@ export class Connection {
     if (this.#closed || this.#ready || this.#lanes.some((lane) => !lane.up)) return;
     if (!this.#listening) {
       this.#listening = true;
-      this.#listener.open();
+      this.#listener?.open();
     }
-    if (!this.#listener.up) return;
+    if (this.#listener?.up === false) return;
     this.#ready = true;
     this.#events.ready();
   }

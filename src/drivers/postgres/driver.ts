@@ -6,6 +6,7 @@ import type { LockDriver } from '../../lease/driver.js';
 import { dialler } from './client.js';
 import { GuardedHolds } from './guarded-holds.js';
 import type { LentPool, PostgresOptions } from './options.js';
+import { renewalThread } from './renewal-thread.js';
 import { PostgresStore } from './store.js';
 
 /**
@@ -20,12 +21,16 @@ export async function postgresDriver(
 ): Promise<LockDriver> {
   const parts = { clock: options.clock ?? systemClock, random: systemRandom };
   const dialled = await dialler(postgres);
-  const driver = queuedDriver(new PostgresStore(dialled, parts), parts);
+  // A thread has no other clock.
+  const thread = parts.clock === systemClock ? { thread: renewalThread(postgres) } : {};
+  const driver = queuedDriver(new PostgresStore(dialled, parts), { ...parts, ...thread });
   const holds = new GuardedHolds(dialled.schema);
   return {
     acquire: async (request) => holds.add(await driver.acquire(request)),
     release: (grant, keepFor) => driver.release(holds.remove(grant), keepFor),
     extend: (grant, ttl) => driver.extend(grant, ttl),
+    startThread: () => driver.startThread!(),
+    renewInThread: (grant, terms) => driver.renewInThread!(grant, terms),
     extendMany: (extensions) => driver.extendMany!(extensions),
     inspect: (key) => driver.inspect(key),
     list: (prefix) => driver.list!(prefix),

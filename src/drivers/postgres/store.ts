@@ -13,12 +13,13 @@ import type {
 } from '../../engine/store.js';
 import type { LockInfo } from '../../lease/driver.js';
 import type { Dialler } from './client.js';
-import { metaOf, modeOf, nameOf, readClaim, readInfo, readMessage, readRenewals, tokenOf } from './codec.js';
+import { metaOf, modeOf, nameOf, readClaim, readInfo, readMessage, tokenOf } from './codec.js';
 import { Connection, type ConnectionParts } from './connection.js';
 import { isRowLocked } from './fault.js';
 import { FENCES_PER_CLAIM } from './guarded-holds.js';
 import type { Answer } from './link.js';
 import { Poller } from './poller.js';
+import { RENEW_BATCH, RenewalBatches } from './renewal-batches.js';
 import { type Statements, statementsIn } from './statements.js';
 import { Sweeper } from './sweeper.js';
 
@@ -29,9 +30,10 @@ const PAGE = 1_000;
 
 /** Leases in PostgreSQL 13 or later: rows of a few tables, on the database's clock. */
 export class PostgresStore implements LockStore {
-  readonly limits = { fencesPerClaim: FENCES_PER_CLAIM, renewBatch: 64, leaveBatch: 256 };
+  readonly limits = { fencesPerClaim: FENCES_PER_CLAIM, renewBatch: RENEW_BATCH, leaveBatch: 256 };
   readonly #connection: Connection;
   readonly #statements: Statements;
+  readonly #batches: RenewalBatches;
   readonly #poller: Poller;
   readonly #sweeper: Sweeper;
   #events!: StoreEvents;
@@ -46,6 +48,7 @@ export class PostgresStore implements LockStore {
       lost: (fault) => this.#events.lost(fault),
       message: (payload) => this.#receive(payload),
     });
+    this.#batches = new RenewalBatches(this.#connection, this.#statements.renew);
     const ask = this.#connection.askAny.bind(this.#connection);
     this.#poller = new Poller(parts.clock, this.#statements.poll, ask, (id, fence) =>
       this.#granted(id, fence),
@@ -80,20 +83,8 @@ export class PostgresStore implements LockStore {
     return answer;
   }
 
-  async renew(batch: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
-    const answers: RenewalAnswer[] = [];
-    const byLane = new Map<unknown, number[]>();
-    for (const [i, { key }] of batch.entries()) {
-      const lane = this.#connection.laneOf(key);
-      byLane.set(lane, [...(byLane.get(lane) ?? []), i]);
-    }
-    const renewed = [...byLane.values()].map(async (indices) => {
-      const some = await this.#renewTogether(indices.map((i) => batch[i]!));
-      for (const [k, i] of indices.entries()) answers[i] = some[k]!;
-    });
-    await Promise.all(renewed);
-    if (answers.length > 0 && answers.every((answer) => answer instanceof Error)) throw answers[0];
-    return answers;
+  renew(batch: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
+    return this.#batches.renew(batch);
   }
 
   async free(
@@ -157,26 +148,6 @@ export class PostgresStore implements LockStore {
     this.#sweeper.stop();
     this.#poller.stop();
     this.#connection.close();
-  }
-
-  /** One whose row is locked for a moment is tried again alone, so that it holds up none of the others. */
-  async #renewTogether(batch: readonly Renewal[], waits = false): Promise<RenewalAnswer[]> {
-    const args = [
-      batch.map(({ key }) => nameOf(key)),
-      batch.map(({ token }) => tokenOf(token)),
-      batch.map(({ ttl }) => Math.ceil(ttl)),
-      batch.map(({ sequence }) => sequence),
-      this.#connection.process,
-      waits,
-    ];
-    try {
-      const answers = readRenewals(await this.#connection.ask(batch[0]!.key, this.#statements.renew, args));
-      return await Promise.all(
-        answers.map(async (answer, i) => answer ?? (await this.#renewTogether([batch[i]!], true))[0]!),
-      );
-    } catch (error) {
-      return batch.map(() => error as StoreError);
-    }
   }
 
   #receive(payload: string): void {

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.js';
 import type { RenewalOutcome } from '../../lease/driver.js';
 import { type Outcome, type Renewable, Renewer, type Sent } from '../../lease/renewer.js';
 import { surelyUntil } from '../hold.js';
-import { type LockStore, type Renewal, type RenewalAnswer, StoreError } from '../store.js';
+import { type Renewal, type RenewalAnswer, type RenewingStore, StoreError } from '../store.js';
 import type { FromThread, HoldMessage, ToThread } from './messages.js';
 import type { SharedClock } from './shared-clock.js';
 import { SharedHold } from './shared-hold.js';
@@ -12,14 +12,19 @@ const RENEWED_AFTER = 1 / 3;
 
 /** Renews holds in a thread that has a store of its own: as the main thread would, whether or not that stands still. */
 export class RenewalLoop {
-  readonly #store: LockStore;
+  readonly #store: RenewingStore;
   readonly #clock: Clock;
   readonly #sharedClock: SharedClock;
   readonly #tell: (message: FromThread) => void;
   readonly #holds = new Map<number, ThreadHold>();
   readonly #renewer: Renewer<Renewal, RenewalAnswer>;
 
-  constructor(store: LockStore, clock: Clock, sharedClock: SharedClock, tell: (message: FromThread) => void) {
+  constructor(
+    store: RenewingStore,
+    clock: Clock,
+    sharedClock: SharedClock,
+    tell: (message: FromThread) => void,
+  ) {
     this.#store = store;
     this.#clock = clock;
     this.#sharedClock = sharedClock;

@@ -1,5 +1,6 @@
 -- Renews holds: of the lock names[k], tokens[k] is to last for ttls[k] ms from now; numbers[k] grows with each renewal of
--- a hold. waits: whether to wait for 50 ms for a row that is locked, and then to fail with 55P03.
+-- a hold. own: the process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then
+-- to fail with 55P03.
 -- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold.
 CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[], own int8, waits bool)
 RETURNS float8[] LANGUAGE plpgsql AS $$
@@ -40,10 +41,10 @@ BEGIN
     answers[k] := -1;
     CONTINUE WHEN numbers[k] <= h.sequence;
     IF h.shared THEN
-      UPDATE latchkey.share s SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = own
+      UPDATE latchkey.share s SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process)
         WHERE s.id = i AND s.token = tokens[k];
     ELSE
-      UPDATE latchkey.lock o SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = own
+      UPDATE latchkey.lock o SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process)
         WHERE o.id = i;
     END IF;
   END LOOP;

@@ -1,0 +1,46 @@
+import { Worker } from 'node:worker_threads';
+import type { ThreadStart } from '../../engine/thread/renewal-thread.js';
+import { isPool, type LentPool, type PostgresOptions } from './options.js';
+
+// Options of a pool that say nothing about a connection, and of a connection those that we set ourselves.
+const UNUSED = new Set(['Client', 'Promise', 'log', 'verify', 'onConnect', 'types']);
+
+/** How a thread is started that renews holds there, by a connection of its own. */
+export function renewalThread(postgres: LentPool | PostgresOptions): ThreadStart {
+  const { pool, ...options }: PostgresOptions = isPool(postgres) ? { pool: postgres } : postgres;
+  const given = { ...revealed(pool?.options ?? {}), ...revealed(options) };
+  const store = Object.fromEntries(Object.entries(given).filter(([name]) => !UNUSED.has(name)));
+  const bound = Object.keys(store).find((name) => !isPlain(store[name]));
+  return bound === undefined
+    ? { store, start }
+    : {
+        impossible: `the PostgreSQL option \`${bound}\` holds what cannot be sent to a thread, a function perhaps`,
+      };
+}
+
+// Bundlers know a worker by these very words; its name is its own among those that are bundled beside one file.
+const start = (options: object): Worker =>
+  new Worker(new URL('./postgres-renewal-worker.js', import.meta.url), options);
+
+/** With what pg hides: passwords and keys cannot be enumerated. */
+function revealed(options: object): Record<string, unknown> {
+  const names = Object.getOwnPropertyNames(options);
+  return Object.fromEntries(
+    names.map((name) => {
+      const value = (options as Record<string, unknown>)[name];
+      return [name, isRecord(value) ? revealed(value) : value];
+    }),
+  );
+}
+
+const isRecord = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+
+function isPlain(value: unknown): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
