@@ -22,7 +22,8 @@ export class TcpProxy {
 
   constructor(
     readonly port: number,
-    readonly targetPort: number,
+    /** Where new connections lead to. */
+    public targetPort: number,
   ) {}
 
   get url(): string {
@@ -93,6 +94,7 @@ export class TcpProxy {
     this.refuse();
     this.reset();
     this.#gate?.resolve();
+    this.#gate = undefined;
   }
 
   #connect(client: Socket): void {

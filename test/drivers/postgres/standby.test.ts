@@ -1,20 +1,24 @@
-import { cp, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { startStandby } from '../../support/postgres-standby.js';
+import { startProxy, type TcpProxy } from '../../support/proxy.js';
 import { sleep, until } from '../../support/wait.js';
+import { ask, closeAll, open, take as takeByDriver } from './support/rig.js';
 import { claimOf, closeStores, faultOf, freshKey, PLACE, processOn, take } from './support/stores.js';
 
 jest.setTimeout(60_000);
 
 let primary: PostgresServer;
 const servers: PostgresServer[] = [];
+const proxies: TcpProxy[] = [];
 beforeEach(async () => {
   primary = await startPostgres();
   servers.push(primary);
 });
 afterEach(async () => {
+  await closeAll();
   await closeStores();
+  await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
   await Promise.all(servers.splice(0).map((server) => server.stop()));
 });
 
@@ -23,26 +27,10 @@ const configure = async (server: PostgresServer, setting: string) => {
   await server.ask('SELECT pg_reload_conf()');
 };
 
-/** A standby with the primary's data, which follows it. */
-async function follow(): Promise<PostgresServer> {
-  const standby = await startPostgres();
+/** A standby of the primary. */
+async function follow(port?: number): Promise<PostgresServer> {
+  const standby = await startStandby(primary, port);
   servers.push(standby);
-  await Promise.all([standby.kill(), primary.kill()]);
-  await cp(join(primary.dir, 'data'), join(standby.dir, 'data'), {
-    recursive: true,
-    force: true,
-    preserveTimestamps: true,
-  });
-  const conninfo = `host=127.0.0.1 port=${primary.port} user=postgres password=${primary.password} application_name=mirror`;
-  await writeFile(
-    join(standby.dir, 'data/postgresql.auto.conf'),
-    `primary_conninfo = '${conninfo}'\nport = ${standby.port}\n`,
-  );
-  await writeFile(join(standby.dir, 'data/standby.signal'), '');
-  await standby.own();
-  await primary.start();
-  await standby.start();
-  await until(async () => (await primary.ask('SELECT FROM pg_stat_replication')).length === 1, 20_000);
   return standby;
 }
 
@@ -106,4 +94,43 @@ test('a standby is refused until it is promoted', async () => {
   await standby.ask('SELECT pg_promote()');
   await one.event('ready');
   await take(one, freshKey(), 'a');
+});
+
+test('a fail-over to an asynchronous standby loses what it had not received: its holder is told at its next renewal, and fences go on growing', async () => {
+  const [replication, service] = [await startProxy(primary.port), await startProxy(primary.port)];
+  proxies.push(replication, service);
+  const standby = await follow(replication.port);
+  const url = { url: primary.url({ port: service.port }) };
+  const [one, two] = [await open(url), await open(url)];
+  const [received, missed] = [freshKey(), freshKey()];
+  const kept = await takeByDriver(one, received, { ttl: 60_000 });
+  const [written] = await primary.ask<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn');
+  await until(async () => {
+    const [row] = await standby.ask<{ there: boolean }>(
+      'SELECT pg_last_wal_receive_lsn() >= $1::pg_lsn AS there',
+      [written!.lsn],
+    );
+    return row!.there;
+  });
+
+  replication.blackhole();
+  const lost = await takeByDriver(one, missed, { ttl: 60_000 });
+  await primary.kill();
+  replication.refuse();
+  replication.reset();
+  service.targetPort = standby.port;
+  await standby.ask('SELECT pg_promote()');
+  await Promise.all([one, two].map((driver) => until(() => driver.ping().then(() => true))));
+
+  // Nobody can know but the holder: until its next renewal both believe that they hold.
+  const next = await takeByDriver(two, missed);
+  expect(next.fence).toBeGreaterThan(lost.fence);
+  expect(performance.now()).toBeLessThan(lost.validUntil);
+  expect(await one.extend(lost, 60_000)).toBeNull();
+  expect(await one.release(lost)).toBe(false);
+  expect(await two.release(next)).toBe(true);
+
+  expect(await ask(two, received)).toBeNull();
+  expect(await one.extend(kept, 60_000)).toMatchObject({ fence: kept.fence });
+  expect(await one.release(kept)).toBe(true);
 });
