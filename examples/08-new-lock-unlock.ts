@@ -1,6 +1,7 @@
 /**
  * mcube's page: `New(key, ttl)`, lock, unlock; then nine who lock and never unlock, so that each waits for the ttl of
- * the one before it; then nine who try. The driver is chosen by LOCK_PROVIDER: `go_cache`, `memory` or `redis`.
+ * the one before it; then nine who try. The driver is chosen by LOCK_PROVIDER: `go_cache`, `memory`, `redis`
+ * or `postgres`.
  *
  *     node build/examples/08-new-lock-unlock.js
  *     LOCK_PROVIDER=redis node build/examples/08-new-lock-unlock.js
@@ -8,7 +9,7 @@
 import { createApp, lock, lockProvider } from 'latchkey';
 
 const NINE = Array.from({ length: 9 }, (_, i) => i);
-const TTL = '100ms'; // a second on mcube's page
+const TTL = '200ms'; // a second on mcube's page
 
 const app = await createApp().install(lockProvider).start();
 
