@@ -52,6 +52,8 @@ export class Link {
   #tries = 0;
   #retry: Timer | undefined;
   #watch: Timer | undefined;
+  /** When the last answer came. */
+  #heardAt = -Infinity;
   /** The statements on their way, the oldest first. */
   readonly #sent: { readonly at: number; unsure: boolean }[] = [];
 
@@ -140,7 +142,10 @@ export class Link {
     return new Promise((resolve, reject) => {
       // With a promise of pg's, the answers after this one would be read before it is taken off.
       client.query(query, (error: Error | undefined, result?: { rows: unknown }) => {
-        if (this.#client === client) this.#sent.splice(this.#sent.indexOf(sent), 1);
+        if (this.#client === client) {
+          this.#sent.splice(this.#sent.indexOf(sent), 1);
+          this.#heardAt = clock.now();
+        }
         const fault = error ?? (sent.unsure ? new Error('the standby did not confirm in time') : undefined);
         if (fault) reject(storeError(address, fault, outcomeOf(fault)));
         else resolve({ rows: result!.rows as Answer['rows'], sentAt: sent.at });
@@ -152,22 +157,28 @@ export class Link {
     this.#watch?.cancel();
     const { clock } = this.#parts;
     const client = this.#client;
-    const oldest = this.#sent[0]?.at;
-    const due = oldest === undefined ? HEARTBEAT_MS : oldest + SILENCE_MS - clock.now();
+    const since = this.#silentSince;
+    const due = since === undefined ? HEARTBEAT_MS : since + SILENCE_MS - clock.now();
     const timer = clock.after(Math.max(due, LOOK_MS), () => {
       if (this.#watch !== timer || !client || this.#client !== client) return;
       this.#watch = undefined;
-      const waiting = this.#sent[0]?.at;
-      if (waiting === undefined) {
+      const silent = this.#silentSince;
+      if (silent === undefined) {
         if (this.#up) void this.#ask(client, 'SELECT').catch(() => {});
         else this.#look();
-      } else if (clock.now() < waiting + SILENCE_MS) this.#look();
+      } else if (clock.now() < silent + SILENCE_MS) this.#look();
       // This process may have been busy, and the answer be here and unread.
       else if (overdue < LOOKS) this.#look(overdue + 1);
       else this.#lost(client, new Error(`no answer for ${SILENCE_MS} ms`));
     });
     timer.keepAlive(false);
     this.#watch = timer;
+  }
+
+  /** Since when an answer is due; undefined where none is. Of thousands that were sent at once the last one waits for long. */
+  get #silentSince(): number | undefined {
+    const oldest = this.#sent[0]?.at;
+    return oldest === undefined ? undefined : Math.max(oldest, this.#heardAt);
   }
 
   #lost(client: Client, fault: Error): void {
