@@ -1,21 +1,28 @@
 import type { Check, Verdict } from './doctor/check.js';
+import { examinePostgres } from './doctor/postgres.js';
 import { examineRedis } from './doctor/redis.js';
 import { EXIT, Exit } from './exit.js';
 import { headed } from './look.js';
 import { table } from './output/table.js';
 import { Terminal } from './output/terminal.js';
-import { type CommonOptions, openSession, readTarget } from './session.js';
+import { type CommonOptions, openSession, readTarget, type Target } from './session.js';
 
 const STYLES = { ok: 'green', warning: 'yellow', error: 'red' } as const;
 
 /** `latchkey doctor` */
 export async function doctor(options: CommonOptions): Promise<void> {
   const terminal = new Terminal();
-  const { driver, prefix, redis } = await readTarget(options);
-  const checks = driver === 'redis' ? await examineRedis(redis ?? {}, prefix) : await examineOther(options);
+  const target = await readTarget(options);
+  const checks = await examine(target, options);
+  const { driver, prefix } = target;
   if (options.json) terminal.printJson({ driver, prefix, checks });
   else terminal.print(showChecks(terminal, checks));
   if (checks.some(({ verdict }) => verdict === 'error')) throw new Exit(EXIT.no);
+}
+
+function examine({ driver, prefix, redis, postgres }: Target, options: CommonOptions): Promise<Check[]> {
+  if (driver === 'redis') return examineRedis(redis ?? {}, prefix);
+  return driver === 'postgres' ? examinePostgres(postgres ?? {}) : examineOther(options);
 }
 
 /** Of a driver that nothing more is known of: that it serves. */

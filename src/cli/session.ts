@@ -24,6 +24,7 @@ export interface Target {
   readonly driver: string;
   readonly prefix: string;
   readonly redis: LockProviderOptions['redis'];
+  readonly postgres: LockProviderOptions['postgres'];
 }
 
 export interface Session extends AsyncDisposable {
@@ -62,7 +63,8 @@ export async function readTarget({ url, prefix, config, locker }: CommonOptions)
     throw new LockConfigError(
       'the locks are in the memory of each process, and cannot be seen from here: set LOCK_PROVIDER and its URL, or give --url',
     );
-  return { registry, driver: info!.driver, prefix: info!.prefix, redis: general.redis };
+  const { driver, prefix: fullPrefix } = info!;
+  return { registry, driver, prefix: fullPrefix, redis: general.redis, postgres: general.postgres };
 }
 
 /** Connects. @throws LockBackendError when the backend does not serve */

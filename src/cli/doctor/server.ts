@@ -1,9 +1,6 @@
 import { type Check, error, ok, warning } from './check.js';
+import { latencyOf, offsetOf } from './measures.js';
 import type { Server } from './redis-client.js';
-
-const PINGS = 5;
-const SLOW_MS = 20;
-const FAR_APART_MS = 1_000;
 
 /** How one server is set up, and how far away it is. */
 export async function examineServer(server: Server): Promise<Check[]> {
@@ -13,22 +10,13 @@ export async function examineServer(server: Server): Promise<Check[]> {
   return [reach, ...checkInfo(info), await checkClock(server)];
 }
 
-async function checkReach(server: Server): Promise<Check> {
-  const times: number[] = [];
-  for (let i = 0; i < PINGS; i++) {
-    const sent = performance.now();
-    try {
-      await server.call('PING');
-    } catch (fault) {
+function checkReach(server: Server): Promise<Check> {
+  const ping = () =>
+    server.call('PING').catch((fault: Error) => {
       // Not allowed is an answer too.
-      if (!isRefusal(fault)) return error('reach', (fault as Error).message, 'start it, or see its log');
-    }
-    times.push(performance.now() - sent);
-  }
-  const median = times.sort((a, b) => a - b)[Math.floor(PINGS / 2)]!;
-  const found = `answers in ${median.toFixed(1)} ms`;
-  if (median < SLOW_MS) return ok('reach', found);
-  return warning('reach', found, 'every acquisition and hand-over takes that long: run nearer to it');
+      if (!isRefusal(fault)) throw fault;
+    });
+  return latencyOf(ping).catch((fault: Error) => error('reach', fault.message, 'start it, or see its log'));
 }
 
 const isRefusal = (fault: unknown) => (fault as Error).name === 'ReplyError';
@@ -75,17 +63,10 @@ function checkInfo(info: string): Check[] {
   ];
 }
 
-async function checkClock(server: Server): Promise<Check> {
-  const sent = Date.now();
-  const answer = await server.call('TIME').catch(() => undefined);
-  if (!Array.isArray(answer)) return warning('clock', 'TIME is not allowed', 'allow +time');
-  const there = Number(answer[0]) * 1_000 + Number(answer[1]) / 1_000;
-  const offset = Math.round(there - (sent + Date.now()) / 2);
-  const found = `the server is ${Math.abs(offset)} ms ${offset < 0 ? 'behind' : 'ahead'}`;
-  if (Math.abs(offset) < FAR_APART_MS) return ok('clock', found);
-  return warning(
-    'clock',
-    found,
-    'locks do not mind, but the ages shown here are off: synchronize the clocks',
-  );
+function checkClock(server: Server): Promise<Check> {
+  const timeThere = async () => {
+    const [seconds, micros] = (await server.call('TIME')) as string[];
+    return Number(seconds) * 1_000 + Number(micros) / 1_000;
+  };
+  return offsetOf(timeThere).catch(() => warning('clock', 'TIME is not allowed', 'allow +time'));
 }

@@ -7,6 +7,9 @@ import { FUNCTIONS, TABLES } from './sql.generated.js';
 /** What `upgrades[k]` makes of version k + 1 is version k + 2. Processes of older releases go on meanwhile. */
 export const UPGRADES: readonly string[] = [];
 
+/** The version that this release makes. */
+export const SCHEMA_VERSION = UPGRADES.length + 1;
+
 // One who makes or upgrades a schema has this advisory lock.
 const MAKING = '5496128093641175';
 
@@ -24,7 +27,7 @@ export function postgresSchema(schema = 'latchkey', role?: string): string {
   const name = quoted(schema);
   const grants = role === undefined ? [] : granted(name, `"${role.replaceAll('"', '""')}"`);
   const parts = [`CREATE SCHEMA ${name};`, inSchema(TABLES, schema), functionsIn(schema), ...grants];
-  const version = `INSERT INTO ${name}.version VALUES (${UPGRADES.length + 1});`;
+  const version = `INSERT INTO ${name}.version VALUES (${SCHEMA_VERSION});`;
   return ['BEGIN;', ...parts, version, 'COMMIT;'].join('\n\n');
 }
 
@@ -88,7 +91,7 @@ async function make(ask: Ask, schema: string, upgrades: readonly string[]): Prom
     const right =
       found === undefined ? 'CREATE on the database' : 'the ownership of the schema and all it contains';
     throw new LockConfigError(
-      `${await whoIn(ask)} may not ${task} the schema "${schema}": grant it ${right}, or let an administrator run the SQL that \`postgresSchema()\` of latchkey/postgres returns`,
+      `${await whoIn(ask)} may not ${task} the schema "${schema}": grant it ${right}, or let an administrator run the SQL that \`npx latchkey postgres-schema\` prints`,
       { cause: error },
     );
   }
@@ -108,21 +111,26 @@ async function versionOf(ask: Ask, schema: string): Promise<number | undefined> 
     if (codeOf(error) !== '42501') throw error;
     await ask('ROLLBACK').catch(() => {});
     throw new LockConfigError(
-      `${await whoIn(ask)} lacks USAGE on the schema "${schema}" or SELECT on its tables: grant them, or let an administrator run the SQL that \`postgresSchema()\` of latchkey/postgres returns for the role`,
+      `${await whoIn(ask)} lacks USAGE on the schema "${schema}" or SELECT on its tables: grant them, or let an administrator run the SQL that \`npx latchkey postgres-schema --role\` prints for the role`,
       { cause: error },
     );
   }
 }
 
 async function checkRights(ask: Ask, schema: string): Promise<void> {
+  const missing = await missingRights(ask, schema);
+  if (missing) throw new LockConfigError(`${await whoIn(ask)} lacks ${missing}`);
+}
+
+/** What the role may not do with the tables of the schema, in words. */
+export async function missingRights(ask: Ask, schema: string): Promise<string | null> {
   const { rows } = await ask(
     `SELECT string_agg(p || ' on ' || c.oid::regclass, ', ')
     FROM pg_class c, unnest(CASE c.relkind WHEN 'S' THEN ARRAY['USAGE'] ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END) p
     WHERE c.relnamespace = to_regnamespace('${quoted(schema)}') AND c.relname IN ('lock', 'share', 'place', 'stamp', 'departed', 'places')
     AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, p) ELSE has_table_privilege(c.oid, p) END`,
   );
-  const missing = rows[0]![0];
-  if (missing) throw new LockConfigError(`${await whoIn(ask)} lacks ${missing}`);
+  return rows[0]![0]!;
 }
 
 async function whoIn(ask: Ask): Promise<string> {

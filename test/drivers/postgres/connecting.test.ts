@@ -71,7 +71,7 @@ test('a role that may not make the schema is told which right it lacks, and what
     'the role "poor" in the database "postgres" may not create the schema "not_there"',
   );
   expect(message).toContain('CREATE on the database');
-  expect(message).toContain('postgresSchema()');
+  expect(message).toContain('npx latchkey postgres-schema');
   const refused = await reasonOf(ask(driver, freshKey()));
   expect(refused.code).toBe('LOCK_BACKEND');
   expect(refused.message).toContain('CREATE on the database');

@@ -1,0 +1,33 @@
+import { type Check, ok, warning } from './check.js';
+
+const ASKED = 5;
+const SLOW_MS = 20;
+const FAR_APART_MS = 1_000;
+
+/** How long the server takes to answer. @throws what `ask` throws */
+export async function latencyOf(ask: () => Promise<unknown>): Promise<Check> {
+  const times: number[] = [];
+  for (let i = 0; i < ASKED; i++) {
+    const sent = performance.now();
+    await ask();
+    times.push(performance.now() - sent);
+  }
+  const median = times.sort((a, b) => a - b)[Math.floor(ASKED / 2)]!;
+  const found = `answers in ${median.toFixed(1)} ms`;
+  if (median < SLOW_MS) return ok('reach', found);
+  return warning('reach', found, 'every acquisition and hand-over takes that long: run nearer to it');
+}
+
+/** How far the server's clock, told as ms since 1970, is from ours. @throws what `timeThere` throws */
+export async function offsetOf(timeThere: () => Promise<number>): Promise<Check> {
+  const sent = Date.now();
+  const there = await timeThere();
+  const offset = Math.round(there - (sent + Date.now()) / 2);
+  const found = `the server is ${Math.abs(offset)} ms ${offset < 0 ? 'behind' : 'ahead'}`;
+  if (Math.abs(offset) < FAR_APART_MS) return ok('clock', found);
+  return warning(
+    'clock',
+    found,
+    'locks do not mind, but the ages shown here are off: synchronize the clocks',
+  );
+}
