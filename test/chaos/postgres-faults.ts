@@ -5,80 +5,89 @@ import { sleep, until } from '../support/wait.js';
 import type { Fault } from './faults.js';
 import { ALL_KEYS } from './setting.js';
 
-export interface PostgresAlone {
-  readonly server: PostgresServer;
+/** What the faults are struck at. */
+export interface Struck {
+  /** The one that serves now. */
+  server(): PostgresServer;
   /** Of the workers. */
   readonly role: string;
   /** Through which messages come. */
   readonly messages: TcpProxy;
 }
 
-/** Faults of one PostgreSQL server, of its sessions, and of the strangers it serves. */
-export const postgresFaults = (alone: PostgresAlone): Fault[] => [
-  ...serverFaults(alone),
-  ...sessionFaults(alone),
-  ...messageFaults(alone),
-  ...strangers(alone),
+/** Faults of a PostgreSQL server, of its sessions, and of the strangers it serves. */
+export const postgresFaults = (struck: Struck): Fault[] => [
+  ...serverFaults(struck),
+  ...sessionFaults(struck),
+  ...messageFaults(struck),
+  ...strangers(struck),
 ];
 
-const serverFaults = ({ server, role }: PostgresAlone): Fault[] => [
+const serverFaults = ({ server, role }: Struck): Fault[] => [
   {
     kind: 'PostgreSQL killed, restarted with its data',
     strike: async ({ random }) => {
-      await server.kill();
+      await server().kill();
       await sleep(random.between(0, 1_500));
-      await server.start();
+      await server().start();
     },
   },
   {
     kind: 'PostgreSQL shut down immediately, restarted',
     strike: async ({ random }) => {
-      await server.shutdown('immediate');
+      await server().shutdown('immediate');
       await sleep(random.between(0, 500));
-      await server.start();
+      await server().start();
     },
   },
   {
     kind: 'PostgreSQL shut down fast, restarted',
     strike: async ({ random }) => {
-      await server.shutdown('fast');
+      await server().shutdown('fast');
       await sleep(random.between(0, 500));
-      await server.start();
+      await server().start();
     },
   },
   {
     kind: 'one session killed (SIGKILL): all sessions end',
     strike: async ({ random }) => {
-      const pids = await sessions(server, role);
+      const pids = await sessions(server(), role);
       if (pids.length > 0) process.kill(random.pick(pids), 'SIGKILL');
-      await until(() => server.ask('SELECT').then(() => true), 20_000, 'PostgreSQL to have recovered');
+      await until(
+        () =>
+          server()
+            .ask('SELECT')
+            .then(() => true),
+        20_000,
+        'PostgreSQL to have recovered',
+      );
     },
   },
   {
     kind: 'PostgreSQL and its sessions stopped (SIGSTOP)',
     down: true,
     strike: async ({ random }) => {
-      server.pause();
+      server().pause();
       await sleep(random.between(100, 3_500));
-      server.resume();
+      server().resume();
     },
   },
   {
     kind: 'PostgreSQL stopped, but not its sessions: nobody new is served',
     strike: async ({ random, topology }) => {
-      server.signal('SIGSTOP');
+      server().signal('SIGSTOP');
       for (const proxy of topology.proxies) if (random.chance(0.5)) proxy.reset();
       await sleep(random.between(100, 3_000));
-      server.signal('SIGCONT');
+      server().signal('SIGCONT');
     },
   },
 ];
 
-const sessionFaults = ({ server, role }: PostgresAlone): Fault[] => [
+const sessionFaults = ({ server, role }: Struck): Fault[] => [
   {
     kind: 'some sessions stopped (SIGSTOP), with the locks they have',
     strike: async ({ random }) => {
-      const pids = await sessions(server, role);
+      const pids = await sessions(server(), role);
       const chosen = random.shuffled(pids).slice(0, random.between(1, 4));
       for (const pid of chosen) signal(pid, 'SIGSTOP');
       await sleep(random.between(50, 2_500));
@@ -89,14 +98,14 @@ const sessionFaults = ({ server, role }: PostgresAlone): Fault[] => [
     kind: 'sessions terminated: some of all',
     strike: async ({ random }) => {
       const share = random.pick([0.2, 0.5, 1]);
-      const pids = (await sessions(server, role)).filter(() => random.chance(share));
-      await server.ask('SELECT pg_terminate_backend(p) FROM unnest($1::int[]) p', [pids]);
+      const pids = (await sessions(server(), role)).filter(() => random.chance(share));
+      await server().ask('SELECT pg_terminate_backend(p) FROM unnest($1::int[]) p', [pids]);
     },
   },
   {
     kind: 'sessions terminated: those that listen',
     strike: async () => {
-      await server.ask(
+      await server().ask(
         `SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_locks l USING (pid)
         WHERE a.usename = $1 AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock'`,
         [role],
@@ -108,14 +117,14 @@ const sessionFaults = ({ server, role }: PostgresAlone): Fault[] => [
     strike: async ({ random }) => {
       const end = performance.now() + random.between(200, 1_500);
       while (performance.now() < end) {
-        const pids = (await sessions(server, role, 'active')).filter(() => random.chance(0.5));
-        await server.ask('SELECT pg_cancel_backend(p) FROM unnest($1::int[]) p', [pids]);
+        const pids = (await sessions(server(), role, 'active')).filter(() => random.chance(0.5));
+        await server().ask('SELECT pg_cancel_backend(p) FROM unnest($1::int[]) p', [pids]);
       }
     },
   },
 ];
 
-const messageFaults = ({ messages }: PostgresAlone): Fault[] => [
+const messageFaults = ({ messages }: Struck): Fault[] => [
   {
     kind: 'messages late, commands in time',
     strike: async ({ random }) => {
@@ -135,11 +144,11 @@ const messageFaults = ({ messages }: PostgresAlone): Fault[] => [
   { kind: 'connections for messages reset', strike: async () => messages.reset() },
 ];
 
-const strangers = ({ server, role }: PostgresAlone): Fault[] => [
+const strangers = ({ server, role }: Struck): Fault[] => [
   {
     kind: 'a row locked by a stranger that is idle in a transaction',
     strike: async ({ random }) => {
-      const stranger = await server.client();
+      const stranger = await server().client();
       await stranger.query('BEGIN');
       await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [
         Buffer.from(random.pick(ALL_KEYS)),
@@ -151,23 +160,23 @@ const strangers = ({ server, role }: PostgresAlone): Fault[] => [
   },
   {
     kind: 'statement_timeout of a few ms',
-    strike: ({ random }) => configured(server, random, `statement_timeout = ${random.between(1, 20)}`),
+    strike: ({ random }) => configured(server(), random, `statement_timeout = ${random.between(1, 20)}`),
   },
   {
     kind: 'limit of connections reached',
     strike: async ({ random }) => {
-      await server.ask(`ALTER ROLE ${role} CONNECTION LIMIT ${random.between(0, 5)}`);
-      const pids = await sessions(server, role);
-      await server.ask('SELECT pg_terminate_backend(p) FROM unnest($1::int[]) p', [pids]);
+      await server().ask(`ALTER ROLE ${role} CONNECTION LIMIT ${random.between(0, 5)}`);
+      const pids = await sessions(server(), role);
+      await server().ask('SELECT pg_terminate_backend(p) FROM unnest($1::int[]) p', [pids]);
       await sleep(random.between(200, 2_000));
-      await server.ask(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+      await server().ask(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
     },
   },
   {
     kind: 'fences as if the clock had been ahead',
     strike: async ({ random }) => {
       const ahead = `(extract(epoch FROM clock_timestamp()) * 1000 + ${random.between(500, 2_000)})::int8 * 1000`;
-      await server.ask(`UPDATE latchkey.lock SET last = greatest(last, ${ahead}) WHERE name = $1`, [
+      await server().ask(`UPDATE latchkey.lock SET last = greatest(last, ${ahead}) WHERE name = $1`, [
         Buffer.from(random.pick(ALL_KEYS)),
       ]);
     },

@@ -13,13 +13,14 @@ import { findings } from './findings.js';
 import { readJournals } from './journal.js';
 import { leftovers } from './leftovers.js';
 import { startPostgresAlone } from './postgres.js';
+import { startPostgresPair } from './postgres-pair.js';
 import { report } from './report.js';
 import { FencedResource } from './resource.js';
 import { startSentinels } from './sentinel.js';
 import { LONGEST_HOLD, LONGEST_TTL } from './setting.js';
 import { startSingle } from './single.js';
 
-const USAGE = `npm run chaos -- [--minutes 2] [--seed N] [--topology single|sentinel|cluster|postgres] [--workers 4]
+const USAGE = `npm run chaos -- [--minutes 2] [--seed N] [--topology single|sentinel|cluster|postgres|pair] [--workers 4]
                  [--control unfenced|no-expiry]
 
 Workers take locks through real servers while faults strike, drawn from the seed. Exits with 1 when something was found
@@ -30,6 +31,7 @@ const TOPOLOGIES = {
   sentinel: startSentinels,
   cluster: startNodes,
   postgres: startPostgresAlone,
+  pair: startPostgresPair,
 };
 const PROGRESS_MS = 5_000;
 
@@ -37,7 +39,7 @@ const options = parse();
 const { minutes, seed, topology: where, workers, control } = options;
 const again = `npm run chaos -- --minutes ${minutes} --seed ${seed} --topology ${where}${control ? ` --control ${control}` : ''}`;
 console.log(again);
-if (where !== 'postgres') ensureRedis();
+if (where !== 'postgres' && where !== 'pair') ensureRedis();
 const dir = await mkdtemp(join(tmpdir(), 'latchkey-chaos-'));
 const resource = new FencedResource(control !== 'unfenced');
 const injected: Injected[] = [];
