@@ -1,12 +1,13 @@
-import type { Client } from 'pg';
 import { LockBackendError } from '../../core/errors.js';
-import { dialler, quoted } from '../../drivers/postgres/client.js';
+import { type Dialler, dialler, quoted } from '../../drivers/postgres/client.js';
 import type { Ask } from '../../drivers/postgres/link.js';
 import { isDirect } from '../../drivers/postgres/listener.js';
 import type { LentPool, PostgresOptions } from '../../drivers/postgres/options.js';
 import { missingRights, SCHEMA_VERSION } from '../../drivers/postgres/schema.js';
 import { type Check, error, ok, warning } from './check.js';
 import { latencyOf, offsetOf } from './measures.js';
+
+type Client = ReturnType<Dialler['dial']>;
 
 const LONG_TRANSACTION_S = 600;
 // The share of the server's connections that may be in use.
