@@ -18,7 +18,7 @@ const SLOW = [
   '.*\\.model',
   '.*\\.load',
 ];
-const STARTS = /support\/(redis|postgres|process|orphans|port|proxy)|node:child_process/;
+const STARTS = /support\/(redis|postgres|process|orphans|port|proxy|command)|node:child_process/;
 
 const root = join(import.meta.dirname, 'test');
 const starts = readdirSync(root, { recursive: true })
