@@ -14,18 +14,39 @@ async function pages(folder: string): Promise<Record<string, string>> {
   );
 }
 
-test('etc/api has the public API as it is built: after a change that is meant, run `npm run api`', async () => {
+async function written(script: string): Promise<Record<string, string>> {
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-api-'));
   try {
-    await promisify(execFile)(process.execPath, [join(root, 'scripts/api-report.mjs'), folder], {
+    await promisify(execFile)(process.execPath, [join(root, 'scripts', script), folder], {
       env: { ...process.env, NODE_OPTIONS: '' },
     });
-    const built = await pages(folder);
-    expect(built['latchkey-mutex.md']).toContain('tryLock(key: K): boolean;');
-    expect(await pages(join(root, 'etc/api'))).toEqual(built);
+    return await pages(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+test('etc/api has the public API as it is built: after a change that is meant, run `npm run api`', async () => {
+  const built = await written('api-report.mjs');
+  expect(built['latchkey-mutex.md']).toContain('tryLock(key: K): boolean;');
+  expect(await pages(join(root, 'etc/api'))).toEqual(built);
+});
+
+test('docs/api has the comments as they are in the code: after a change, run `npm run docs`', async () => {
+  const built = await written('api-pages.mjs');
+  expect(built['latchkey-locks.md']).toContain('- `ttl?: Duration`: How long the lease lasts unless renewed');
+  expect(await pages(join(root, 'docs/api'))).toEqual(built);
+});
+
+test('docs/api describes every name that is exported, and each of them has a comment', async () => {
+  const reference = await pages(join(root, 'docs/api'));
+  const sections = Object.values(reference).flatMap((page) => page.split(/^## /m).slice(1));
+  const names = sections.map((section) => section.slice(0, section.indexOf('\n')));
+  expect(names).toEqual(expect.arrayContaining(['AcquireOptions', 'LockRegistry', 'KeyedMutex', 'guard']));
+  const bare = sections.filter((section) =>
+    /^[^\n]*\n\n```typescript\n[^`]*```\n$/.test(section.trim().concat('\n')),
+  );
+  expect(bare.map((section) => section.slice(0, section.indexOf('\n')))).toEqual([]);
 });
 
 test('the root exports all that latchkey/locks does', async () => {

@@ -1,3 +1,4 @@
+/** What `code` of an AppError may be. */
 export type AppErrorCode =
   | 'APP_USAGE'
   | 'APP_CONFIG'

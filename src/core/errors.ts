@@ -11,6 +11,7 @@ export const LOCK_ERROR_CODES = {
   LockClosedError: 'LOCK_CLOSED',
 } as const;
 
+/** What `code` of a LockError may be. Branch on it, or on the class. */
 export type LockErrorCode = (typeof LOCK_ERROR_CODES)[keyof typeof LOCK_ERROR_CODES];
 
 interface Details {

@@ -8,6 +8,7 @@ import type { AcquireOptions } from './options.js';
 /** A key, or several to be taken together: in sorted order, all or none, released in reverse. */
 export type Keys = string | readonly string[];
 
+/** What `tryWith` gives: the value of its function, or that the key was not free. */
 export type TryWithResult<T> = { acquired: true; value: T } | { acquired: false };
 
 export interface ListOptions {

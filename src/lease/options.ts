@@ -17,6 +17,11 @@ import {
   unknownName,
 } from './option-checks.js';
 
+/**
+ * How a lease is asked for. Each option may be given to one call, to a locker as its default, or to all lockers.
+ * @example
+ * await locker.with('order:7', pay, { ttl: '10s', wait: '2s', signal: request.signal });
+ */
 export interface AcquireOptions {
   /** How long the lease lasts unless renewed; at least 1 ms. Default 30 s. */
   ttl?: Duration | undefined;

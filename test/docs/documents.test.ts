@@ -88,11 +88,16 @@ function leads(from: string, link: string): boolean {
   return anchor === undefined || !target.endsWith('.md') || anchors(target).includes(anchor);
 }
 
+/** As GitHub makes them: a second heading of one text gets a number. */
 function anchors(path: string): string[] {
-  return [...prose(read(path)).matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+  const plain = [...prose(read(path)).matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
     title!
       .toLowerCase()
       .replace(/[^\p{L}\p{N}\s_-]/gu, '')
       .replace(/\s/g, '-'),
   );
+  return plain.map((anchor, i) => {
+    const before = plain.slice(0, i).filter((other) => other === anchor).length;
+    return before === 0 ? anchor : `${anchor}-${before}`;
+  });
 }

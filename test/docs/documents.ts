@@ -23,8 +23,9 @@ export function documents(): Document[] {
   const pages = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'].filter((path) =>
     existsSync(join(root, path)),
   );
-  const docs = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
-  return [...pages, ...docs.map((file) => `docs/${file}`)].map(read);
+  const docs = readdirSync(join(root, 'docs'), { recursive: true }).map(String);
+  const markdown = docs.filter((file) => file.endsWith('.md')).map((file) => `docs/${file}`);
+  return [...pages, ...markdown].map(read);
 }
 
 export function read(path: string): Document {
