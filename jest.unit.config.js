@@ -15,6 +15,7 @@ const SLOW = [
   'package',
   'size',
   'testing/conformance',
+  'testing/model-store',
   '.*\\.model',
   '.*\\.load',
 ];

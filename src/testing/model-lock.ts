@@ -197,8 +197,10 @@ export class ModelLock {
       (each) => !each.rests && each.fence <= fence && fence <= each.lastFence,
     );
     if (!hold) return false;
-    const until = Math.min(hold.until, this.#now + grace);
-    this.#send(hold.process, { what: 'revoked', token: hold.token, grace: until - this.#now });
+    // Read once: the time left is never less than 0.
+    const now = this.#now;
+    const until = Math.max(now, Math.min(hold.until, now + grace));
+    this.#send(hold.process, { what: 'revoked', token: hold.token, grace: until - now });
     hold.revoked = true;
     hold.until = until;
     if (grace === 0) this.#end(hold, 'revoked');
