@@ -1,5 +1,6 @@
 // Tries the package as users get it: packs it, and makes five bare projects that each compile, run, and load only what
-// they should. `node scripts/try-package.mjs [tarball] [project …]`; REDIS_URL says where a Redis is that it may use.
+// they should. `node scripts/try-package.mjs [tarball] [project …]`; REDIS_URL says where a Redis is that it may use, and
+// TYPESCRIPT the folder of a compiler other than ours.
 //
 // What the projects need is linked from node_modules: nothing is downloaded.
 import { spawnSync } from 'node:child_process';
@@ -20,6 +21,7 @@ import { build } from 'esbuild';
 import semver from 'semver';
 
 const root = join(import.meta.dirname, '..');
+const tsc = join(process.env.TYPESCRIPT ?? join(root, 'node_modules/typescript'), 'bin/tsc');
 const ours = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** `packages`: those beside latchkey, by the name they have in node_modules. `loads`: all that may be loaded. */
@@ -83,7 +85,7 @@ async function attempt(name, unpacked) {
   for (const dependency of Object.keys(ours.dependencies)) put(project, dependency, dependency);
   for (const [as, source] of Object.entries(packages)) put(project, as, source);
 
-  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], project);
+  run(process.execPath, [tsc, '-p', '.'], project);
   if (bundle) {
     await build({
       absWorkingDir: project,
