@@ -150,8 +150,9 @@ export class Acquisition {
   }
 
   #granted(answer: Granted): void {
-    // A look that was on its way when a message said the same.
-    if (answer.fence === this.#obtained) return;
+    // A look that was on its way when a message said the same. The hold may have been handed on since.
+    const since = answer.fence - (this.#obtained ?? Infinity);
+    if (since >= 0 && since <= this.#host.store.limits.fencesPerClaim) return;
     if (this.#phase === 'ended' || this.#phase === 'leaving') return this.#host.leave(this);
     const { ttl } = this.request;
     const validUntil = surelyUntil(answer.asOf, answer.ttl);

@@ -1,6 +1,7 @@
 import { Deadline } from '../core/deadlines.js';
 import type { LossReason } from '../core/errors.js';
 import type { AcquireRequest, Grant } from '../lease/driver.js';
+import type { Served } from './store.js';
 import type { SharedHold } from './thread/shared-hold.js';
 
 // A hold is handed on inside the process for so long, then the store's queue goes on.
@@ -74,6 +75,11 @@ export class Hold {
     return this.#sequence;
   }
 
+  /** Whom it serves, where it was handed on. */
+  get serves(): Served | undefined {
+    return this.served.length > 0 ? { fence: this.fence, meta: this.request.meta } : undefined;
+  }
+
   get grant(): Grant {
     const { key, token, mode } = this.request;
     return { key, token, mode, fence: this.fence, validUntil: this.validUntil };
@@ -83,6 +89,11 @@ export class Hold {
   mayBeHandedOn(usedFence: number, now: number): boolean {
     const inTime = now - this.#since < TURN_MS && now < this.validUntil;
     return inTime && this.#renewing === 0 && Math.max(this.fence, usedFence) < this.#lastFence;
+  }
+
+  /** ms from now until it is not handed on any more. */
+  turnLeft(now: number): number {
+    return Math.max(0, this.#since + TURN_MS - now);
   }
 
   /** A renewal is about to be sent: its number. Until it is answered, a shorter time counts. Undefined: it is over. */
@@ -160,4 +171,9 @@ export class Hold {
  */
 export function surelyUntil(asOf: number, ttl: number): number {
   return asOf + ttl - 1 - ttl / 1_000;
+}
+
+/** The ttl, in whole ms, with which {@link surelyUntil} gives what is left, or hardly more. */
+export function ttlFor(left: number): number {
+  return Math.ceil((left + 1) / 0.999);
 }

@@ -150,8 +150,11 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   async revoke(key: string, fence: number, grace = 0): Promise<boolean> {
     await this.link.whenReady(CONNECT_MS);
     const hold = this.#holds.handedOn(key);
-    if (hold && hold.fence !== fence) return false;
-    return this.store.revoke(key, hold?.firstFence ?? fence, grace);
+    if (!hold) return this.store.revoke(key, fence, grace);
+    if (hold.fence !== fence) return false;
+    if (await this.store.revoke(key, fence, grace)) return true;
+    // The store may not know yet whom the hold serves.
+    return hold.fence === fence && this.store.revoke(key, hold.firstFence, grace);
   }
 
   async ping(): Promise<void> {
@@ -226,6 +229,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
         const former = hold.request.token;
         hold.handOn(next.request, usedFence);
         this.#holds.moved(hold, former);
+        if (hold.served.length === 1) this.#renewals.tellServed(hold);
         next.serve(hold);
         return true;
       }
@@ -239,7 +243,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     const hold = this.#holds.handedOn(info.key);
     if (!hold) return info;
     const holders = info.holders.map((holder) =>
-      holder.fence === hold.firstFence
+      holder.fence === hold.firstFence || holder.fence === hold.fence
         ? { ...holder, fence: hold.fence, meta: { ...hold.request.meta } }
         : holder,
     );

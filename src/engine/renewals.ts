@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { Extension, Grant } from '../lease/driver.js';
 import { claimKey } from './claim-key.js';
-import { type Hold, surelyUntil } from './hold.js';
+import { type Hold, surelyUntil, ttlFor } from './hold.js';
 import type { Holds } from './holds.js';
 import type { Link } from './link.js';
 import type { LockStore, Renewal, RenewalAnswer, StoreError } from './store.js';
@@ -62,6 +62,15 @@ export class Renewals {
     return answers;
   }
 
+  /** Tells the store whom the hold serves, when that does not change any more; its time stays as it is. */
+  tellServed(hold: Hold): void {
+    this.#clock.after(hold.turnLeft(this.#clock.now()), () => {
+      const left = hold.validUntil - this.#clock.now();
+      const serves = this.#holds.serving(hold.grant) === hold;
+      if (serves && left > 0 && this.#link.ready) void this.renew([{ grant: hold.grant, ttl: ttlFor(left) }]);
+    });
+  }
+
   /** A message says that the hold is being taken away: it ends `grace` ms after the message was sent. */
   revoked(hold: Hold, grace: number): void {
     const now = this.#clock.now();
@@ -87,7 +96,8 @@ export class Renewals {
     const sequence = hold.startRenewal(ttl, now);
     this.#holds.retimed(hold);
     if (sequence === undefined) return void hold.endRenewal();
-    return { key: hold.key, token: hold.token, mode: hold.request.mode, ttl, sequence };
+    const { key, token, serves } = hold;
+    return { key, token, mode: hold.request.mode, ttl, sequence, serves };
   }
 
   async #send(batch: readonly Sent[], asOf: number): Promise<(Grant | null | Error)[]> {

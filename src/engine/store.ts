@@ -58,6 +58,13 @@ export interface Renewal extends ClaimId {
   readonly ttl: number;
   /** Grows with each renewal of a hold. One that comes late, with a smaller number, changes nothing. */
   readonly sequence: number;
+  /** Whom the hold serves since it was handed on: `read` and `revoke` go by that from now on. */
+  readonly serves?: Served | undefined;
+}
+
+export interface Served {
+  readonly fence: number;
+  readonly meta: Readonly<Record<string, string>>;
 }
 
 /** What became of one renewal. `revoked`: the hold is being taken away, `grace` ms from now at the latest. */

@@ -1,4 +1,4 @@
-import type { Freeing } from '../engine/store.js';
+import type { Freeing, Served } from '../engine/store.js';
 import type { LockInfo, LockMode } from '../lease/driver.js';
 
 /** How many fences a writer's claim reserves after its own. */
@@ -23,6 +23,8 @@ export interface ModelHold extends Owner {
   /** The largest fence that its process may hand it on under. */
   readonly lastFence: number;
   readonly since: number;
+  /** Whom it serves, as far as a renewal has told. */
+  serves: Served;
   until: number;
   sequence: number;
   revoked: boolean;
@@ -119,7 +121,7 @@ export class ModelLock {
     if ((this.#refusedLate.get(token) ?? 0) > this.#now) return REFUSED_LATE;
     const mine = this.#holds.get(token);
     if (mine)
-      return { granted: true, fence: mine.fence, ttl: mine.until - this.#now, run: this.#runOf(mine) };
+      return { granted: true, fence: mine.serves.fence, ttl: mine.until - this.#now, run: this.#runOf(mine) };
     const former = this.#places.find((place) => place.token === token);
     if (vouchFor !== undefined) {
       const place = former ?? { token, process, mode, limit, ttl, meta, since: this.#now };
@@ -148,6 +150,7 @@ export class ModelLock {
     mode: LockMode,
     ttl: number,
     sequence: number,
+    serves?: Served,
   ): 'renewed' | 'lost' | { revoked: number } {
     this.#expire();
     const hold = this.#holds.get(token);
@@ -156,6 +159,7 @@ export class ModelLock {
     if (sequence > hold.sequence) {
       hold.sequence = sequence;
       hold.until = this.#now + ttl;
+      if (serves) hold.serves = serves;
       this.#changed({ what: 'renewed', hold });
     }
     return 'renewed';
@@ -193,9 +197,7 @@ export class ModelLock {
 
   revoke(fence: number, grace: number): boolean {
     this.#expire();
-    const hold = [...this.#holds.values()].find(
-      (each) => !each.rests && each.fence <= fence && fence <= each.lastFence,
-    );
+    const hold = [...this.#holds.values()].find((each) => !each.rests && each.serves.fence === fence);
     if (!hold) return false;
     // Read once: the time left is never less than 0.
     const now = this.#now;
@@ -222,7 +224,7 @@ export class ModelLock {
       mode: first?.mode ?? 'write',
       ...(limit < Infinity && { limit }),
       waiters: this.#places.length,
-      holders: holders.map(({ fence, until, since, meta }) => ({
+      holders: holders.map(({ serves: { fence, meta }, until, since }) => ({
         fence,
         ttl: until - now,
         since,
@@ -337,6 +339,7 @@ export class ModelLock {
       fence,
       lastFence: this.#lastFence,
       since,
+      serves: { fence, meta },
       until: since + ttl,
       sequence: 0,
       revoked: false,

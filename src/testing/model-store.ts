@@ -97,8 +97,8 @@ export class ModelStore implements LockStore {
 
   renew(batch: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
     return this.#call('renew', () =>
-      batch.map(({ key, token, mode, ttl, sequence }) =>
-        this.#server.lock(key).renew(token, mode, ttl, sequence),
+      batch.map(({ key, token, mode, ttl, sequence, serves }) =>
+        this.#server.lock(key).renew(token, mode, ttl, sequence, serves),
       ),
     );
   }

@@ -1,5 +1,6 @@
-import { expect, test } from '@jest/globals';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
+import type { Lease } from '../../src/lease/lease.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock, ModelServer } from '../../src/testing/index.js';
 
@@ -27,4 +28,74 @@ test('a holder who is told late of its revocation holds it no longer than the st
   const closed = registry.close();
   await clock.advance(10_000);
   await closed;
+});
+
+describe('a hold that is handed on inside the process', () => {
+  const clock = new FakeClock(1_000);
+  const server = new ModelServer({ clock, micros: 1e15 });
+  const connect = () => {
+    const driver = queuedDriver(server.connect(), { clock, random: Math.random });
+    const registry = new LockRegistry({ clock }).registerDriver('model', driver);
+    return { registry, locker: registry.registerLocker('l', { driver: 'model' }).mustOf('l') };
+  };
+  const [ours, theirs] = [connect(), connect()];
+  const answered = async <T>(asked: Promise<T>, ms = 10): Promise<T> => {
+    await clock.advance(ms);
+    return asked;
+  };
+  afterAll(() => answered(Promise.all([ours.registry.close(), theirs.registry.close()]), 20_000));
+
+  /** Three leases under one hold: two that are over, and one that lasts. */
+  async function handedOn(key: string): Promise<Lease[]> {
+    const ask = (who: string) => ours.locker.acquire(key, { ttl: '30s', meta: { who } });
+    const before = await answered(theirs.locker.acquire(key));
+    const asked = ['first', 'second', 'third'].map(ask);
+    await clock.advance(10);
+    await answered(before.release());
+    const [first, second, third] = asked as [Promise<Lease>, Promise<Lease>, Promise<Lease>];
+    await (await first).release();
+    await (await second).release();
+    const leases = [await first, await second, await third];
+    expect(leases.map(({ fence }) => fence - leases[0]!.fence)).toEqual([0, 1, 2]);
+    return leases;
+  }
+
+  test('is known elsewhere by the fence and the metadata of whom it serves, and its time stays as it was', async () => {
+    const [, , last] = await handedOn('a');
+    const left = last!.ttl();
+    await clock.advance(30);
+    const info = await answered(theirs.locker.inspect('a'));
+    expect(info!.holders).toMatchObject([{ fence: last!.fence, meta: { who: 'third' } }]);
+    expect(last!.ttl()).toBeGreaterThan(left - 100);
+    expect(info!.holders[0]!.ttl).toBeGreaterThanOrEqual(last!.ttl());
+    expect(info!.holders[0]!.ttl).toBeLessThan(last!.ttl() + 100);
+    expect(await answered(last!.release())).toBe(true);
+  });
+
+  test.each(['elsewhere', 'here'])(
+    'is revoked by that fence, and not by one of those before: from %s',
+    async (from) => {
+      const { locker } = from === 'here' ? ours : theirs;
+      const [first, second, last] = await handedOn('b');
+      if (from !== 'here') await clock.advance(30);
+      for (const fence of [first!.fence, second!.fence, last!.fence + 1])
+        expect(await answered(locker.revoke('b', fence))).toBe(false);
+      expect(last!.held).toBe(true);
+      expect(await answered(locker.revoke('b', last!.fence))).toBe(true);
+      expect(last!.signal.reason).toMatchObject({ reason: 'revoked' });
+      expect(await answered(theirs.locker.inspect('b'))).toBeNull();
+    },
+  );
+
+  test('that is told while it is renewed keeps the longer time', async () => {
+    const [, , last] = await handedOn('c');
+    const refreshed = last!.refresh('2m');
+    await clock.advance(40);
+    expect(await refreshed).toBe(true);
+    expect(last!.ttl()).toBeGreaterThan(119_000);
+    const info = await answered(theirs.locker.inspect('c'));
+    expect(info!.holders).toMatchObject([{ fence: last!.fence }]);
+    expect(info!.holders[0]!.ttl).toBeGreaterThan(last!.ttl() - 20);
+    expect(await answered(last!.release())).toBe(true);
+  });
 });

@@ -1,5 +1,5 @@
 import type { Renewal, RenewalAnswer, StoreError } from '../../engine/store.js';
-import { nameOf, readRenewals, tokenOf } from './codec.js';
+import { metaOf, nameOf, readRenewals, tokenOf } from './codec.js';
 import type { Connection } from './connection.js';
 import type { Statement } from './link.js';
 
@@ -40,6 +40,8 @@ export class RenewalBatches {
       batch.map(({ token }) => tokenOf(token)),
       batch.map(({ ttl }) => Math.ceil(ttl)),
       batch.map(({ sequence }) => sequence),
+      batch.map(({ serves }) => serves?.fence ?? null),
+      batch.map(({ serves }) => (serves ? metaOf(serves.meta) : null)),
       this.#connection.process,
       waits,
     ];

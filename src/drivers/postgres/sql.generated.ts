@@ -16,6 +16,7 @@ CREATE TABLE latchkey.lock (
   refuses timestamptz,                -- until when there may be rows in departed
   token text COLLATE "C", fence int8, ends timestamptz, since timestamptz, meta text, process int8,
   sequence int8,                      -- of the last renewal
+  served int8,                        -- the fence of whom the hold serves since it was handed on, if it is one of its fences
   revoked bool
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
@@ -140,6 +141,10 @@ BEGIN
   ON CONFLICT (id, token) DO UPDATE SET until = excluded.until;
   RETURN at;
 END $$;`,
+  `-- The fence of whom the writer's hold serves.
+CREATE OR REPLACE FUNCTION latchkey.fence_of(l latchkey.lock) RETURNS int8 LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN l.served BETWEEN l.fence AND l.fence + 63 THEN l.served ELSE l.fence END
+$$;`,
   `-- Ends a hold, and hands the lock over. n: the lock's name; t: the token; served: the tokens of the run that it served;
 -- used: the last fence it was used under, or 0; rest: ms for which nobody gets it, or a reader's share; late: whether a
 -- claim of the token may still come; own: the process.
@@ -327,7 +332,7 @@ CREATE OR REPLACE FUNCTION latchkey.hold_of(i bytea, t text, OUT fence int8, OUT
 AS $$
   SELECT h.fence, extract(epoch FROM h.ends - clock_timestamp()) * 1000
   FROM (
-    SELECT o.fence, o.ends FROM latchkey.lock o WHERE o.id = i AND o.token = t
+    SELECT latchkey.fence_of(o) AS fence, o.ends FROM latchkey.lock o WHERE o.id = i AND o.token = t
     UNION ALL SELECT s.fence, s.ends FROM latchkey.share s WHERE s.id = i AND s.token = t
   ) h WHERE h.ends > clock_timestamp()
 $$;`,
@@ -338,7 +343,7 @@ CREATE OR REPLACE FUNCTION latchkey.info(l latchkey.lock) RETURNS text LANGUAGE 
     SELECT coalesce(json_agg(json_build_object('mode', a.mode, 'fence', a.fence, 'meta', a.meta, 'most', a.most,
       'ttl', extract(epoch FROM a.ends - clock_timestamp()) * 1000, 'since', latchkey.since_1970(a.since)) ORDER BY a.fence), '[]') AS holders
     FROM (
-      SELECT 'w' AS mode, l.fence, l.ends, l.since, l.meta, NULL AS most WHERE l.token IS NOT NULL
+      SELECT 'w' AS mode, latchkey.fence_of(l) AS fence, l.ends, l.since, l.meta, NULL AS most WHERE l.token IS NOT NULL
       UNION ALL SELECT 'r', s.fence, s.ends, s.since, s.meta, nullif(s.most, 'Infinity') FROM latchkey.share s WHERE s.id = l.id AND NOT s.rests
     ) a WHERE a.ends > clock_timestamp()
   ) h, (SELECT count(*) AS waiters FROM latchkey.place p WHERE p.id = l.id) q, (
@@ -432,11 +437,12 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
   WHERE h.fence IS NOT NULL
 $$;`,
   `-- Renews holds: of the lock names[k], tokens[k] is to last for ttls[k] ms from now; numbers[k] grows with each renewal of
--- a hold. own: the process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then
--- to fail with 55P03.
+-- a hold; served[k] and metas[k]: the fence and the metadata of whom it serves since it was handed on, or NULL. own: the
+-- process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then to fail with
+-- 55P03.
 -- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold.
-CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[], own int8, waits bool)
-RETURNS float8[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[],
+  served int8[], metas text[], own int8, waits bool) RETURNS float8[] LANGUAGE plpgsql AS $$
 DECLARE
   answers float8[];
   h record;
@@ -477,13 +483,14 @@ BEGIN
       UPDATE latchkey.share s SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process)
         WHERE s.id = i AND s.token = tokens[k];
     ELSE
-      UPDATE latchkey.lock o SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process)
+      UPDATE latchkey.lock o SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process),
+        served = coalesce(renew.served[k], o.served), meta = coalesce(metas[k], o.meta)
         WHERE o.id = i;
     END IF;
   END LOOP;
   RETURN answers;
 END $$;`,
-  `-- Takes away the hold that has this fence, in so many ms. n: the lock's name; f: any of its fences; own: the process.
+  `-- Takes away the hold that has this fence, in so many ms. n: the lock's name; f: the fence of whom it serves; own: the process.
 -- Answers whether there is such a hold.
 CREATE OR REPLACE FUNCTION latchkey.revoke(n bytea, f int8, grace int8, own int8) RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE
@@ -494,7 +501,7 @@ DECLARE
 BEGIN
   l := latchkey.open_row(i, n, '500ms');
   at := clock_timestamp();
-  IF l.token IS NOT NULL AND f BETWEEN l.fence AND l.fence + 63 AND l.ends > at THEN
+  IF l.token IS NOT NULL AND f = latchkey.fence_of(l) AND l.ends > at THEN
     l.ends := least(l.ends, at + latchkey.ms(grace));
     l.revoked := true;
     PERFORM latchkey.tell(l.process, 'revoked ' || latchkey.ms_until(l.ends, at), l.token, l.name);

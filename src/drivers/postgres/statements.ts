@@ -23,7 +23,7 @@ export function statementsIn(schema: string): Statements {
     claim: statement('claim', 'SELECT latchkey.claim($1, $2, $3, $4, $5, $6, $7, $8, $9)'),
     free: statement('free', 'SELECT latchkey.free($1, $2, $3, $4, $5, $6, $7)'),
     leave: statement('leave', 'SELECT latchkey.leave($1, $2, $3, $4, $5)'),
-    renew: statement('renew', 'SELECT latchkey.renew($1, $2, $3, $4, $5, $6)'),
+    renew: statement('renew', 'SELECT latchkey.renew($1, $2, $3, $4, $5, $6, $7, $8)'),
     revoke: statement('revoke', 'SELECT latchkey.revoke($1, $2, $3, $4)'),
     read: statement('read', 'SELECT latchkey.info(o) FROM latchkey.lock o WHERE o.id = sha256($1)'),
     list: statement(

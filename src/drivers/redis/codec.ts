@@ -1,4 +1,13 @@
-import type { Claim, ClaimId, Freeing, Granted, Place, Refused, RenewalAnswer } from '../../engine/store.js';
+import type {
+  Claim,
+  ClaimId,
+  Freeing,
+  Granted,
+  Place,
+  Refused,
+  Renewal,
+  RenewalAnswer,
+} from '../../engine/store.js';
 import type { LockInfo, LockMode } from '../../lease/driver.js';
 
 /**
@@ -54,6 +63,12 @@ export function encodeFreeing(token: string, how: Freeing, counted: boolean): st
   const more = usedFence > 0 || keepFor > 0 || late || served.length > 0;
   const args = more ? `${plain} ${Math.ceil(keepFor)} ${usedFence} ${late ? 1 : 0}` : plain;
   return [encodeToken(token), args, ...served.map(encodeToken)];
+}
+
+/** Of one hold, ARGV of renew.lua. */
+export function encodeRenewal({ token, mode, ttl, sequence, serves }: Renewal): string[] {
+  const served = serves ? `${serves.fence} ${JSON.stringify(serves.meta)}` : '';
+  return [encodeToken(token), modeOf(mode), `${ttl}`, `${sequence}`, served];
 }
 
 export function decodeRenewal(answer: number): RenewalAnswer {

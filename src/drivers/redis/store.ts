@@ -21,6 +21,7 @@ import {
   decodeRenewal,
   encodeClaim,
   encodeFreeing,
+  encodeRenewal,
   encodeToken,
 } from './codec.js';
 import { Connection } from './connection.js';
@@ -75,12 +76,7 @@ export class RedisStore implements LockStore {
 
   async renew(batch: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
     const keys = batch.map(({ key }) => key);
-    const args = batch.flatMap(({ token, mode, ttl, sequence }) => [
-      encodeToken(token),
-      mode[0]!,
-      `${ttl}`,
-      `${sequence}`,
-    ]);
+    const args = batch.flatMap(encodeRenewal);
     const answers = await this.#connection.run(RENEW, keys, args, (reply) => reply as (number | string)[]);
     return answers.map((answer) =>
       typeof answer === 'number'

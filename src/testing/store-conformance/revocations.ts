@@ -28,11 +28,29 @@ export const revocations: StoreCases = {
     kit.expect(kit.one.revoked.length).toBe(0);
   },
 
-  'a writer’s hold is known by each fence that it may be handed on under': async (kit) => {
+  'a writer’s hold is known by the fence of whom it serves, as a renewal told, and by no other': async (
+    kit,
+  ) => {
     const { fencesPerClaim } = kit.one.store.limits;
+    if (fencesPerClaim < 2) return;
     const grant = await kit.one.take();
-    kit.expect(await kit.two.store.revoke(kit.key, grant.fence + fencesPerClaim, 0)).toBe(true);
+    kit.expect(await kit.two.store.revoke(kit.key, grant.fence + 1, 0)).toBe(false);
+    const serves = { fence: grant.fence + 1, meta: { who: 'the next “one”' } };
+    kit
+      .expect(await kit.one.store.renew([{ ...renewal(kit.key, grant.token), serves }]))
+      .toEqual(['renewed']);
+    kit
+      .expect(await kit.one.store.renew([{ ...renewal(kit.key, grant.token), sequence: 6 }]))
+      .toEqual(['renewed']);
+    const [holder] = (await kit.two.store.read(kit.key))!.holders;
+    kit.expect([holder!.fence, holder!.meta]).toEqual([serves.fence, serves.meta]);
+    for (const fence of [grant.fence, grant.fence + 2])
+      kit.expect(await kit.two.store.revoke(kit.key, fence, 0)).toBe(false);
+    kit.expect(await kit.two.store.revoke(kit.key, serves.fence, 0)).toBe(true);
     await kit.expectFree();
+    const next = await kit.one.take();
+    kit.expect(next.fence).toBeGreaterThan(grant.fence + fencesPerClaim);
+    kit.expect(await kit.two.store.revoke(kit.key, next.fence, 0)).toBe(true);
   },
 
   'one reader’s hold is taken away, the others stay': async (kit) => {

@@ -7,6 +7,7 @@ import {
   decodeToken,
   encodeClaim,
   encodeFreeing,
+  encodeRenewal,
   encodeToken,
 } from '../../../src/drivers/redis/codec.js';
 
@@ -40,6 +41,19 @@ describe('arguments', () => {
       'one whose token and metadata have spaces',
       encodeClaim({ ...claim, token: '-a b,c%', meta: { who: 'x y\n"z"' } }, undefined, 'me', true),
       ['w', '1500', 'me %2Da%20b%2Cc%25 {"who":"x y\\n\\"z\\""}', '0 0 1'],
+    ],
+    [
+      'a renewal',
+      encodeRenewal({ key: 'k', token: 't-1', mode: 'write', ttl: 5, sequence: 7 }),
+      ['t-1', 'w', '5', '7', ''],
+    ],
+    [
+      'a renewal of one that was handed on',
+      encodeRenewal({
+        ...{ key: 'k', token: '-t', mode: 'write', ttl: 5, sequence: 7 },
+        serves: { fence: 12, meta: { a: 'b c' } },
+      }),
+      ['%2Dt', 'w', '5', '7', '12 {"a":"b c"}'],
     ],
     ['a free', encodeFreeing('t-1', { mode: 'write' }, true), ['t-1', 'w 1']],
     ['a reader’s free', encodeFreeing('t-1', { mode: 'read' }, false), ['t-1', 'r 0']],

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION latchkey.hold_of(i bytea, t text, OUT fence int8, OUT
 AS $$
   SELECT h.fence, extract(epoch FROM h.ends - clock_timestamp()) * 1000
   FROM (
-    SELECT o.fence, o.ends FROM latchkey.lock o WHERE o.id = i AND o.token = t
+    SELECT latchkey.fence_of(o) AS fence, o.ends FROM latchkey.lock o WHERE o.id = i AND o.token = t
     UNION ALL SELECT s.fence, s.ends FROM latchkey.share s WHERE s.id = i AND s.token = t
   ) h WHERE h.ends > clock_timestamp()
 $$;

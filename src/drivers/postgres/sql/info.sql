@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION latchkey.info(l latchkey.lock) RETURNS text LANGUAGE 
     SELECT coalesce(json_agg(json_build_object('mode', a.mode, 'fence', a.fence, 'meta', a.meta, 'most', a.most,
       'ttl', extract(epoch FROM a.ends - clock_timestamp()) * 1000, 'since', latchkey.since_1970(a.since)) ORDER BY a.fence), '[]') AS holders
     FROM (
-      SELECT 'w' AS mode, l.fence, l.ends, l.since, l.meta, NULL AS most WHERE l.token IS NOT NULL
+      SELECT 'w' AS mode, latchkey.fence_of(l) AS fence, l.ends, l.since, l.meta, NULL AS most WHERE l.token IS NOT NULL
       UNION ALL SELECT 'r', s.fence, s.ends, s.since, s.meta, nullif(s.most, 'Infinity') FROM latchkey.share s WHERE s.id = l.id AND NOT s.rests
     ) a WHERE a.ends > clock_timestamp()
   ) h, (SELECT count(*) AS waiters FROM latchkey.place p WHERE p.id = l.id) q, (

@@ -1,9 +1,10 @@
 -- Renews holds: of the lock names[k], tokens[k] is to last for ttls[k] ms from now; numbers[k] grows with each renewal of
--- a hold. own: the process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then
--- to fail with 55P03.
+-- a hold; served[k] and metas[k]: the fence and the metadata of whom it serves since it was handed on, or NULL. own: the
+-- process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then to fail with
+-- 55P03.
 -- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold.
-CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[], own int8, waits bool)
-RETURNS float8[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[],
+  served int8[], metas text[], own int8, waits bool) RETURNS float8[] LANGUAGE plpgsql AS $$
 DECLARE
   answers float8[];
   h record;
@@ -44,7 +45,8 @@ BEGIN
       UPDATE latchkey.share s SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process)
         WHERE s.id = i AND s.token = tokens[k];
     ELSE
-      UPDATE latchkey.lock o SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process)
+      UPDATE latchkey.lock o SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process),
+        served = coalesce(renew.served[k], o.served), meta = coalesce(metas[k], o.meta)
         WHERE o.id = i;
     END IF;
   END LOOP;

@@ -1,4 +1,4 @@
--- Takes away the hold that has this fence, in so many ms. n: the lock's name; f: any of its fences; own: the process.
+-- Takes away the hold that has this fence, in so many ms. n: the lock's name; f: the fence of whom it serves; own: the process.
 -- Answers whether there is such a hold.
 CREATE OR REPLACE FUNCTION latchkey.revoke(n bytea, f int8, grace int8, own int8) RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE
@@ -9,7 +9,7 @@ DECLARE
 BEGIN
   l := latchkey.open_row(i, n, '500ms');
   at := clock_timestamp();
-  IF l.token IS NOT NULL AND f BETWEEN l.fence AND l.fence + 63 AND l.ends > at THEN
+  IF l.token IS NOT NULL AND f = latchkey.fence_of(l) AND l.ends > at THEN
     l.ends := least(l.ends, at + latchkey.ms(grace));
     l.revoked := true;
     PERFORM latchkey.tell(l.process, 'revoked ' || latchkey.ms_until(l.ends, at), l.token, l.name);

@@ -14,6 +14,7 @@ CREATE TABLE latchkey.lock (
   refuses timestamptz,                -- until when there may be rows in departed
   token text COLLATE "C", fence int8, ends timestamptz, since timestamptz, meta text, process int8,
   sequence int8,                      -- of the last renewal
+  served int8,                        -- the fence of whom the hold serves since it was handed on, if it is one of its fences
   revoked bool
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 

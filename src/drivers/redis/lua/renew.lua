@@ -1,13 +1,14 @@
 -- Sets the time left of any number of holds. One that is behind the last, by its sequence, changes nothing.
 --   KEYS     of each hold the lock
---   ARGV     of each hold the token, mode ("w" or "r"), ttl in ms, sequence
+--   ARGV     of each hold the token, mode ("w" or "r"), ttl in ms, sequence; whom it serves since it was handed on, as
+--            "<fence> <metadata>", or ""
 --   answers  of each hold 1; 0 where it is lost; -ms where it is being revoked and ends then; or the text of its error
 -- The first command that writes must need no memory: Redis lets the others pass then, even when it is full.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers = {}
 for i, lock in ipairs(KEYS) do
-  local token, mode, ttl, sequence = unpack(ARGV, 4 * i - 3, 4 * i)
+  local token, mode, ttl, sequence, serves = unpack(ARGV, 5 * i - 4, 5 * i)
   local field = mode == 'w' and 'h' or 's:' .. token
   local fields = redis.pcall('HMGET', lock, field, 'c', 'v')
   local record, shared, version = unpack(fields)
@@ -25,6 +26,8 @@ for i, lock in ipairs(KEYS) do
     else
       if tonumber(sequence) > tonumber(at) then
         ends = now + tonumber(ttl)
+        local serving, meta = string.match(serves, '^(%d+) (.*)$')
+        if serving then fence, rest = serving, string.match(rest, '^%d+ %S+ %S+ ') .. meta end
         local inside, earliest, latest, exact
         if shared then inside, earliest, latest, exact = string.match(shared, '^(%d+) (%d+) (%d+) (%d)$') end
         redis.call('PEXPIRE', lock, math.max(ends, tonumber(latest or 0)) - now + 86400000)

@@ -14,7 +14,7 @@ local HOLD = '^(%d+) (%d+) (%w+) (.*)$'
 local field, record, token, process
 if hold and hold_token ~= '-' then
   local _, fence, _, rest = string.match(hold, HOLD)
-  if wanted >= tonumber(fence) and wanted <= fence + FENCES then
+  if tonumber(fence) == wanted then
     field, record = 'h', hold
     process, token = string.match(rest, '^%d+ (%S+) (%S+)')
   end

@@ -25,12 +25,19 @@ describe('a writer’s hold', () => {
     expect(await lock.holder()).toBe('u');
   });
 
-  test('is known by each fence that it has reserved, and by no other', async () => {
-    const fence = (await lock.claim('t', { process: holder.process })) as number;
-    for (const other of [fence - 1, fence + 64]) expect(await lock.revoke(other)).toBe(0);
-    expect(await lock.revoke(fence + 63, 9_000)).toBe(1);
-    expect(await lock.revoke(fence)).toBe(1);
+  test('is known by its fence, or by that of whom it serves, as a renewal told', async () => {
+    const fence = (await lock.claim('t', { process: holder.process, meta: '{"who":"t"}' })) as number;
+    for (const other of [fence - 1, fence + 1, fence + 63]) expect(await lock.revoke(other)).toBe(0);
+    expect(await lock.renew('t', 10_000, 1, 'w', `${fence + 7} {"who":"a b"}`)).toBe(1);
+    expect(await lock.renew('t', 20_000, 2)).toBe(1);
+    const { fence: known, rest } = await lock.hold();
+    expect(known).toBe(fence + 7);
+    expect(rest.join(' ')).toBe(`${holder.process} t {"who":"a b"}`);
+    for (const other of [fence, fence + 6, fence + 8]) expect(await lock.revoke(other)).toBe(0);
+    expect(await lock.revoke(fence + 7, 9_000)).toBe(1);
+    expect(await lock.revoke(fence + 7)).toBe(1);
     expect(await lock.holder()).toBeUndefined();
+    expect(await lock.claim('u')).toBeGreaterThan(fence + 63);
   });
 
   test('with grace ends then at the latest, is not renewed, and the first place is told when', async () => {

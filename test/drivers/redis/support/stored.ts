@@ -65,8 +65,15 @@ export class StoredLock {
     return this.#run(scripts.LEAVE, [this.key], [late ? '1' : '0', counted ? '1' : '0', ...tokens]);
   }
 
-  async renew(token: string, ttl: number, sequence: number, mode: 'w' | 'r' = 'w'): Promise<unknown> {
-    const [answer] = (await this.#run(scripts.RENEW, [this.key], [token, mode, ttl, sequence])) as unknown[];
+  async renew(
+    token: string,
+    ttl: number,
+    sequence: number,
+    mode: 'w' | 'r' = 'w',
+    serves = '',
+  ): Promise<unknown> {
+    const args = [token, mode, ttl, sequence, serves];
+    const [answer] = (await this.#run(scripts.RENEW, [this.key], args)) as unknown[];
     return answer;
   }
 
@@ -139,10 +146,10 @@ export class StoredLock {
   }
 }
 
-/** Runs `renew` over many locks. */
+/** Runs `renew` over many locks: of each the token, mode, ttl and sequence. */
 export function renewAll(redis: Redis, holds: [lock: StoredLock, ...args: (string | number)[]][]) {
   const keys = holds.map(([{ key }]) => key);
-  const args = holds.flatMap(([, ...rest]) => rest);
+  const args = holds.flatMap(([, ...rest]) => [...rest, '']);
   return redis.eval(scripts.RENEW.lua, keys.length, ...keys, ...args) as Promise<unknown[]>;
 }
 

@@ -1,7 +1,8 @@
 -- What is stored for a lock: one hash, so that every command names one key and follows it wherever a Cluster moves it.
 --   v            the version of this format
 --   f            the largest fence reserved
---   h            the writer's hold: until, fence, sequence, since, process, token, metadata.
+--   h            the writer's hold: until, fence, sequence, since, process, token, metadata. The fence and the metadata are
+--                of whom it serves, as far as a renewal has told.
 --                A sequence of "r": it is being revoked. A token of "-": the key rests.
 --   c            the shared holds: how many, the earliest and the latest end, whether these are exact (1) or bounds (0)
 --   s:<token>    a shared hold: until, fence, sequence, since, limit (0: none), process, metadata
