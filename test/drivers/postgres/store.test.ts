@@ -86,9 +86,9 @@ test('whoever frees hands over to the first place, which is told, and has its ow
 });
 
 test('a try gets nothing while somebody waits that fits', async () => {
-  await take(one, key, 'a', { ttl: 100 });
+  await take(one, key, 'a', { ttl: 700 });
   await queue(two, key, 'b');
-  await sleep(110);
+  await sleep(710);
   expect(await one.store.claim(claimOf(key, 'c'))).toMatchObject({ granted: false });
   await two.event('granted', 'b');
 });
