@@ -50,7 +50,7 @@ function section({ name, text, comment }) {
   if (members.length === 0) return [...lines, '```typescript', bare(text).trimEnd(), '```', ''];
   lines.push('```typescript', `${head} { … }`, '```', '');
   for (const member of members) {
-    const [first = '', ...others] = member.comment ? prose(member.comment) : [];
+    const [first = '', ...others] = member.comment ? afterCode(prose(member.comment)) : [];
     lines.push(`- \`${member.text}\`${first && `: ${first}`}`, ...others.map((line) => line && `  ${line}`));
   }
   return [...lines, ''];
@@ -83,14 +83,23 @@ function membersOf(text) {
   return { head: begin.replace(/\s*\{\n$/, ''), members };
 }
 
+/** A list begins on a line of its own. */
+function afterCode(lines) {
+  return lines[0].startsWith('- ') ? ['', '', ...lines] : lines;
+}
+
 /** A doc comment as Markdown: examples become blocks, other tags become sentences. */
 function prose(comment) {
   const text = comment
     .trim()
     .replace(/^\/\*\*\s?|\s*\*\/$/g, '')
     .replace(/^\s*\* ?/gm, '')
-    .replace(/\{@link (\w+(?:\.\w+)*)\}/g, '`$1`');
-  const [description, ...tags] = text.split(/(?:^|\s)(?=@(?:throws|example|see|param|returns|default)\b)/m);
+    .replace(/\{@link (\w+(?:\.\w+)*)\}/g, '`$1`')
+    // Not programs by themselves, as the snippets of the other pages are.
+    .replace(/^```ts$/gm, '```typescript');
+  const [description, ...tags] = `\n${text}`.split(
+    /(?:^|\s)(?=@(?:throws|example|see|param|returns|default)\b)/m,
+  );
   const lines = description.trim() ? [description.trim()] : [];
   for (const tag of tags) {
     const [, name, rest] = /^@(\w+)\s*(.*)$/s.exec(tag);

@@ -60,9 +60,9 @@ export class LockNotHeldError extends LockError {
 }
 
 /**
- * Why a lease ended before its holder released it: its time ran out (`expired`), the backend says that it is
- * not ours (`stolen`), the backend did not answer in time to renew it (`backend`), `maxHold` was reached
- * (`maxHold`), the registry was closed (`closed`), an operator took it away (`revoked`), or the event loop stood still
+ * Why a lease ended before its holder released it: its time ran out (`expired`), the backend no longer has
+ * the hold (`stolen`), the backend did not answer in time to renew it (`backend`), `maxHold` was reached
+ * (`maxHold`), the registry was closed (`closed`), an operator took it away (`revoked`), or the event loop was blocked
  * for `maxBlock` (`blocked`).
  */
 export type LossReason = 'expired' | 'stolen' | 'backend' | 'maxHold' | 'closed' | 'revoked' | 'blocked';
@@ -74,7 +74,7 @@ const LOSSES: Record<LossReason, string> = {
   maxHold: 'it was held for maxHold',
   closed: 'the locks were closed',
   revoked: 'it was revoked',
-  blocked: 'the event loop stood still for maxBlock',
+  blocked: 'the event loop was blocked for maxBlock',
 };
 
 /** The lease ended before its holder released it: exclusion is no longer kept. */

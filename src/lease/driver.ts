@@ -6,7 +6,7 @@ export type LockMode = 'write' | 'read';
 export interface AcquireRequest {
   /** The full name, `<prefix>{<key>}`: see {@link lockName}. A driver uses it as it is. */
   readonly key: string;
-  /** Who asks. Asking twice with one token is asking once. */
+  /** The owner's secret. Two requests with one token are one request. */
   readonly token: string;
   readonly mode: LockMode;
   /** With mode `'read'`: it enters while fewer than this many are inside. Default: no limit. */
@@ -74,13 +74,13 @@ export interface LockDriver {
   /** SETS the time left to `ttl` ms. `null`: the hold is lost. */
   extend(grant: Grant, ttl: number): Promise<Grant | null>;
   /**
-   * Renews the hold in a worker thread until it is released, also while the event loop stands still. `extend` works
+   * Renews the hold in a worker thread until it is released, also while the event loop is blocked. `extend` works
    * beside it. Undefined: the driver cannot, and the caller renews. Never throws.
    */
   renewInThread?(grant: Grant, terms: ThreadTerms): ThreadRenewal | undefined;
   /** Starts that thread. Resolves when it renews, or is known not to; undefined where there is nothing to wait for. */
   startThread?(): Promise<void> | undefined;
-  /** Extends many at once; the answers stand in the order of the asking. An `Error` is that of one hold only. */
+  /** Extends many at once; the answers are in the order of the extensions. An `Error` is that of one hold only. */
   extendMany?(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]>;
   /**
    * Frees the hold and wakes who is next, whose fence is larger than `grant.fence`: of a key that was held together with
@@ -115,7 +115,7 @@ export interface ThreadTerms {
   readonly ttl: number;
   /** `performance.now()` ms at which the hold is lost in any case; not renewed beyond. */
   readonly until: number;
-  /** The hold is lost when the event loop stands still for so many ms. */
+  /** The hold is lost when the event loop is blocked for so many ms. */
   readonly maxBlock: number;
   /** Called once the hold is found lost, by the thread or by the main thread after a block. */
   readonly onLost: () => void;
@@ -123,7 +123,7 @@ export interface ThreadTerms {
   readonly onRenewal?: ((outcome: RenewalOutcome) => void) | undefined;
 }
 
-/** A hold that a thread renews. What it says is right at this very moment, also while the event loop stands still. */
+/** A hold that a thread renews. Its answers are right at this moment, also while the event loop is blocked. */
 export interface ThreadRenewal {
   /** `performance.now()` ms until which the hold is surely ours; -Infinity from its loss or its release on. */
   readonly validUntil: number;

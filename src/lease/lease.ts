@@ -20,7 +20,7 @@ export interface Lease extends AsyncDisposable {
    * grace, which is before. Not on release. In `lead`, also with the reason of what ends the leading.
    */
   readonly signal: AbortSignal;
-  /** True only while the lease is surely ours, by the clock at this very moment. */
+  /** True only while the lease is surely held, by the clock at this moment. */
   readonly held: boolean;
   /** @throws LockLostError when it was lost, LockNotHeldError when it was released. */
   ensureHeld(): void;

@@ -56,7 +56,7 @@ export abstract class Locker {
    * Runs `fn` at most once a slot, in all processes: `once('billing', fireTime, fn)`. Give the time at which the job was
    * to start as the slot, not the time at which it does.
    *
-   * The slot is the lock `<key>@<slot>`: a Date stands there as its ISO text in UTC, a number as decimal. `fn` runs under
+   * The slot is the lock `<key>@<slot>`: a Date is written as its ISO text in UTC, a number as decimal. `fn` runs under
    * it as in {@link with}; afterwards it rests for `keep` (default 24 h), and so the slot is done. When `fn` throws, the
    * slot is free, or with `onError: 'keep'` done. A process that dies under `fn` leaves the slot to others after its ttl.
    *

@@ -31,7 +31,7 @@ export interface AcquireOptions {
   mode?: LockMode | undefined;
   /**
    * A semaphore: shares the key as a reader does, and enters while fewer than this many are inside. At least 1. Each
-   * caller goes by its own limit, in the order of asking. Not together with `mode: 'write'`. Default: no limit.
+   * caller has its own limit; they enter in the order of asking. Not together with `mode: 'write'`. Default: no limit.
    */
   limit?: number | undefined;
   /**
@@ -46,18 +46,18 @@ export interface AcquireOptions {
   /** The lease is lost when it was held this long, renewed or not; at least 1 ms. Default: no limit. */
   maxHold?: Duration | undefined;
   /**
-   * `'thread'` renews in a worker thread over a connection of its own, also while the event loop stands still. Of what is
-   * renewed only: see `autoRenew`. The first such lease waits for the thread, for half of its `wait` at most. On Redis; where
-   * the driver cannot, the same as `'main'`. Where the thread fails, the main thread renews, and the process is warned once,
-   * `LATCHKEY_THREAD`. Default `'main'`.
+   * `'thread'` renews in a worker thread over a connection of its own, also while the event loop is blocked. It needs
+   * `autoRenew`, and a driver that can, such as Redis; otherwise it is the same as `'main'`. The first such lease waits for
+   * the thread, for half of its `wait` at most. Where the thread fails, the main thread renews, and there is one process
+   * warning, `LATCHKEY_THREAD`. Default `'main'`.
    */
   renewIn?: 'main' | 'thread' | undefined;
   /**
-   * With `renewIn: 'thread'`: the lease is lost, with the reason `blocked`, when the event loop stands still this long; at
+   * With `renewIn: 'thread'`: the lease is lost, with the reason `blocked`, when the event loop is blocked for so long; at
    * least 1 ms. Measured by a heart-beat, ten in this time and at least four a second. Default 1 min.
    */
   maxBlock?: Duration | undefined;
-  /** Between two tries, where a backend cannot notify; at least 1 ms. Default 100 ms. */
+  /** The time between two tries, where a backend cannot notify; at least 1 ms. Default 100 ms. */
   retryInterval?: Duration | undefined;
   /** When to try, instead of waiting in the queue; when it ends, the key is not obtained. Replaces `retryInterval`. */
   retry?: RetryStrategy | undefined;

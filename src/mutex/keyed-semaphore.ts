@@ -22,7 +22,7 @@ export class KeyedSemaphore<K = unknown> {
 
   /**
    * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the key,
-   * once by each call that asks for a permit. So the limit may change: each call goes by the limit it was given, also while
+   * once by each call that asks for a permit. So the limit may change: each call keeps the limit that it was given, also while
    * it waits, and permits that are taken stay taken.
    * @throws LockUsageError for any other value. Where a function returns one, the call fails with it and takes nothing.
    */
@@ -43,7 +43,7 @@ export class KeyedSemaphore<K = unknown> {
     }
   }
 
-  /** Takes a permit now, or not: also false while anybody waits. @throws LockUsageError */
+  /** Takes a permit now, or not: also false while others wait. @throws LockUsageError */
   tryLock(key: K): boolean {
     return this.#queue.tryEnter(key, this.#limitOf(key));
   }

@@ -20,8 +20,8 @@ export interface InstrumentOptions {
   /** Default: the global one. */
   tracerProvider?: TracerProvider | undefined;
   /**
-   * Makes the label `key` of a key. Give few different ones: each is a time series of its own. Default: no such label, for a
-   * key may hold what is nobody's business.
+   * Makes the label `key` of a key. Give few different ones: each is a time series of its own. Default: no such label, since a
+   * key may hold private data.
    */
   keyLabel?: ((key: string) => string) | undefined;
   /**
