@@ -15,7 +15,7 @@ beforeAll(async () => {
   [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
   const env = { REDIS_URL: redis.url, DATABASE_URL: postgres.url() };
   verdicts = await tryAll('snippets', pages, env);
-}, 120_000);
+}, 240_000);
 afterAll(() => Promise.all([redis.stop(), postgres.stop()]));
 
 describe('the program at', () => {
