@@ -186,7 +186,7 @@ export async function runMutants(seed: number): Promise<boolean> {
     const { judge, after } = await hunt(mutant, seed);
     all &&= judge !== undefined;
     rows.push([mutant.name, judge ?? 'NOT CAUGHT', after, mutant.within]);
-    console.error(`${mutant.name}: ${judge ?? 'NOT CAUGHT'}`);
+    console.error(`${mutant.name}: ${judge ?? 'NOT CAUGHT'} (${after})`);
   }
   console.log(table(['mutant', 'judge', 'seeds', 'within'], rows));
   return all;
