@@ -24,6 +24,7 @@ async function work(name: string, lease: Lease): Promise<void> {
 async function candidate(name: string): Promise<void> {
   // SIGTERM stops the app: the leader is told by lease.signal, and has its grace.
   await createApp({ signals: true }).install(lockProvider).start();
+  process.send?.({ started: name });
   await lock
     .L()
     .lead('scheduler', (lease) => work(name, lease), { ttl: TTL_MS })
@@ -41,10 +42,15 @@ class Cluster {
   readonly #processes = new Map<string, ChildProcess>();
   #tell: (news: News) => void = () => {};
 
-  start(name: string): void {
-    const child = fork(import.meta.filename, [name]);
-    child.on('message', (news: News) => this.#tell(news));
-    this.#processes.set(name, child);
+  /** Resolves when it has started, and is about to join the queue. */
+  async start(...names: string[]): Promise<void> {
+    const children = names.map((name) => {
+      const child = fork(import.meta.filename, [name]);
+      child.on('message', (news: News) => this.#tell(news));
+      this.#processes.set(name, child);
+      return once(child, 'message');
+    });
+    await Promise.all(children);
   }
 
   process(name: string): ChildProcess {
@@ -61,11 +67,9 @@ class Cluster {
   }
 
   /** Does something to the leader, and says who leads then. */
-  async change(what: string, act: () => void): Promise<string> {
+  async change(what: string, act: () => unknown): Promise<string> {
     const began = performance.now();
-    const next = this.next('leads');
-    act();
-    const leader = await next;
+    const [leader] = await Promise.all([this.next('leads'), act()]);
     console.log(`${what}: ${leader} leads after ${Math.round(performance.now() - began)} ms`);
     return leader;
   }
@@ -87,13 +91,11 @@ async function parent(): Promise<void> {
     return;
   }
   const cluster = new Cluster();
-  const first = await cluster.change('A, B and C start', () => {
-    for (const name of ['A', 'B', 'C']) cluster.start(name);
-  });
-  await sleep(1_000); // the others have started to wait
+  const first = await cluster.change('A, B and C start', () => cluster.start('A', 'B', 'C'));
+  await sleep(1_000); // the others are in the queue
 
   const second = await cluster.change(`kill -9 ${first}`, () => cluster.process(first).kill('SIGKILL'));
-  cluster.start('D');
+  await cluster.start('D');
   await sleep(1_000);
 
   const third = await cluster.change(`SIGTERM to ${second}`, () => cluster.process(second).kill('SIGTERM'));

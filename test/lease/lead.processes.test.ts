@@ -9,8 +9,8 @@ const TIDY_MS = 200;
 const BUSY_MS = 4_000;
 
 /**
- * Leads, and looks every 5 ms whether it holds. It says when it leads, what it found in its first statement after it was
- * stopped, and when its work is over, which takes 200 ms of tidying.
+ * Leads, and looks every 5 ms whether it holds. It says when it is in the queue or leads, when it leads, what it found in its
+ * first statement after it was stopped, and when its work is over, which takes 200 ms of tidying.
  */
 const leader = (key: string, ttl: number) => `${WORKER}
   const term = async (lease) => {
@@ -24,7 +24,14 @@ const leader = (key: string, ttl: number) => `${WORKER}
     if (!stops) await sleep(${TIDY_MS});
     send({ over: lease.fence, at: machineNow() });
   };
-  await locker.lead('${key}', term, { ttl: ${ttl} }).catch((error) => send({ ended: error.code }));
+  const leading = locker.lead('${key}', term, { ttl: ${ttl} }).catch((error) => send({ ended: error.code }));
+  const isOurs = ({ meta }) => meta.pid === String(process.pid);
+  for (let known = false; !known; await sleep(50)) {
+    const info = await locker.inspect('${key}');
+    known = [...(info?.holders ?? []), ...(info?.waiting ?? [])].some(isOurs);
+  }
+  send({ known: true });
+  await leading;
 `;
 
 /** The processes that want to lead, under a key of their own. */
@@ -37,9 +44,11 @@ class Crew {
     readonly ttl: number,
   ) {}
 
-  add(): Worker {
+  /** Resolves when it leads, or is in the queue. */
+  async add(): Promise<Worker> {
     const worker = runSource(leader(this.#key, this.ttl), this.backend.env);
     this.workers.push(worker);
+    await worker.waitFor(({ known }) => known === true);
     return worker;
   }
 
@@ -68,13 +77,14 @@ describe.each(BACKENDS)('on %s', (name) => {
   afterEach(() => crew.kill());
   afterAll(() => backend.stop());
 
-  /** ms from the signal until the next leads, `times` over; those who wait have waited for a while. */
+  /** ms from the signal until the next leads, `times` over. */
   async function changes(times: number, signal: 'SIGKILL' | 'SIGTERM'): Promise<number[]> {
     const took: number[] = [];
-    for (let n = 0; n < 3; n++) crew.add();
+    await Promise.all(Array.from({ length: times + 1 }, () => crew.add()));
     let now = await crew.next(0);
     for (let n = 0; n < times; n++) {
-      await Promise.all([crew.add(), sleep(1_000)]);
+      // Renewed at some time.
+      await sleep(1_000);
       const told = machineNow();
       now.worker.kill(signal);
       await now.worker.exited;
@@ -90,7 +100,6 @@ describe.each(BACKENDS)('on %s', (name) => {
     const ttl = 1_000;
     crew = new Crew(backend, ttl);
     const took = await changes(4, 'SIGKILL');
-    console.log(`${name}: SIGKILL`, took);
     // The last renewal was up to a third of the ttl ago.
     expect(Math.min(...took)).toBeGreaterThan((ttl * 2) / 3 - 150);
     expect(Math.min(...took)).toBeLessThan(ttl + 200);
@@ -100,7 +109,6 @@ describe.each(BACKENDS)('on %s', (name) => {
   test('when the leader is told to stop, the next leads by a hand-over', async () => {
     crew = new Crew(backend, 30_000);
     const took = await changes(4, 'SIGTERM');
-    console.log(`${name}: SIGTERM`, took);
     // A waiter that looked by itself would need seconds.
     expect(Math.min(...took)).toBeLessThan(500);
     expect(Math.max(...took)).toBeLessThan(BUSY_MS);
@@ -109,9 +117,9 @@ describe.each(BACKENDS)('on %s', (name) => {
   test('a leader that was stopped beyond its ttl knows it in its first statement, and ends its work before it leads again', async () => {
     const ttl = 700;
     crew = new Crew(backend, ttl);
-    const stopped = crew.add();
+    const stopped = await crew.add();
     const first = await crew.next(0);
-    crew.add();
+    await crew.add();
     stopped.kill('SIGSTOP');
     const second = await crew.next(first.fence);
     expect(second.worker).not.toBe(stopped);

@@ -62,8 +62,8 @@ describe.each(BACKENDS)('on %s', (name) => {
   test('a job that is killed in the middle runs again when its ttl is over, not when its slot is', async () => {
     const options = { ttl: '1500ms', keep: '1h' };
     const victim = start(endless(options), backend);
-    const next = start(persistent(options), backend);
     await victim.waitFor((message) => 'running' in message);
+    const next = start(persistent(options), backend);
     await next.waitFor((message) => 'ready' in message);
     // Renewed at least once.
     await sleep(1_600);
