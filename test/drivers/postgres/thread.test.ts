@@ -208,9 +208,9 @@ test('a revocation is told to the process at once, although the thread renews', 
 
 test('a server that is killed and started again under a block takes nothing away', async () => {
   const holder = child(`
-    const lease = await locker().acquire('h', { ttl: '6s' });
+    const lease = await locker().acquire('h', { ttl: '10s' });
     send({ fence: lease.fence });
-    block(9000);
+    block(13000);
     const { held } = lease;
     send({ held, released: await lease.release() });
     await close();
@@ -220,7 +220,7 @@ test('a server that is killed and started again under a block takes nothing away
   await server.restart();
   await finished(holder);
   expect(holder.messages[1]).toEqual({ held: true, released: true });
-}, 40_000);
+}, 60_000);
 
 test('a thread that dies: the main thread renews, and there is one warning', async () => {
   const holder = child(`
