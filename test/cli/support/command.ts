@@ -1,7 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import { dieWithUs } from '../../support/orphans.js';
 import { until } from '../../support/wait.js';
+
+// On a busy machine a process may take ten seconds to start, and these tests start several.
+const PATIENCE = 60_000;
+jest.setTimeout(3 * PATIENCE);
 
 const root = join(import.meta.dirname, '../../..');
 const main = join(root, 'dist/cli/main.js');
@@ -90,7 +95,7 @@ function watch(command: string, args: readonly string[], env: Env): Running {
     stdout: () => stdout,
     stderr: () => stderr,
     wrote: (pattern) =>
-      until(() => pattern.exec(stdout), 20_000, `${pattern} in ${command} ${args.join(' ')}`).catch(
+      until(() => pattern.exec(stdout), PATIENCE, `${pattern} in ${command} ${args.join(' ')}`).catch(
         (error) => {
           throw new Error(`${error.message}\n${stdout}\n${stderr}`);
         },

