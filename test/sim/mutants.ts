@@ -105,8 +105,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a grant that is told twice is given up',
     file: `${ENGINE}/acquisition.js`,
-    from: 'if (answer.fence === this.#obtained)',
-    to: 'if (false)',
+    from: 'const since = answer.fence - (this.#obtained ?? Infinity);',
+    to: 'const since = NaN;',
     within: 500,
   },
   {
@@ -130,13 +130,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'Math.max(request.ttl, 2000)',
     within: 3_000,
     scenario: 'outages',
-  },
-  {
-    name: 'a hold that could not be freed is forgotten too soon',
-    file: `${ENGINE}/queued-driver.js`,
-    from: 'this.clock.now() + kept',
-    to: 'hold.validUntil',
-    within: 5_000,
   },
   {
     name: 'a key does not rest',
