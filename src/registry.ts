@@ -1,5 +1,5 @@
 import { checkText } from './core/check.js';
-import { type Clock, systemClock } from './core/clock.js';
+import type { Clock } from './core/clock.js';
 import { type Duration, parseDuration } from './core/duration.js';
 import {
   LockBackendError,
@@ -8,6 +8,7 @@ import {
   LockError,
   LockUsageError,
 } from './core/errors.js';
+import { machineClock } from './core/suspensions.js';
 import { within } from './core/within.js';
 import { memoryDriver } from './drivers/memory.js';
 import { Backend } from './lease/backend.js';
@@ -56,7 +57,7 @@ export class LockRegistry {
   #closed: Promise<void> | undefined;
 
   constructor(options: { clock?: Clock } = {}) {
-    const clock = options.clock ?? systemClock;
+    const clock = options.clock ?? machineClock;
     this.#host = {
       clock,
       closing: this.#closing.signal,

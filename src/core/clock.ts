@@ -1,5 +1,4 @@
 import { onAbort } from './abort.js';
-import { suspensions } from './suspensions.js';
 
 /** Where time comes from. Tests may bring their own: see `FakeClock` in `latchkey/testing`. */
 export interface Clock {
@@ -58,7 +57,6 @@ class SystemTimer implements Timer {
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (ms, fn) => new SystemTimer(ms, fn),
-  suspended: () => suspensions.total(),
 };
 
 /**

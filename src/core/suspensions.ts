@@ -1,4 +1,5 @@
 import { uptime } from 'node:os';
+import { type Clock, systemClock } from './clock.js';
 
 /** The clocks of a machine, in ms. */
 export interface Readings {
@@ -71,3 +72,6 @@ export const suspensions = new Suspensions({
     }
   },
 });
+
+/** The system's clock, which knows how long the machine has been suspended. Leases need that; a mutex does not. */
+export const machineClock: Clock = { ...systemClock, suspended: () => suspensions.total() };

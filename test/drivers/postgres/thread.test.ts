@@ -76,7 +76,9 @@ function child(source: string, env: Readonly<Record<string, string>> = {}): Work
 }
 
 async function finished(worker: Worker): Promise<void> {
-  expect(await worker.exited).toEqual({ code: 0, signal: null });
+  const exit = await worker.exited;
+  const errors = exit.code === 0 ? '' : worker.stderr();
+  expect({ ...exit, errors }).toEqual({ code: 0, signal: null, errors: '' });
 }
 
 /** How many sessions there are with this name. */
@@ -212,14 +214,16 @@ test('a server that is killed and started again under a block takes nothing away
     send({ fence: lease.fence });
     block(13000);
     const { held } = lease;
-    send({ held, released: await lease.release() });
+    // The main thread may not have read yet that its connection is closed.
+    send({ held, released: await lease.release().catch(({ code }) => code) });
     await close();
   `);
   await holder.waitFor((message) => 'fence' in message);
   await sleep(500);
   await server.restart();
   await finished(holder);
-  expect(holder.messages[1]).toEqual({ held: true, released: true });
+  expect(holder.messages[1]).toEqual({ held: true, released: expect.anything() });
+  expect([true, 'LOCK_BACKEND']).toContain(holder.messages[1]!.released);
 }, 60_000);
 
 test('a thread that dies: the main thread renews, and there is one warning', async () => {

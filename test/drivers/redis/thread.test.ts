@@ -403,7 +403,7 @@ test('no renewal of a released lease is sent, by what the server sees', async ()
   monitor.on('monitor', (_time: string, [command, script, count, ...args]: string[]) => {
     all ||= command === 'echo' && script === 'all';
     if (!/^eval/i.test(command!) || ![scripts.RENEW.sha, scripts.RENEW.lua].includes(script!)) return;
-    for (let i = Number(count); i < args.length; i += 4)
+    for (let i = Number(count); i < args.length; i += 5)
       arrived.set(args[i]!, [...(arrived.get(args[i]!) ?? []), Number(args[i + 3])]);
   });
   try {
