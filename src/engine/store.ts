@@ -123,7 +123,7 @@ export interface LockStore {
   };
   /** Connects, and stays connected until `close`. Called once, before anything else. */
   open(events: StoreEvents): void;
-  /** Without a place the claim is granted now or refused. */
+  /** Without a place the claim is granted now or refused. All claims of a token have a place, or none has. */
   claim(claim: Claim, place?: Place): Promise<Granted | Refused>;
   renew(batch: readonly Renewal[]): Promise<readonly RenewalAnswer[]>;
   /** Ends a hold. `not-held`: its time was up, or it was never there. */

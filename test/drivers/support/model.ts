@@ -30,6 +30,8 @@ class Draw {
   readonly #times = CALLERS.map(() => 0);
   /** Whose token was freed or left: the next claim is of another one. */
   readonly #over = new Set<number>();
+  /** Whether the claims of a token are without a place: all of them, or none. */
+  readonly #tries = new Map<string, boolean>();
   readonly gone = new Set<string>();
 
   constructor(random: Random) {
@@ -79,7 +81,9 @@ class Draw {
     const mode = modeOf(caller);
     const limit = mode === 'write' || caller === CALLERS.length - 1 ? Infinity : caller - 3;
     const ttl = random.chance(0.06) ? BRIEF_MS : 60_000;
-    const vouchFor = random.chance(0.3) ? undefined : random.chance(0.05) ? BRIEF_MS : 300_000;
+    const tries = this.#tries.get(token) ?? random.chance(0.3);
+    this.#tries.set(token, tries);
+    const vouchFor = tries ? undefined : random.chance(0.05) ? BRIEF_MS : 300_000;
     const claim = { token, mode, limit, ttl, meta: { token } };
     return { by, do: 'claim', claim, vouchFor, brief: vouchFor === BRIEF_MS };
   }
