@@ -24,3 +24,10 @@ test('of names that are as near, the first', () => {
   expect(nearest('b', ['aa', 'ab', 'cb'])).toBe('ab');
   expect(nearest('x', [])).toBeUndefined();
 });
+
+test('as many slips as are allowed, and no more', () => {
+  expect(nearest('ab', ['abcd'])).toBe('abcd');
+  expect(nearest('a', ['abcd'])).toBeUndefined();
+  expect(nearest('abc', ['abcd'], 1)).toBe('abcd');
+  expect(nearest('ab', ['abcd'], 1)).toBeUndefined();
+});
