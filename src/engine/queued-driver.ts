@@ -21,7 +21,8 @@ import { LocalQueues } from './local-queue.js';
 import { PendingReleases } from './pending-releases.js';
 import { Renewals } from './renewals.js';
 import type { ClaimId, Granted, LockStore, Refused, StoreEvents } from './store.js';
-import { RenewalThread, type ThreadStart } from './thread/renewal-thread.js';
+import { RenewalThread } from './thread/renewal-thread.js';
+import type { ThreadStart } from './thread/thread-start.js';
 
 // How long a call waits for a connection.
 const CONNECT_MS = 2_000;

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { ThreadStart } from '../../engine/thread/renewal-thread.js';
+import { type ThreadStart, threadStart } from '../../engine/thread/thread-start.js';
 import { isPool, type LentPool, type PostgresOptions } from './options.js';
 
 // Options of a pool that say nothing about a connection, and of a connection those that we set ourselves.
@@ -10,12 +10,7 @@ export function renewalThread(postgres: LentPool | PostgresOptions): ThreadStart
   const { pool, ...options }: PostgresOptions = isPool(postgres) ? { pool: postgres } : postgres;
   const given = { ...revealed(pool?.options ?? {}), ...revealed(options) };
   const store = Object.fromEntries(Object.entries(given).filter(([name]) => !UNUSED.has(name)));
-  const bound = Object.keys(store).find((name) => !isPlain(store[name]));
-  return bound === undefined
-    ? { store, start }
-    : {
-        impossible: `the PostgreSQL option \`${bound}\` holds what cannot be sent to a thread, a function perhaps`,
-      };
+  return threadStart('PostgreSQL', store, start);
 }
 
 // Bundlers know a worker by these very words; its name is its own among those that are bundled beside one file.
@@ -35,12 +30,3 @@ function revealed(options: object): Record<string, unknown> {
 
 const isRecord = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-
-function isPlain(value: unknown): boolean {
-  try {
-    structuredClone(value);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { ThreadStart } from '../../engine/thread/renewal-thread.js';
+import { type ThreadStart, threadStart } from '../../engine/thread/thread-start.js';
 import { CLUSTER, CONNECTION, type LentClient, type RedisOptions } from './options.js';
 
 /** How a thread is started that renews holds there, by a connection of its own. */
@@ -8,26 +8,12 @@ export function renewalThread(redis: LentClient | RedisOptions): ThreadStart {
     return { impossible: 'the thread cannot connect as a lent Cluster does; give an address instead' };
   const store: RedisOptions =
     typeof redis.duplicate === 'function' ? addressOf(redis as LentClient) : (redis as RedisOptions);
-  const bound = Object.keys(store).find((name) => !isPlain(store[name]));
-  return bound === undefined
-    ? { store, start }
-    : {
-        impossible: `the Redis option \`${bound}\` holds what cannot be sent to a thread, a function perhaps`,
-      };
+  return threadStart('Redis', store, start);
 }
 
 // Bundlers know a worker by these very words.
 const start = (options: object): Worker =>
   new Worker(new URL('./renewal-worker.js', import.meta.url), options);
-
-function isPlain(value: unknown): boolean {
-  try {
-    structuredClone(value);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** The options of a client that is lent, but those that we set ourselves, and when to connect anew. */
 function addressOf({ options }: LentClient): RedisOptions {

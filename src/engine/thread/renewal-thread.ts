@@ -1,4 +1,4 @@
-import type { Worker, WorkerOptions } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../core/clock.js';
 import type { ThreadRenewal, ThreadTerms } from '../../lease/driver.js';
 import type { Hold } from '../hold.js';
@@ -6,17 +6,7 @@ import type { ClaimId } from '../store.js';
 import type { FromThread, ThreadData, ToThread } from './messages.js';
 import { SharedClock } from './shared-clock.js';
 import { SharedHold } from './shared-hold.js';
-
-/** How a driver starts its thread. */
-export type ThreadStart =
-  | {
-      /** What the thread opens its store by. */
-      readonly store: unknown;
-      /** Starts the driver's own worker, which calls `serveRenewals`. May throw. */
-      start(options: WorkerOptions): Worker;
-    }
-  /** Why it can have none. */
-  | { readonly impossible: string };
+import type { ThreadStart } from './thread-start.js';
 
 // How long its start is waited for.
 const START_MS = 5_000;

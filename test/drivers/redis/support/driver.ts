@@ -7,7 +7,7 @@ import { redisDriver } from '../../../../src/drivers/redis/driver.js';
 import { renewalThread } from '../../../../src/drivers/redis/renewal-thread.js';
 import { RedisStore } from '../../../../src/drivers/redis/store.js';
 import { queuedDriver } from '../../../../src/engine/queued-driver.js';
-import type { ThreadStart } from '../../../../src/engine/thread/renewal-thread.js';
+import type { ThreadStart } from '../../../../src/engine/thread/thread-start.js';
 import type { AcquireRequest, LockDriver } from '../../../../src/lease/driver.js';
 
 export type Target = NonNullable<Parameters<typeof redisDriver>[0]> | string;
