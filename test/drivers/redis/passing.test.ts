@@ -60,20 +60,23 @@ test.each([
     holds++;
     if (ms) await sleep(ms);
   });
-  let most = 0;
-  for (let round = 0; round < 10; round++) {
+  const served: number[] = [];
+  for (let round = 0; round < 11; round++) {
     const before = holds;
     const grant = await take(other, key, { wait: 20_000 });
-    most = Math.max(most, holds - before);
+    served.push(holds - before);
     const during = holds;
     await sleep(1);
     expect(holds).toBe(during);
     await other.release(grant);
   }
   await stop();
-  // Fifty wait, and one or two may be served and ask anew while the asking is on its way.
-  expect(most).toBeGreaterThan(0);
-  expect(most).toBeLessThanOrEqual(55);
+  // Fifty wait. Who is served while the claim is on its way asks anew, and may be before it, once: few do on a fast
+  // connection, all of them where Redis or this process had to wait for a processor.
+  const [median, most] = [served.sort((one, other) => one - other)[5]!, served.at(-1)!];
+  expect(median).toBeGreaterThan(0);
+  expect(median).toBeLessThanOrEqual(55);
+  expect(most).toBeLessThanOrEqual(100);
 });
 
 test('a hold that is handed on has nearly the time that was asked for', async () => {
