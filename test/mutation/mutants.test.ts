@@ -1,4 +1,5 @@
 import { expect, describe as group, test } from '@jest/globals';
+import { chanceOfSoFew } from './chance.js';
 import { luaMutants } from './lua.js';
 import { describe, type Mutant, mutated } from './mutant.js';
 import { sqlMutants } from './sql.js';
@@ -61,4 +62,18 @@ test('of TypeScript: as StrykerJS changes it, without texts for people', async (
   expect(bugs).toContain(`x.ts:1:83  'a'  =>  ""`);
   expect(bugs.join()).not.toContain("'too large'  =>");
   expect(all(text, mutants)).toContain(text.replace('a > 1', 'false'));
+});
+
+group('of a sample', () => {
+  test('so few are noticed by chance as the binomial distribution says', () => {
+    expect(chanceOfSoFew(0, 2, 0.5)).toBeCloseTo(0.25, 10);
+    expect(chanceOfSoFew(1, 2, 0.5)).toBeCloseTo(0.75, 10);
+    expect(chanceOfSoFew(50, 50, 0.85)).toBeCloseTo(1, 10);
+    expect(chanceOfSoFew(0, 0, 0.85)).toBe(1);
+  });
+
+  test('of 50 a sample of 85 % has fewer than 34 in less than one of 1,000, and 34 in more', () => {
+    expect(chanceOfSoFew(33, 50, 0.85)).toBeLessThan(0.001);
+    expect(chanceOfSoFew(34, 50, 0.85)).toBeGreaterThan(0.001);
+  });
 });

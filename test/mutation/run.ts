@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { table } from '../chaos/table.js';
 import { Random } from '../support/random.js';
+import { chanceOfSoFew } from './chance.js';
 import { GROUPS, type Group } from './groups.js';
 import { loadable } from './loads.js';
 import { describe, type Mutant } from './mutant.js';
@@ -13,7 +14,8 @@ const HELP = `npm run mutate -- [options]
   --sample N     so many of each group, drawn by the seed (default: all)
   --seed S       (default 1)
   --files REGEXP only of files whose path matches
-  --bound P      the share that must be noticed, in percent (default: each group's own)
+  --bound P      the share that must be noticed, in percent (default: each group's own). A sample fails where it has so few
+                 that a group with this share would show as few in less than one of 1,000 samples
   --minutes M    begin no more after that
   --jobs J       how many at a time (default: one a processor)
   --survivors F  write the survivors to this file, too
@@ -36,6 +38,9 @@ const { values } = parseArgs({
 
 // What was started ends with this process.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+
+// A sample that is less likely than this says that the group falls short.
+const BY_CHANCE = 0.001;
 
 interface Trial {
   readonly group: Group;
@@ -127,6 +132,7 @@ function report(
 ): boolean {
   const survivors = trials.filter(({ verdict }) => !verdict).map(({ mutant }) => describe(mutant));
   survivors.sort();
+  const sampled = values.sample !== undefined || values.minutes !== 'Infinity';
   let enough = true;
   const rows = groups.map((group) => {
     const own = trials.filter((trial) => trial.group === group);
@@ -134,7 +140,7 @@ function report(
     const killed = own.filter(({ verdict }) => verdict).length;
     const share = own.length === 0 ? 100 : (100 * killed) / own.length;
     const bound = Number(values.bound ?? group.bound);
-    if (share < bound) enough = false;
+    if (sampled ? chanceOfSoFew(killed, own.length, bound / 100) < BY_CHANCE : share < bound) enough = false;
     return [
       group.name,
       counts.get(group) ?? 0,
