@@ -16,8 +16,9 @@ const MODULES = {
   verrou: ['./contenders/verrou.mjs', 'default'],
 };
 
-/** Not measured beside the peers: parts of one, and another way of one. */
+/** Not measured beside the peers: parts of one, another way of one, and the limit of a hand-off. */
 const PARTS = {
+  message: ['./contenders/message.mjs', 'default'],
   scripts: ['./contenders/scripts.mjs', 'default'],
   thread: ['./contenders/latchkey.mjs', 'thread'],
 };

@@ -7,14 +7,16 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from '../../lib/stats.mjs';
-import { printTable, progress } from '../../lib/table.mjs';
+import { printTable, progress, times } from '../../lib/table.mjs';
 import { connected, fork } from '../children.mjs';
 import { load } from '../contenders.mjs';
 
 const ROUNDS = 5;
 const HOLDS = 3_000;
 const CALLERS = 64;
-const HAND_OFFS = 150;
+const HAND_OFFS = 60;
+
+const pause = () => sleep(20 + Math.random() * 10);
 
 export async function apart({ server, url, bare, ours }) {
   const rows = [];
@@ -38,7 +40,7 @@ export async function apart({ server, url, bare, ours }) {
     'server CPU',
   ];
   printTable('Where the time of a hold of a free key goes, µs: the best of 5 rounds each', head, rows);
-  await handOffApart({ url, ours });
+  await handOffsApart({ url, ours });
 }
 
 /** µs a hold: of the wall clock, of the client's CPU, of the server's. */
@@ -53,33 +55,54 @@ async function spent(server, child, callers) {
   return [0, 1, 2].map((column) => Math.min(...rounds.map((round) => round[column])));
 }
 
-async function handOffApart({ url, ours }) {
+/** In turns, so that both meet the same machine. */
+async function handOffsApart(context) {
   progress('redis: apart, hand-off');
+  const contenders = [await load('message'), context.ours];
+  const stages = new Map(contenders.map((one) => [one, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const one of contenders) stages.get(one).push(...(await handOffs(one, context.url)));
+  }
+  const p50 = (one, name) =>
+    quantile(
+      stages.get(one).map((each) => each[name]),
+      0.5,
+    );
+  const rows = contenders.map((one) => [
+    one.name,
+    ...['written', 'arrived', 'held', 'all', 'ping'].map((name) => p50(one, name) * 1e3),
+    times(p50(one, 'all') / p50(one, 'ping')),
+  ]);
+  const head = ['', 'written', 'arrived', 'held', 'all', 'a PING, there and back', 'of PING'];
+  printTable('Where the time of a hand-off goes, p50 µs', head, rows);
+}
+
+/** The stages of each hand-off, in ms. */
+async function handOffs(one, url) {
   const children = fork(2);
-  const stages = { written: [], arrived: [], held: [], all: [], ping: [] };
   await Promise.all(children.map((child) => child.call('watch')));
-  await connected(children, ours, url, async ([holder, waiter]) => {
+  const seen = [];
+  await connected(children, one, url, async ([holder, waiter]) => {
     for (let i = 0; i < HAND_OFFS; i++) {
       const key = `apart-${i % 4}`;
       await holder.call('hold', key);
       const taken = waiter.call('take', key);
-      await sleep(20 + Math.random() * 10);
+      await pause();
       const released = await holder.call('release');
       const { written } = await holder.call('seen', released);
       const held = await taken;
       const { read } = await waiter.call('seen', released);
-      stages.written.push(written - released);
-      stages.arrived.push(read - written);
-      stages.held.push(held - read);
-      stages.all.push(held - released);
-      await sleep(5);
-      stages.ping.push(await waiter.call('ping'));
+      await pause();
+      const ping = await waiter.call('ping');
+      seen.push({
+        written: written - released,
+        arrived: read - written,
+        held: held - read,
+        all: held - released,
+        ping,
+      });
     }
   });
   for (const child of children) child.kill();
-  const p50 = (name) => quantile(stages[name], 0.5) * 1e3;
-  const head = ['written', 'arrived', 'held', 'all', 'a PING, there and back'];
-  printTable('Where the time of a hand-off goes, p50 µs', head, [
-    ['written', 'arrived', 'held', 'all', 'ping'].map(p50),
-  ]);
+  return seen;
 }
