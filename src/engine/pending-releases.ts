@@ -129,7 +129,7 @@ export class PendingReleases {
       if (!warned) {
         warned = true;
         process.emitWarning(
-          `more than ${MOST_PENDING} locks could not be given back for want of a backend; the oldest end by their ttl`,
+          `More than ${MOST_PENDING} releases are pending, since the backend is away or refuses them: the oldest are dropped, and those locks end by their ttl.`,
           { code: 'LATCHKEY_PENDING' },
         );
       }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import * as latchkey from '../../src/index.js';
@@ -60,6 +60,19 @@ describe('docs/errors.md', () => {
     ];
     expect(wanted).toHaveLength(13);
     expect(first).toEqual(expect.arrayContaining(wanted));
+  });
+
+  test('has a row for every process warning, and no other', () => {
+    const first = rows(read('docs/errors.md')).map(([name]) => name!.replaceAll('`', ''));
+    const files = readdirSync(join(root, 'src'), { recursive: true }).map(String);
+    const warnings = files
+      .filter((file) => file.endsWith('.ts'))
+      .flatMap((file) => [
+        ...readFileSync(join(root, 'src', file), 'utf8').matchAll(/\{ code: '(LATCHKEY_\w+)' \}/g),
+      ])
+      .map(([, code]) => code!);
+    expect(warnings).toHaveLength(7);
+    expect(first.filter((name) => name.startsWith('LATCHKEY_')).sort()).toEqual(warnings.sort());
   });
 });
 
