@@ -1,12 +1,12 @@
 import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
 import { type SentinelGroup, startSentinel } from '../../support/redis-sentinel.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { killWorkers, workers } from './support/stage.js';
-import { TTL, threadChild } from './support/thread-child.js';
+import { TTL } from '../support/thread/child.js';
+import { Children, finished } from '../support/thread/kit.js';
 
 const root = join(import.meta.dirname, '../../..');
 
@@ -31,15 +31,12 @@ beforeAll(async () => {
     NODES: JSON.stringify(cluster.addresses),
   };
 }, 90_000);
-afterEach(async () => {
-  await killWorkers();
-  workers.length = 0;
-});
+const children = new Children('redis', () => server.url);
 afterAll(() => Promise.all([group.stop(), cluster.stop(), server.stop()]));
 
 /** Holds keys of several slots through a block of the loop of four times the ttl. `redis` is source. */
 async function block(redis: string, more: Readonly<Record<string, string>> = {}) {
-  const holder = threadChild(
+  const holder = children.start(
     `
     import { Redis } from 'ioredis';
     const redis = ${redis};
@@ -53,7 +50,7 @@ async function block(redis: string, more: Readonly<Record<string, string>> = {})
   `,
     { ...env, ...more },
   );
-  expect(await holder.exited).toEqual({ code: 0, signal: null });
+  await finished(holder);
   return holder.messages[0];
 }
 
@@ -77,7 +74,7 @@ test.each([
 });
 
 test('a Cluster client that is lent cannot be copied: the main thread renews, and the warning says what to do', async () => {
-  const holder = threadChild(
+  const holder = children.start(
     `
     import { Cluster } from 'ioredis';
     const client = new Cluster(JSON.parse(process.env.NODES));
@@ -89,7 +86,7 @@ test('a Cluster client that is lent cannot be copied: the main thread renews, an
   `,
     env,
   );
-  expect(await holder.exited).toEqual({ code: 0, signal: null });
+  await finished(holder);
   expect(holder.messages).toEqual([{ held: true, released: true, warnings: ['LATCHKEY_THREAD'] }]);
   expect(holder.stderr()).toContain('give an address instead');
 });

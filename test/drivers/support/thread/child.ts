@@ -1,5 +1,6 @@
 import { runSource, type Worker } from '../../../support/process.js';
-import { workers } from './stage.js';
+
+export type DriverName = 'redis' | 'postgres';
 
 /** Of the leases of `threadChild`, in ms. */
 export const TTL = 900;
@@ -25,14 +26,16 @@ const prelude = `
     }
   };
   syncBuiltinESMExports();
-  const { LockRegistry, redisDriver } = await import(process.env.PACKAGE ?? 'latchkey');
+  const { LockRegistry, redisDriver, postgresDriver } = await import(process.env.PACKAGE ?? 'latchkey');
   const warnings = [];
   process.on('warning', ({ code }) => warnings.push(code));
   const registries = [];
-  const locker = (redis = { url: process.env.URL }, ttl = ${TTL}) => {
+  const driver = process.env.DRIVER;
+  const driverOf = { redis: redisDriver, postgres: postgresDriver }[driver];
+  const locker = (target = { url: process.env.URL }, ttl = ${TTL}) => {
     const registry = new LockRegistry();
-    registry.registerDriver('redis', () => redisDriver(redis));
-    registry.registerLocker('default', { driver: 'redis', autoRenew: true, renewIn: 'thread', ttl });
+    registry.registerDriver(driver, () => driverOf(target));
+    registry.registerLocker('default', { driver, autoRenew: true, renewIn: 'thread', ttl });
     registries.push(registry);
     return registry.mustOf();
   };
@@ -51,9 +54,11 @@ const prelude = `
   };
 `;
 
-/** A process that renews in a thread, by what is built in `dist/`, or by the file PACKAGE; killed after the test. */
-export function threadChild(source: string, env: Readonly<Record<string, string>>): Worker {
-  const worker = runSource(prelude + source, env);
-  workers.push(worker);
-  return worker;
+/** A process that renews in a thread, by what is built in `dist/`, or by the file PACKAGE. */
+export function threadChild(
+  driver: DriverName,
+  source: string,
+  env: Readonly<Record<string, string>>,
+): Worker {
+  return runSource(prelude + source, { DRIVER: driver, ...env });
 }
