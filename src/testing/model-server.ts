@@ -1,8 +1,9 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Outcome } from '../engine/store.js';
 import type { LockInfo } from '../lease/driver.js';
+import type { ModelLink } from './model-connection.js';
 import { type ModelChange, ModelLock, type ModelLockHost, type ModelMessage } from './model-lock.js';
-import { type ModelLink, ModelStore } from './model-store.js';
+import { ModelStore } from './model-store.js';
 
 export interface ModelServerOptions {
   /** What the server's clock goes by. Default: the system's. */

@@ -1,4 +1,3 @@
-import type { Clock } from '../core/clock.js';
 import type { LockBackendError } from '../core/errors.js';
 import {
   type Claim,
@@ -6,7 +5,6 @@ import {
   type Freeing,
   type Granted,
   type LockStore,
-  type Outcome,
   type Place,
   type Refused,
   type Renewal,
@@ -15,26 +13,9 @@ import {
   type StoreEvents,
 } from '../engine/store.js';
 import type { LockInfo } from '../lease/driver.js';
-import { ModelLane } from './model-lane.js';
+import { ModelConnection, type ModelLink, type ModelStoreOptions } from './model-connection.js';
 import { FENCES_PER_CLAIM, type ModelMessage } from './model-lock.js';
-import type { ModelReceiver, ModelServer } from './model-server.js';
-
-/** What a connection does to what passes; may be changed at any time. */
-export interface ModelLink {
-  /** ms that a call, an answer or a message takes. Default 0. */
-  latency: () => number;
-  /** The copies of the next message that arrive, each so many ms late; `[]`: it is lost. Default `[0]`. */
-  message: () => readonly number[];
-}
-
-export interface ModelStoreOptions {
-  readonly process: string;
-  readonly clock: Clock;
-  readonly toServer: Clock;
-  readonly toProcess: Clock;
-  readonly ordered: boolean;
-  readonly link: ModelLink;
-}
+import type { ModelServer } from './model-server.js';
 
 /** How a connection is lost. */
 export interface ModelCut {
@@ -51,7 +32,7 @@ export interface ModelCut {
 // How long it waits before it tries again to connect to a server that is away.
 const RECONNECT_MS = 50;
 
-/** The {@link LockStore} of one process, connected to a {@link ModelServer}, and its faults on command. */
+/** The {@link LockStore} of one process, connected to a {@link ModelServer}. Its faults come on command. */
 export class ModelStore implements LockStore {
   readonly limits = { fencesPerClaim: FENCES_PER_CLAIM, renewBatch: 256, leaveBatch: 256 };
   readonly process: string;
@@ -59,7 +40,7 @@ export class ModelStore implements LockStore {
   readonly #server: ModelServer;
   readonly #options: ModelStoreOptions;
   #events: StoreEvents | undefined;
-  #connection: Connection | undefined;
+  #connection: ModelConnection | undefined;
   #closed = false;
 
   /** @internal Call {@link ModelServer.connect}. */
@@ -166,7 +147,7 @@ export class ModelStore implements LockStore {
   #connect(): void {
     if (this.#closed || this.#connection) return;
     if (!this.#server.up) return this.#reconnect(RECONNECT_MS);
-    const connection = new Connection(this.#server, this.#options, (key, message, asOf) =>
+    const connection = new ModelConnection(this.#server, this.#options, (key, message, asOf) =>
       this.#receive(key, message, asOf),
     );
     this.#connection = connection;
@@ -195,99 +176,4 @@ export class ModelStore implements LockStore {
       events.lookIn(key, message.ms);
     }
   }
-}
-
-/** One connection, from when it is made until it is lost. */
-class Connection implements ModelReceiver {
-  ready = false;
-  readonly #server: ModelServer;
-  readonly #options: ModelStoreOptions;
-  readonly #onMessage: (key: string, message: ModelMessage, asOf: number) => void;
-  readonly #toServer: ModelLane;
-  readonly #toProcess: ModelLane;
-  readonly #messages: ModelLane;
-  readonly #pending = new Set<(error: StoreError) => void>();
-  /** When that call was sent whose answer the server sent last. */
-  #answeredSentAt = -Infinity;
-
-  constructor(
-    server: ModelServer,
-    options: ModelStoreOptions,
-    onMessage: (key: string, message: ModelMessage, asOf: number) => void,
-  ) {
-    this.#server = server;
-    this.#options = options;
-    this.#onMessage = onMessage;
-    const latency = () => options.link.latency();
-    this.#toServer = new ModelLane(options.toServer, latency, () => server.blockedUntil);
-    this.#toProcess = new ModelLane(options.toProcess, latency);
-    this.#messages = options.ordered ? this.#toProcess : new ModelLane(options.toProcess, latency);
-  }
-
-  open(ready: () => void): void {
-    const sentAt = this.#options.clock.now();
-    this.#toServer.send(() => {
-      this.#server.subscribe(this.#options.process, this);
-      this.#answeredSentAt = sentAt;
-      this.#toProcess.send(() => {
-        this.ready = true;
-        ready();
-      });
-    });
-  }
-
-  call<T>(what: string, run: () => T): Promise<T> {
-    const sentAt = this.#options.clock.now();
-    return new Promise((resolve, reject) => {
-      this.#pending.add(reject);
-      this.#toServer.send(() => {
-        const { refusal } = this.#server;
-        const answer = refusal ? refused(what, refusal) : run();
-        this.#answeredSentAt = sentAt;
-        this.#toProcess.send(() => {
-          this.#pending.delete(reject);
-          if (answer instanceof StoreError) reject(answer);
-          else resolve(answer);
-        });
-      });
-    });
-  }
-
-  receive(key: string, message: ModelMessage): void {
-    const asOf = this.#options.ordered ? this.#answeredSentAt : -Infinity;
-    for (const late of this.#options.link.message()) {
-      const arrive = () => this.#onMessage(key, message, asOf);
-      if (late === 0) this.#messages.send(arrive);
-      else this.#options.toProcess.after(late, () => this.#messages.send(arrive));
-    }
-  }
-
-  cut(runLate: number | undefined, serverKnows: number): void {
-    const calls = this.#toServer.cut();
-    this.#toProcess.cut();
-    this.#messages.cut();
-    if (runLate !== undefined) {
-      this.#options.toServer.after(runLate, () => {
-        for (const call of calls) call();
-      });
-    }
-    const know = () => this.#server.unsubscribe(this.#options.process, this);
-    if (serverKnows > 0) this.#server.clock.after(serverKnows, know);
-    else know();
-  }
-
-  /** What is on its way rejects. */
-  end(fault: StoreError): void {
-    this.ready = false;
-    for (const reject of this.#pending) reject(fault);
-    this.#pending.clear();
-  }
-
-  silence(ms: number): void {
-    for (const lane of [this.#toServer, this.#toProcess, this.#messages]) lane.silence(ms);
-  }
-}
-
-function refused(what: string, outcome: Outcome): StoreError {
-  return new StoreError(`${what}: the server refused it`, outcome);
 }
