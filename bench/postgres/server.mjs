@@ -1,11 +1,11 @@
 /** A PostgreSQL of our own on a free port of this machine, with its defaults; and what it says of itself. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
+import { freePort } from '../lib/port.mjs';
 
 export class Server {
   #embedded;
@@ -57,14 +57,4 @@ export class Server {
     await this.#embedded.stop();
     rmSync(this.#dir, { recursive: true, force: true });
   }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,9 +1,9 @@
 /** A Redis of our own on a free port of this machine, without persistence; and what it says of itself. */
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { mind } from '../lib/children.mjs';
+import { freePort } from '../lib/port.mjs';
 
 export class Server {
   /** @type {Redis} */
@@ -63,14 +63,4 @@ export class Server {
     this.#admin.disconnect();
     this.#process.kill('SIGKILL');
   }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

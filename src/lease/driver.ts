@@ -9,20 +9,20 @@ export interface AcquireRequest {
   /** The owner's secret. Two requests with one token are one request. */
   readonly token: string;
   readonly mode: LockMode;
-  /** With mode `'read'`: it enters while fewer than this many are inside. Default: no limit. */
+  /** With mode `'read'`: it enters while fewer than this many hold the key. Default: no limit. */
   readonly limit?: number | undefined;
   /** The lease's time in ms, whole and at least 1. */
   readonly ttl: number;
   /** How long to wait in the queue, in ms; 0 tries once, `Infinity` waits for ever. A hard limit, whatever the backend does. */
   readonly wait: number;
-  /** How long the answer to a single try may take, in ms, before it is an outage. Default 1,000. */
+  /** How long the answer to a single try may take, in ms, before it counts as an outage. Default 1,000. */
   readonly patience?: number | undefined;
   /** ms between tries, for a backend that cannot notify. */
   readonly retryInterval: number;
   readonly meta: Readonly<Record<string, string>>;
   /** Leaves the queue and rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Called when the hold that this request got is revoked: it ends `grace` ms from now, unless it is released before. */
+  /** Called when the hold of this request is revoked. The hold ends `grace` ms from now, unless it is released before. */
   readonly onRevoked?: ((grace: number) => void) | undefined;
 }
 
@@ -33,71 +33,71 @@ export interface Grant {
   readonly mode: LockMode;
   /** Grows with every new ownership of the key. */
   readonly fence: number;
-  /** `performance.now()` ms until which the hold is surely ours: counted from before the backend granted it. */
+  /** The hold is surely ours until this time, in ms of `performance.now()`. It is counted from before the grant. */
   readonly validUntil: number;
 }
 
 /** Who holds a key, and who waits for it. */
 export interface LockInfo {
   key: string;
-  /** Of the holders; of the first waiter where nobody holds the key. */
+  /** The mode of the holders, or that of the first waiter when nobody holds the key. */
   mode: LockMode;
-  /** The smallest limit among the holders, where one has a limit. */
+  /** The smallest limit of the holders, if one has a limit. */
   limit?: number;
-  /** Callers that wait, in all processes. */
+  /** The number of callers that wait, in all processes. */
   waiters: number;
   /** `ttl`: ms left. `since`: ms since 1970 by the backend's clock. */
   holders: { fence: number; ttl: number; since: number; meta: Record<string, string> }[];
-  /** The first hundred of the queue, in its order. */
+  /** The first hundred waiters of the queue, in order. */
   waiting: { mode: LockMode; since: number; meta: Record<string, string> }[];
-  /** Where the key rests after a hold with `atLeast`: when it is free, in ms since 1970 by the backend's clock. */
+  /** While the key rests after a hold with `atLeast`: when it will be free, in ms since 1970 by the backend's clock. */
   restsUntil?: number;
 }
 
-/** How far a list is. `seen`: how many keys of the backend it has looked at, locks or not; `total`: of about how many. */
+/** The progress of a list. `seen`: keys of the backend that were read, locks or not. `total`: about how many there are. */
 export interface ListProgress {
   seen: number;
-  /** Absent where the backend does not tell. */
+  /** Absent if the backend does not tell. */
   total?: number;
 }
 
 /**
- * What a backend must do. `latchkey/testing` exports the conformance suite that says when it does.
+ * The contract of a backend. `latchkey/testing` exports the conformance suite, which tests whether a driver keeps it.
  * Every method rejects with `LockBackendError` when the backend fails, and only then.
  */
 export interface LockDriver {
   /**
-   * Waits in the queue by the backend's own best means. `null`: the wait passed while somebody else held the key.
+   * Waits in the backend's queue for a hold. Resolves to `null` when the wait is over and another caller holds the key.
    * Rejects with the signal's reason when it aborts, and then holds nothing.
    */
   acquire(request: AcquireRequest): Promise<Grant | null>;
-  /** SETS the time left to `ttl` ms. `null`: the hold is lost. */
+  /** Sets the time left to `ttl` ms; it does not add. Resolves to `null` when the hold is lost. */
   extend(grant: Grant, ttl: number): Promise<Grant | null>;
   /**
    * Renews the hold in a worker thread until it is released, also while the event loop is blocked. `extend` works
-   * beside it. Undefined: the driver cannot, and the caller renews. Never throws.
+   * meanwhile. Returns undefined when the driver cannot renew in a thread, and the caller renews. Never throws.
    */
   renewInThread?(grant: Grant, terms: ThreadTerms): ThreadRenewal | undefined;
-  /** Starts that thread. Resolves when it renews, or is known not to; undefined where there is nothing to wait for. */
+  /** Starts that thread. Resolves when the thread renews or has failed. Returns undefined if no wait is necessary. */
   startThread?(): Promise<void> | undefined;
-  /** Extends many at once; the answers are in the order of the extensions. An `Error` is that of one hold only. */
+  /** Extends many holds at once. The answers are in the order of the extensions. An `Error` is that of one hold only. */
   extendMany?(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]>;
   /**
-   * Frees the hold and wakes who is next, whose fence is larger than `grant.fence`: of a key that was held together with
-   * others, that is the largest of theirs. With `keepFor`, the key rests: it stays taken for so many ms, as if held.
-   * `false`: it was no longer ours.
+   * Frees the hold and grants the key to the next waiter, whose fence is larger than `grant.fence`. If the key was held
+   * together with others, `grant.fence` is the largest of their fences. With `keepFor`, the key rests: it stays taken for
+   * that many ms. Resolves to `false` when the hold was no longer ours.
    */
   release(grant: Grant, keepFor?: number): Promise<boolean>;
-  /** `null`: nobody holds or awaits it, and it does not rest. */
+  /** Resolves to `null` when the key has no holder and no waiter, and does not rest. */
   inspect(key: string): Promise<LockInfo | null>;
   /**
-   * The locks that are held or awaited, or rest, whose full names start with `prefix`. Tells how far it is where it goes
-   * through more than those.
+   * Lists the locks that are held, awaited or at rest, and whose full names start with `prefix`. Calls `onProgress` if it
+   * must also read other keys.
    */
   list?(prefix: string, onProgress?: (progress: ListProgress) => void): AsyncIterable<LockInfo>;
   /**
-   * Takes away the hold of `key` that has this very fence, after `grace` ms in which its holder may release it. `false`:
-   * there is no such hold.
+   * Ends the hold of `key` that has exactly this fence, after `grace` ms in which its holder can release it. Resolves to
+   * `false` when there is no such hold.
    */
   revoke?(key: string, fence: number, grace?: number): Promise<boolean>;
   /** Rejects when the backend cannot serve. */
@@ -106,32 +106,32 @@ export interface LockDriver {
   close(): Promise<void>;
 }
 
-/** What came of a renewal. `failed`: the backend did not answer, or answered by a fault; it is tried again. */
+/** The outcome of a renewal. `failed`: the backend did not answer or had a fault, and the renewal is tried again. */
 export type RenewalOutcome = 'renewed' | 'failed' | 'lost' | 'revoked';
 
 /** How a thread renews a hold. */
 export interface ThreadTerms {
-  /** What a renewal sets, in ms. */
+  /** The time that each renewal sets, in ms. */
   readonly ttl: number;
-  /** `performance.now()` ms at which the hold is lost in any case; not renewed beyond. */
+  /** The hold is lost at this time, in ms of `performance.now()`; it is not renewed beyond it. */
   readonly until: number;
-  /** The hold is lost when the event loop is blocked for so many ms. */
+  /** The hold is lost when the event loop is blocked for this many ms. */
   readonly maxBlock: number;
-  /** Called once the hold is found lost, by the thread or by the main thread after a block. */
+  /** Called when the thread, or the main thread after a block, finds that the hold is lost. */
   readonly onLost: () => void;
-  /** Called with what came of each renewal, some time after it. */
+  /** Called with the outcome of each renewal, some time after it. */
   readonly onRenewal?: ((outcome: RenewalOutcome) => void) | undefined;
 }
 
-/** A hold that a thread renews. Its answers are right at this moment, also while the event loop is blocked. */
+/** A hold that a thread renews. Its properties are right at the moment of reading, also after a block of the event loop. */
 export interface ThreadRenewal {
-  /** `performance.now()` ms until which the hold is surely ours; -Infinity from its loss or its release on. */
+  /** The hold is surely ours until this time, in ms of `performance.now()`; -Infinity after its loss or release. */
   readonly validUntil: number;
-  /** Why it was lost. */
+  /** Why the hold was lost. */
   readonly loss: LossReason | undefined;
-  /** Whether the thread is there; else the caller renews, by `extend`. */
+  /** Whether the thread runs. If not, the caller renews by `extend`. */
   readonly running: boolean;
-  /** Sets what a renewal sets, in ms. */
+  /** Changes the time that each renewal sets, in ms. */
   setTtl(ttl: number): void;
 }
 

@@ -3,40 +3,41 @@
 import type { Duration } from '../core/duration.js';
 import type { LockMode } from './driver.js';
 
-/** What a holder holds: one key, or several at once. */
+/** A lock with a time limit, on one key or several. */
 export interface Lease extends AsyncDisposable {
-  /** The key; the first one of several. */
+  /** The key, or the first of several. */
   readonly key: string;
-  /** All the keys, sorted. */
+  /** All keys, sorted. */
   readonly keys: readonly string[];
   readonly mode: LockMode;
   /** The owner's secret. Never log it. */
   readonly token: string;
-  /** A safe integer that grows with every new ownership of the key; of several keys, the largest. */
+  /** A safe integer that grows with every new ownership of the key. With several keys, the largest of their fences. */
   readonly fence: number;
   readonly meta: Readonly<Record<string, string>>;
   /**
-   * Aborts with a LockLostError when the lease is lost, at the latest when its time is up, and when it is revoked with a
-   * grace, which is before. Not on release. In `lead`, also with the reason of what ends the leading.
+   * Aborts with a LockLostError when the lease is lost, at the latest when its time is over. A revocation aborts it at
+   * once, also before the grace is over. A release does not abort it. In `lead`, it also aborts when the call must end, with
+   * that reason.
    */
   readonly signal: AbortSignal;
-  /** True only while the lease is surely held, by the clock at this moment. */
+  /** True only while the lease is surely held. It compares the clock at each read. */
   readonly held: boolean;
   /** @throws LockLostError when it was lost, LockNotHeldError when it was released. */
   ensureHeld(): void;
   /** ms left; 0 once lost or released. */
   ttl(): number;
   /**
-   * Sets the time left to `ttl`, by default that of the acquiring. False: the lease is lost, or was released.
-   * @throws LockBackendError when the backend fails: the lease is then held for its former time, or for `ttl` if that is
-   * shorter, since nobody knows whether it was set.
+   * Sets the time left to `ttl`, by default that of the acquire. Resolves to false when the lease is lost or released.
+   * @throws LockBackendError when the backend fails. The lease then lasts for its former time, or for `ttl` if that is
+   * shorter, since it is unknown whether the time was set.
    */
   refresh(ttl?: Duration): Promise<boolean>;
   /** Adds `by` to the time left. Otherwise as {@link refresh}. */
   extend(by: Duration): Promise<boolean>;
   /**
-   * Gives the keys back. Asking again is fine, and answers the same. False: it was no longer ours.
-   * @throws LockBackendError when the backend fails: the keys are then free when their time is up.
+   * Releases the keys. A second call resolves to the same answer. Resolves to false when the lease was no longer held.
+   * @throws LockBackendError when the backend fails. The keys are then free when their time is over.
    */
   release(): Promise<boolean>;
 }

@@ -7,7 +7,7 @@ import type { Locker } from './locker.js';
 import { checkNames } from './option-checks.js';
 import type { AcquireOptions } from './options.js';
 
-/** A key and its options, to be locked and unlocked any number of times, one hold at a time. Given by `New`. */
+/** A handle to lock and unlock one key any number of times, one hold at a time. `New` creates it. */
 export class Lock implements AsyncDisposable {
   readonly #locker: Locker;
   readonly #options: AcquireOptions;
@@ -26,7 +26,7 @@ export class Lock implements AsyncDisposable {
 
   /**
    * Waits for the lock and takes it.
-   * @throws LockTimeoutError, LockBackendError, LockUsageError when this handle holds it, or is taking it, already.
+   * @throws LockTimeoutError, LockBackendError, LockUsageError when this handle already holds the lock or waits for it.
    */
   async lock(options: WaitOptions = {}): Promise<void> {
     checkNames(options, ['wait', 'signal']);
@@ -34,14 +34,14 @@ export class Lock implements AsyncDisposable {
     await this.#take(() => this.#locker.acquire(this.key, { ...this.#options, wait, signal }));
   }
 
-  /** Takes the lock now. False: it is held, be it by this handle itself. @throws LockBackendError */
+  /** Tries once to take the lock. Resolves to false when it is held, also by this handle. @throws LockBackendError */
   async tryLock(): Promise<boolean> {
     if (this.#busy || this.held) return false;
     await this.#take(() => this.#locker.tryAcquire(this.key, { ...this.#options, wait: 0 }));
     return this.#lease !== undefined;
   }
 
-  /** Gives the lock back. False: it was no longer ours, or not locked. @throws LockBackendError. */
+  /** Releases the lock. Resolves to false when it was not locked, or no longer held. @throws LockBackendError. */
   async unlock(): Promise<boolean> {
     const lease = this.#lease;
     this.#lease = undefined;
@@ -53,7 +53,7 @@ export class Lock implements AsyncDisposable {
     return this.#lease?.held ?? false;
   }
 
-  /** Of the current hold. @throws LockNotHeldError without one. */
+  /** The fence of the current hold. @throws LockNotHeldError without one. */
   get fence(): number {
     return this.#current.fence;
   }

@@ -5,21 +5,21 @@ import type { Lock } from './lock.js';
 import type { OnceOptions, OnceResult } from './once.js';
 import type { AcquireOptions } from './options.js';
 
-/** A key, or several to be taken together: in sorted order, all or none, released in reverse. */
+/** One key, or several. Several keys are taken in sorted order, all of them or none, and released in reverse order. */
 export type Keys = string | readonly string[];
 
-/** What `tryWith` gives: the value of its function, or that the key was not free. */
+/** What `tryWith` resolves to: the value of its function, or `acquired: false` when the key was not free. */
 export type TryWithResult<T> = { acquired: true; value: T } | { acquired: false };
 
 export interface ListOptions {
-  /** What the keys begin with. Default: any. */
+  /** Lists only keys that begin with this text. Default: all keys. */
   prefix?: string | undefined;
-  /** Called as the search goes on, where the backend has keys to search that may be no locks: on Redis. */
+  /** Called during the search, if the backend must also search keys that are not locks. This is so on Redis. */
   onProgress?: ((progress: ListProgress) => void) | undefined;
 }
 
 /**
- * Gives leases on keys, with its own defaults. The class is also the token to inject.
+ * Gives leases on keys, with its own defaults. The class is also the token for injection.
  *
  * All methods reject with LockUsageError for a wrong argument or an unknown option, LockBackendError when the backend
  * fails, LockClosedError once the registry closes, LockConfigError when the locker's driver is not registered, and the
@@ -32,16 +32,17 @@ export abstract class Locker {
   abstract tryAcquire(key: Keys, options?: AcquireOptions): Promise<Lease | null>;
 
   /**
-   * Waits for a lease. A `ttl` that is over before the grant arrives, twice, is a LockBackendError that says so.
-   * @throws LockTimeoutError when `wait` runs out, LockNotObtainedError when `retry` does.
-   * @throws LockDeadlockError inside a `with`, of whatever locker, that holds the key in the same async context.
+   * Waits for a lease. If the `ttl` is over before the grant arrives, it tries once more, and then rejects with a
+   * LockBackendError that says so.
+   * @throws LockTimeoutError when `wait` is over, LockNotObtainedError when `retry` ends.
+   * @throws LockDeadlockError inside a `with` of any locker that holds the key in the same async context.
    */
   abstract acquire(key: Keys, options?: AcquireOptions): Promise<Lease>;
 
   /**
-   * Acquires, runs `fn`, releases; renews meanwhile unless `autoRenew` is false. What `fn` throws is what you see,
-   * whatever the release did.
-   * @throws as {@link acquire}; and LockLostError when `fn` succeeded but the lease was lost under it.
+   * Acquires a lease, runs `fn`, and releases the lease. It renews the lease meanwhile, unless `autoRenew` is false. If
+   * `fn` throws, it rejects with that error, whatever happened to the lease.
+   * @throws as {@link acquire}; LockLostError when `fn` succeeded but the lease was lost meanwhile.
    */
   abstract with<T>(key: Keys, fn: (lease: Lease) => T | Promise<T>, options?: AcquireOptions): Promise<T>;
 
@@ -53,15 +54,15 @@ export abstract class Locker {
   ): Promise<TryWithResult<T>>;
 
   /**
-   * Runs `fn` at most once a slot, in all processes: `once('billing', fireTime, fn)`. Give the time at which the job was
-   * to start as the slot, not the time at which it does.
+   * Runs `fn` at most once a slot, in all processes: `once('billing', scheduledTime, fn)`. The slot is the time at which
+   * the job should start, not the time at which it starts.
    *
-   * The slot is the lock `<key>@<slot>`: a Date is written as its ISO text in UTC, a number as decimal. `fn` runs under
-   * it as in {@link with}; afterwards it rests for `keep` (default 24 h), and so the slot is done. When `fn` throws, the
-   * slot is free, or with `onError: 'keep'` done. A process that dies under `fn` leaves the slot to others after its ttl.
+   * The slot is the lock `<key>@<slot>`. A Date is written as its ISO text in UTC, and a number as decimal. `fn` runs under
+   * this lock as in {@link with}. Afterwards the lock rests for `keep` (default 24 h), and so the slot is done. If `fn`
+   * throws, the slot is free, or done with `onError: 'keep'`. If the process dies meanwhile, the slot is free after the ttl.
    *
-   * `ran: false`: it runs elsewhere, or has run. It does not wait unless `wait` is given.
-   * @throws what `fn` throws; LockLostError when the lease was lost under it; LockBackendError when it ran and the slot
+   * `ran: false` means that `fn` runs elsewhere, or has run. The call does not wait, unless `wait` is given.
+   * @throws what `fn` throws; LockLostError when the lease was lost meanwhile; LockBackendError when `fn` ran and the slot
    * could not be marked as done; LockUsageError for `mode: 'read'` and `limit`.
    * @example
    * await locker.once('billing', new Date('2026-01-31T08:00:00Z'), () => sendInvoices());
@@ -74,17 +75,17 @@ export abstract class Locker {
   ): Promise<OnceResult<T>>;
 
   /**
-   * Leader election: campaigns for the key, runs `fn` as the only one, and renews. When the lease is lost,
-   * `lease.signal` aborts; once `fn` has settled, it campaigns again, whatever `fn` gave or threw. `wait` is `'forever'`
-   * unless given, for each campaign, and an outage of the backend ends none before. As client-go's leader election,
-   * with a fence, and with a hand-over to the next instead of polling.
+   * Leader election: waits for the key, runs `fn` as the only leader, and renews the lease. When the lease is lost,
+   * `lease.signal` aborts. When `fn` has settled after that, the call waits for the key again, whatever `fn` returned or
+   * threw. `wait` (default `'forever'`) limits each wait, and an outage of the backend does not end it earlier. The idea is
+   * that of client-go's leader election; this one has a fence, and hands over instead of polling.
    *
-   * It ends when `fn` returns or throws by itself, when `options.signal` aborts, or when the registry closes: in the
-   * latter two `lease.signal` aborts while the lease is still held and renewed, until `fn` has settled. A `fn` that does
-   * not settle is told of on the diagnostics channel `latchkey:lead`: see {@link LeadTrace}.
+   * The call ends when `fn` returns or throws by itself, when `options.signal` aborts, or when the registry closes. In the
+   * last two cases `lease.signal` aborts, and the lease is held and renewed until `fn` has settled. If `fn` does not
+   * settle, the diagnostics channel `latchkey:lead` reports it: see {@link LeadTrace}.
    * @returns what `fn` returns.
    * @throws what `fn` throws by itself; the reason of `options.signal`; LockClosedError; LockTimeoutError when `wait`
-   * runs out; LockUsageError for `mode: 'read'` and `limit`.
+   * is over; LockUsageError for `mode: 'read'` and `limit`.
    * @example
    * await locker.lead('scheduler', (lease) => runScheduler({ signal: lease.signal }), { ttl: '10s', signal: stopping });
    */
@@ -93,22 +94,22 @@ export abstract class Locker {
   /** A handle to lock and unlock `key`, any number of times. Nothing is locked yet. @throws LockUsageError */
   abstract New(key: string, ttl?: Duration, options?: AcquireOptions): Lock;
 
-  /** Who holds the key, or null. */
+  /** Who holds the key and who waits for it; null when there is neither. */
   abstract inspect(key: string): Promise<LockInfo | null>;
 
   /**
-   * The locks under this locker's prefix that are held or awaited, or rest, as the backend goes through them: those whose
-   * keys begin with `prefix`, by default all. Keys are as the caller named them. Redis is searched in small steps, which
-   * take it a tenth of the time: about 12 s for a million keys, locks or not.
-   * @throws LockConfigError where the driver cannot list.
+   * Lists the locks under this locker's prefix that are held, awaited or at rest, in no promised order. With `prefix`, only
+   * those whose keys begin with it. Keys are as the caller named them. Redis is searched in small steps with pauses
+   * between them, which use a tenth of its time: about 12 s for a million keys of any kind.
+   * @throws LockConfigError when the driver cannot list.
    */
   abstract list(options?: ListOptions): AsyncIterable<LockInfo>;
 
   /**
-   * Takes away the hold of `key` that has this very fence. Its holder is told: `lease.signal` aborts, with reason
-   * `revoked`. With a `grace` (default 0) the lease is held for that long, but not renewed, and a release within it is no
-   * loss. Then the next in the queue has the lock. False: there is no such hold.
-   * @throws LockConfigError where the driver cannot revoke.
+   * Ends the hold of `key` that has exactly this fence. Its holder is told: `lease.signal` aborts with the reason
+   * `revoked`. With a `grace` (default 0), the holder keeps the lease for that time, without renewal, and can release it
+   * without a loss. Then the next waiter gets the lock. Resolves to false when there is no such hold.
+   * @throws LockConfigError when the driver cannot revoke.
    */
   abstract revoke(key: string, fence: number, options?: { grace?: Duration | undefined }): Promise<boolean>;
 }

@@ -18,50 +18,51 @@ import {
 } from './option-checks.js';
 
 /**
- * How a lease is asked for. Each option may be given to one call, to a locker as its default, or to all lockers.
+ * The options of a lease. Each can be given to one call, to a locker as its default, or to all lockers.
  * @example
  * await locker.with('order:7', pay, { ttl: '10s', wait: '2s', signal: request.signal });
  */
 export interface AcquireOptions {
-  /** How long the lease lasts unless renewed; at least 1 ms. Default 30 s. */
+  /** How long the lease lasts unless it is renewed; at least 1 ms. Default 30 s. */
   ttl?: Duration | undefined;
-  /** How long to wait for it; 0 tries once, `'forever'` has no limit. Default 30 s, and 0 in `tryAcquire` and `tryWith`. */
+  /** How long to wait for the lease; 0 tries once, `'forever'` has no limit. Default 30 s; 0 in `tryAcquire` and `tryWith`. */
   wait?: Wait | undefined;
   /** `'read'` shares the key with other readers. Default `'write'`. */
   mode?: LockMode | undefined;
   /**
-   * A semaphore: shares the key as a reader does, and enters while fewer than this many are inside. At least 1. Each
-   * caller has its own limit; they enter in the order of asking. Not together with `mode: 'write'`. Default: no limit.
+   * Makes the key a semaphore: the caller shares the key as a reader does, and enters while fewer than this many hold it.
+   * At least 1. Each caller has its own limit. Callers enter in the order of asking. It cannot be combined with
+   * `mode: 'write'`. Default: no limit.
    */
   limit?: number | undefined;
   /**
-   * Once released, the key rests until this long after it was granted: it stays taken as if it were held. As ShedLock's
-   * lockAtLeastFor. Of several keys each one rests; a reader keeps writers out, and a permit of a `limit` stays used. A
-   * lease that is lost, or whose holder dies, leaves the key at the end of its time: so `atLeast` may be longer than `ttl`
-   * only with `autoRenew`. Default 0: free at once.
+   * A released key rests until this time after its grant is over: it stays taken as if it were held. The idea is that of
+   * ShedLock's lockAtLeastFor. Each of several keys rests. After a reader, the key stays closed to writers, and a permit of
+   * a `limit` stays used. If the lease is lost or its holder dies, the key is free when the time of the lease is over. So
+   * `atLeast` can be longer than `ttl` only with `autoRenew`. Default 0: the key is free at once.
    */
   atLeast?: Duration | undefined;
   /** Renews the lease at a third of its ttl until it is released. Default true in `with` and `tryWith`, else false. */
   autoRenew?: boolean | undefined;
-  /** The lease is lost when it was held this long, renewed or not; at least 1 ms. Default: no limit. */
+  /** The lease is lost when it was held for this time, renewed or not; at least 1 ms. Default: no limit. */
   maxHold?: Duration | undefined;
   /**
-   * `'thread'` renews in a worker thread over a connection of its own, also while the event loop is blocked. It needs
-   * `autoRenew`, and a driver that can, such as Redis; otherwise it is the same as `'main'`. The first such lease waits for
-   * the thread, for half of its `wait` at most. Where the thread fails, the main thread renews, and there is one process
-   * warning, `LATCHKEY_THREAD`. Default `'main'`.
+   * `'thread'` renews in a worker thread over its own connection, also while the event loop is blocked. It needs
+   * `autoRenew` and a driver that supports it: Redis and PostgreSQL do. Otherwise it is the same as `'main'`. The first such
+   * lease waits until the thread has started, for half of its `wait` at most. If the thread fails, the main thread renews,
+   * and there is one process warning, `LATCHKEY_THREAD`. Default `'main'`.
    */
   renewIn?: 'main' | 'thread' | undefined;
   /**
-   * With `renewIn: 'thread'`: the lease is lost, with the reason `blocked`, when the event loop is blocked for so long; at
-   * least 1 ms. Measured by a heart-beat, ten in this time and at least four a second. Default 1 min.
+   * With `renewIn: 'thread'`, the lease is lost with the reason `blocked` when the event loop is blocked for this time; at
+   * least 1 ms. A heart-beat measures it: ten in this time, and at least four a second. Default 1 min.
    */
   maxBlock?: Duration | undefined;
-  /** The time between two tries, where a backend cannot notify; at least 1 ms. Default 100 ms. */
+  /** The time between two tries, if a backend cannot notify; at least 1 ms. Default 100 ms. */
   retryInterval?: Duration | undefined;
-  /** When to try, instead of waiting in the queue; when it ends, the key is not obtained. Replaces `retryInterval`. */
+  /** When to try, instead of waiting in the queue. When it ends, the key is not obtained. Replaces `retryInterval`. */
   retry?: RetryStrategy | undefined;
-  /** Cancels the waiting; the call rejects with the signal's reason. */
+  /** Cancels the wait; the call rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** What `inspect` shows about the holder, beside `host` and `pid`; all together at most 4,096 bytes as JSON. */
   meta?: Record<string, string> | undefined;
@@ -70,7 +71,7 @@ export interface AcquireOptions {
 export interface LockerOptions extends AcquireOptions {
   /** The name of a registered driver. Default `'memory'`. */
   driver?: string | undefined;
-  /** Stands before every key. Default `'lock:'`. */
+  /** Is put before every key. Default `'lock:'`. */
   prefix?: string | undefined;
 }
 

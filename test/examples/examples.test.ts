@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { dieWithUs } from '../support/orphans.js';
+import { outputOf } from '../support/output.js';
 import { type PostgresServer, startPostgres } from '../support/postgres-server.js';
 import { type RedisServer, startRedis } from '../support/redis-server.js';
 import { until } from '../support/wait.js';
@@ -32,18 +33,13 @@ function start(example: string, env: Record<string, string>) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   dieWithUs(child);
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
+  const { stdout, stderr } = outputOf(child);
   const result = new Promise<Run>((resolve) =>
-    child.once('close', (code, signal) => resolve({ stdout, stderr, ended: `${signal ?? code}` })),
+    child.once('close', (code, signal) =>
+      resolve({ stdout: stdout(), stderr: stderr(), ended: `${signal ?? code}` }),
+    ),
   );
-  return { child, result, stdout: () => stdout };
+  return { child, result, stdout };
 }
 
 /** What an example prints, which ends by itself, well and without a warning. */

@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { jest } from '@jest/globals';
 import { dieWithUs } from '../../support/orphans.js';
+import { outputOf } from '../../support/output.js';
 import { until } from '../../support/wait.js';
 
 // On a busy machine a process may take ten seconds to start, and these tests start several.
@@ -76,28 +77,21 @@ function watch(command: string, args: readonly string[], env: Env): Running {
   dieWithUs(child);
   running.add(child);
   child.once('close', () => running.delete(child));
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
+  const { stdout, stderr } = outputOf(child);
   child.stdin.on('error', () => {});
   const answer = new Promise<Answer>((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+    child.once('close', (code, signal) => resolve({ code, signal, stdout: stdout(), stderr: stderr() }));
   });
   return {
     pid: child.pid!,
     child,
     answer,
-    stdout: () => stdout,
-    stderr: () => stderr,
+    stdout,
+    stderr,
     wrote: (pattern) =>
-      until(() => pattern.exec(stdout), PATIENCE, `${pattern} in ${command} ${args.join(' ')}`).catch(
+      until(() => pattern.exec(stdout()), PATIENCE, `${pattern} in ${command} ${args.join(' ')}`).catch(
         (error) => {
-          throw new Error(`${error.message}\n${stdout}\n${stderr}`);
+          throw new Error(`${error.message}\n${stdout()}\n${stderr()}`);
         },
       ),
   };

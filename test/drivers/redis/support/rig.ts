@@ -1,14 +1,14 @@
-import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { lockName } from '../../../../src/core/key.js';
 import type { AcquireRequest, Grant, LockDriver } from '../../../../src/lease/driver.js';
 import type { LockerOptions } from '../../../../src/lease/options.js';
 import { LockRegistry } from '../../../../src/registry.js';
 import { traces, waitersOf } from '../../../support/stored-lock.js';
 import { until } from '../../../support/wait.js';
+import { take } from '../../support/calls.js';
 import { bareDriverOf, driverOf, RENEW_IN, type Target } from './driver.js';
 
 export * from '../../../support/stored-lock.js';
+export * from '../../support/calls.js';
 
 const opened: { close(): Promise<void> }[] = [];
 
@@ -37,39 +37,7 @@ export async function closeAll(): Promise<void> {
   await Promise.all(opened.splice(0).map((each) => each.close()));
 }
 
-/** A key that no other test uses, as a driver is given it. */
-export const freshKey = (name = 'key'): string => lockName(`${randomUUID()}:`, name);
-
-/** Asks to write, for 10 s, once, with a token of its own. */
-export function ask(
-  driver: LockDriver,
-  key: string,
-  request: Partial<AcquireRequest> = {},
-): Promise<Grant | null> {
-  return driver.acquire({
-    key,
-    token: randomUUID(),
-    mode: 'write',
-    ttl: 10_000,
-    wait: 0,
-    retryInterval: 100,
-    meta: {},
-    ...request,
-  });
-}
-
-/** As `ask`, where the answer must be a grant. */
-export async function take(
-  driver: LockDriver,
-  key: string,
-  request: Partial<AcquireRequest> = {},
-): Promise<Grant> {
-  const grant = await ask(driver, key, request);
-  if (!grant) throw new Error(`expected to be granted ${key}`);
-  return grant;
-}
-
-/** As `take`, of one who waits; resolves when Redis has it in line. */
+/** As `take`, of one who waits; resolves when Redis has it in its queue. */
 export async function queue(
   redis: Redis,
   driver: LockDriver,
@@ -102,15 +70,4 @@ export async function reasonOf(
   );
   if (value instanceof Error) return value;
   throw new Error(`expected a rejection, got ${JSON.stringify(value)}`);
-}
-
-/** How long it took, in ms, and what came of it. */
-export async function timed<T>(promise: Promise<T>): Promise<{ ms: number; value?: T; error?: Error }> {
-  const started = performance.now();
-  try {
-    const value = await promise;
-    return { ms: performance.now() - started, value };
-  } catch (error) {
-    return { ms: performance.now() - started, error: error as Error };
-  }
 }
