@@ -23,7 +23,7 @@ import { DEFAULTS, type LockerOptions, resolveOptions, type Settings } from './l
 /** A locker's name and settings; durations in ms. */
 export type LockerInfo = { name: string } & Omit<Settings, 'retry' | 'signal'>;
 
-/** Whether a driver serves. */
+/** Whether a driver works. */
 export interface DriverStatus {
   status: 'up' | 'down';
   latencyMs?: number;
@@ -31,7 +31,7 @@ export interface DriverStatus {
 }
 
 export interface CloseOptions {
-  /** How long holders may go on before their leases are taken away. Default 5 s. */
+  /** How long holders may continue before their leases are ended. Default 5 s. */
   grace?: Duration | undefined;
 }
 
@@ -43,8 +43,8 @@ const PING_MS = 3_000;
 const BUILT_IN = ['driver memory', `locker ${DEFAULT_LOCKER}`];
 
 /**
- * Drivers and lockers by name. It needs no app: a new one has the driver `memory` and the locker `default`, which may
- * each be registered anew once. Drivers are made when a locker first needs them.
+ * Drivers and lockers by name. It needs no app. A new registry has the driver `memory` and the locker `default`; you
+ * can replace each of them once, by registering it. A driver is created when a locker first needs it.
  */
 export class LockRegistry {
   readonly #drivers = new Map<string, DriverFactory>();
@@ -68,7 +68,7 @@ export class LockRegistry {
   }
 
   /**
-   * Adds a driver, or what makes one when it is first needed. `close` closes it.
+   * Adds a driver, or a function that creates it when it is first needed. `close` closes it.
    * @throws LockConfigError when the name is taken, LockUsageError, LockClosedError.
    */
   registerDriver(name: string, driver: LockDriver | DriverFactory): this {
@@ -82,7 +82,7 @@ export class LockRegistry {
   }
 
   /**
-   * Adds a locker with defaults of its own. Its driver may be registered later.
+   * Adds a locker with its own defaults. Its driver can be registered later.
    * @throws LockConfigError when the name is taken, LockUsageError naming the wrong option, LockClosedError.
    */
   registerLocker(name: string, defaults?: LockerOptions): this {
@@ -113,14 +113,17 @@ export class LockRegistry {
   }
 
   /**
-   * Makes the drivers that the lockers use, and asks each whether it serves.
-   * @throws LockConfigError for a driver that is not registered, LockBackendError for one that does not serve.
+   * Creates the drivers that the lockers use, and checks that each one works.
+   * @throws LockConfigError for a driver that is not registered, LockBackendError for one that does not work.
    */
   async connect(): Promise<void> {
     for (const driver of this.#used()) await (await this.#backend(driver)).ping();
   }
 
-  /** Asks every driver in use whether it serves; by driver name. One that does not answer is down after 3 s. */
+  /**
+   * Asks every driver in use whether it works. The result is by driver name. A driver that does not answer is down
+   * after 3 s.
+   */
   async ping(): Promise<Map<string, DriverStatus>> {
     const { clock } = this.#host;
     const asked = this.#used().map(async (name): Promise<[string, DriverStatus]> => {
@@ -142,11 +145,11 @@ export class LockRegistry {
   }
 
   /**
-   * Refuses new acquires and rejects those that wait with a LockClosedError at once, gives holders `grace` to finish,
-   * takes away what leases are left, then closes the drivers. Calling it again waits for the same end. Whatever the
-   * drivers do, it ends: they have 5 s to take back the leases, and 5 s to close.
-   * @throws LockUsageError, and then nothing has been closed; the first error of a driver that did not take back its
-   * leases, or would not close.
+   * Rejects new and waiting calls with a LockClosedError at once, and gives holders the time `grace` to finish. Then it
+   * ends the remaining leases and closes the drivers. A second call waits for the same end. It ends whatever the
+   * drivers do: they have 5 s to release the leases, and 5 s to close.
+   * @throws LockUsageError, and then nothing has been closed; the first error of a driver that did not release its
+   * leases or did not close.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     checkNames(options, ['grace']);

@@ -6,8 +6,9 @@ const running: LockRegistry[] = [];
 let warned = false;
 
 /**
- * The locks of the app that started last and still runs, its providers' hooks included: one of `createApp`, or a NestJS
- * app with `LatchkeyModule`. Where two run, the first call is the process warning `LATCHKEY_TWO_APPS`.
+ * The locks of the app that started last and still runs, also inside the hooks of its providers. The app is one of
+ * `createApp`, or a NestJS app with `LatchkeyModule`. If two apps run, the first call emits the process warning
+ * `LATCHKEY_TWO_APPS`.
  */
 export const lock = {
   /** A locker, by default `default`. @throws LockConfigError where no app runs, or it has no locker of that name. */

@@ -6,7 +6,7 @@ import { lock } from './running.js';
 
 export interface WithLockOptions extends AcquireOptions {
   /**
-   * A locker; or the name of one of the app that runs, see `lock.L`; or a function that gives one, or its name, of the
+   * A locker, the name of a locker of the running app (see `lock.L`), or a function that returns one of these for the
    * object whose method is called: `(self) => self.locker`. Default `'default'`.
    */
   // biome-ignore lint/suspicious/noExplicitAny: it is whatever object has the method
@@ -48,15 +48,16 @@ export interface LockDecorator<Key = string> {
 }
 
 /**
- * Runs the method inside `locker.with(key, …)`: one at a time a key. The key is a function of the arguments, or a
- * template over them: `'order:{0.id}'` is the `id` of the first. Inside the method `currentLease()` gives the lease; the
- * method's name, its length and the metadata on it stay. It needs no app where the locker is given.
+ * Runs the method inside `locker.with(key, …)`, so that one call at a time runs for each key. The key is a function of
+ * the arguments, or a template: `'order:{0.id}'` contains the `id` of the first argument. Inside the method,
+ * `currentLease()` gives the lease. The method keeps its name, its length and its metadata. If the locker is given, no
+ * app is needed.
  *
- * A call rejects with LockUsageError when a part of its key is empty, null, undefined or no plain value, or when the
- * function given as `locker` gives none; with LockConfigError where the locker is named and no app runs; otherwise as
- * `Locker.with` does.
- * @throws LockUsageError at once for a wrong template or option, and for what is no method, or a generator: its body
- * would run while it is read, without the lock.
+ * A call rejects with LockUsageError when a part of its key is empty, null, undefined or not a plain value, or when the
+ * function given as `locker` returns none. It rejects with LockConfigError when `locker` is a name and no app runs.
+ * Otherwise it rejects as `Locker.with` does.
+ * @throws LockUsageError at once for a wrong template or option, and when it decorates a generator or anything that is
+ * not a method. The body of a generator would run later, without the lock.
  */
 export function WithLock<const Key extends string | KeyOf>(
   key: Key,

@@ -1,6 +1,6 @@
 import { onAbort } from './abort.js';
 
-/** Where time comes from. Tests may bring their own: see `FakeClock` in `latchkey/testing`. */
+/** The source of time. A test can use its own clock: see `FakeClock` in `latchkey/testing`. */
 export interface Clock {
   /** Monotonic ms; only differences mean anything. */
   now(): number;

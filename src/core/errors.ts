@@ -1,4 +1,4 @@
-/** Every code an error of this library carries, by class. */
+/** The code of each error class. */
 export const LOCK_ERROR_CODES = {
   LockNotObtainedError: 'LOCK_NOT_OBTAINED',
   LockTimeoutError: 'LOCK_TIMEOUT',
@@ -11,7 +11,7 @@ export const LOCK_ERROR_CODES = {
   LockClosedError: 'LOCK_CLOSED',
 } as const;
 
-/** What `code` of a LockError may be. Branch on it, or on the class. */
+/** The possible values of `code` of a LockError. */
 export type LockErrorCode = (typeof LOCK_ERROR_CODES)[keyof typeof LOCK_ERROR_CODES];
 
 interface Details {
@@ -19,10 +19,10 @@ interface Details {
   cause?: unknown;
 }
 
-/** What every error of the lock library is. Branch on `code` or on the class; messages may change. */
+/** The base class of all errors of the locks. Test `code` or the class; messages may change. */
 export abstract class LockError extends Error {
   abstract readonly code: LockErrorCode;
-  /** The key it is about, as the caller named it. */
+  /** The key, as the caller named it. */
   readonly key?: unknown;
 
   constructor(message: string, { key, cause }: Details = {}) {
@@ -32,7 +32,7 @@ export abstract class LockError extends Error {
   }
 }
 
-/** Somebody else holds the key. Contention only: an outage is a {@link LockBackendError}. */
+/** Another caller holds the key. Contention only: an outage is a {@link LockBackendError}. */
 export class LockNotObtainedError extends LockError {
   readonly code: 'LOCK_NOT_OBTAINED' | 'LOCK_TIMEOUT' = LOCK_ERROR_CODES.LockNotObtainedError;
 
@@ -41,7 +41,7 @@ export class LockNotObtainedError extends LockError {
   }
 }
 
-/** The `wait` ran out while somebody else held the key. */
+/** The `wait` is over, and another caller holds the key. */
 export class LockTimeoutError extends LockNotObtainedError {
   override readonly code = LOCK_ERROR_CODES.LockTimeoutError;
 
@@ -50,7 +50,7 @@ export class LockTimeoutError extends LockNotObtainedError {
   }
 }
 
-/** Something was to be unlocked that is not locked. */
+/** The key to unlock is not locked, or the lease was released. */
 export class LockNotHeldError extends LockError {
   readonly code = LOCK_ERROR_CODES.LockNotHeldError;
 
@@ -60,10 +60,10 @@ export class LockNotHeldError extends LockError {
 }
 
 /**
- * Why a lease ended before its holder released it: its time ran out (`expired`), the backend no longer has
- * the hold (`stolen`), the backend did not answer in time to renew it (`backend`), `maxHold` was reached
- * (`maxHold`), the registry was closed (`closed`), an operator took it away (`revoked`), or the event loop was blocked
- * for `maxBlock` (`blocked`).
+ * Why a lease ended before its holder released it: its time was over (`expired`), the backend no longer has the hold
+ * (`stolen`), the backend did not answer in time to renew it (`backend`), `maxHold` was reached (`maxHold`), the
+ * registry was closed (`closed`), an operator revoked it (`revoked`), or the event loop was blocked for `maxBlock`
+ * (`blocked`).
  */
 export type LossReason = 'expired' | 'stolen' | 'backend' | 'maxHold' | 'closed' | 'revoked' | 'blocked';
 
@@ -77,7 +77,7 @@ const LOSSES: Record<LossReason, string> = {
   blocked: 'the event loop was blocked for maxBlock',
 };
 
-/** The lease ended before its holder released it: exclusion is no longer kept. */
+/** The lease ended before its holder released it. Other callers are no longer excluded. */
 export class LockLostError extends LockError {
   readonly code = LOCK_ERROR_CODES.LockLostError;
 
@@ -90,7 +90,7 @@ export class LockLostError extends LockError {
   }
 }
 
-/** The caller waits for what it holds itself. */
+/** The caller asks for a key that it already holds. */
 export class LockDeadlockError extends LockError {
   readonly code = LOCK_ERROR_CODES.LockDeadlockError;
 
@@ -131,7 +131,7 @@ export class LockUsageError extends LockError {
   }
 }
 
-/** The locks are closed, or closing: no new ones are given. */
+/** The locks are closed or closing, and give no new leases. */
 export class LockClosedError extends LockError {
   readonly code = LOCK_ERROR_CODES.LockClosedError;
 

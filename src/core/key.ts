@@ -4,8 +4,8 @@ import { LockUsageError } from './errors.js';
 export const MAX_KEY_BYTES = 2_048;
 
 /**
- * The full name of a lock: `<prefix>{<key>}`. The braces are a Redis Cluster hash tag, so that all that is stored for
- * one lock lies in one slot, and they keep a prefix from running into a key. Braces of the key itself are escaped.
+ * The full name of a lock: `<prefix>{<key>}`. The braces are a hash tag of Redis Cluster, so that everything stored for
+ * one lock is in one slot. They also separate the prefix from the key. Braces in the key itself are escaped.
  */
 export function lockName(prefix: string, key: string): string {
   const escaped = /[%{}]/.test(key) ? key.replace(/[%{}]/g, encodeURIComponent) : key;

@@ -3,9 +3,9 @@ import { type Duration, parseDuration } from './duration.js';
 import { LockUsageError } from './errors.js';
 
 /**
- * When to try: the delay in ms before each try, the first included (normally 0). It ends when trying ends; an empty
- * one never tries. It must begin anew each time it is iterated, so that one options object can be used many times:
- * an array such as `[0, 10, 20, 50]` will do, a generator object will not.
+ * The delays in ms before each try, including the first one (normally 0). When the delays end, the tries end. An empty
+ * strategy never tries. A strategy must begin again each time it is iterated, so that one options object can be used
+ * many times: an array such as `[0, 10, 20, 50]` is right, a generator object is not.
  */
 export type RetryStrategy = Iterable<number>;
 
@@ -14,20 +14,20 @@ export interface BackoffOptions {
   maxRetry?: number;
   /** The first delay. Default 10 ns (`0.00001`). */
   baseDelay?: Duration;
-  /** No delay is longer, jitter aside. Default 100 ms. */
+  /** The longest delay, without jitter. Default 100 ms. */
   maxDelay?: Duration;
   /** Each delay is this many times the one before; at least 1. Default 1.1. */
   factor?: number;
-  /** A delay is this much longer or shorter, at random: 0 to 1. Default 0.2. */
+  /** The share by which a delay is longer or shorter at random: 0 to 1. Default 0.2. */
   jitter?: number;
 }
 
-/** Strategies are values without state: one may serve any number of callers at once. */
+/** Ready-made strategies. They have no state, so any number of callers can use one strategy at the same time. */
 export const retry = {
   /** One try. */
   none: (): RetryStrategy => [0],
 
-  /** A try each `delay`, for ever. */
+  /** One try after each `delay`, without end. */
   linear(delay: Duration): RetryStrategy {
     const ms = parseDuration('delay', delay);
     return strategy(function* () {
@@ -36,7 +36,7 @@ export const retry = {
     });
   },
 
-  /** Delays of 4, 8, 16, 32 … ms, none under `min` or over `max`, for ever. As in bsm/redislock. */
+  /** Delays of 4, 8, 16, 32 … ms, but not under `min` or over `max`, without end. The idea is that of bsm/redislock. */
   exponential(min: Duration, max: Duration): RetryStrategy {
     const least = parseDuration('min', min);
     const most = parseDuration('max', max);
@@ -60,7 +60,7 @@ export const retry = {
     });
   },
 
-  /** Growing delays with jitter. The defaults, about 4 s in all, are mapmutex's. */
+  /** Growing delays with jitter. The defaults are those of mapmutex, about 4 s in all. */
   backoff(options: BackoffOptions = {}): RetryStrategy {
     const { maxRetry = 200, baseDelay = 0.00001, maxDelay = 100, factor = 1.1, jitter = 0.2 } = options;
     checkNumber('maxRetry', maxRetry, 0, Number.MAX_SAFE_INTEGER, true);

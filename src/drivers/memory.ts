@@ -6,8 +6,8 @@ import { EVERYONE, EXCLUSIVE } from '../mutex/wait-queue.js';
 import { type Hold, MemoryLock, type Waiting } from './memory/memory-lock.js';
 
 /**
- * Leases inside one process. `renewIn: 'thread'` changes nothing here: all callers are on the same event loop as the
- * holder, and are blocked with it.
+ * Leases inside one process. `renewIn: 'thread'` changes nothing here, because all callers share the holder's event
+ * loop and are blocked with it.
  */
 export function memoryDriver(options: { clock?: Clock } = {}): LockDriver {
   return new MemoryDriver(options.clock ?? systemClock);

@@ -17,7 +17,10 @@ export interface OnceOptions extends AcquireOptions {
   onError?: 'free' | 'keep' | undefined;
 }
 
-/** `by` and `at`: the metadata of who runs it now, and since when in ms since 1970, where the backend knows. */
+/**
+ * `by` is the metadata of the present holder, and `at` is the time since when it runs, in ms since 1970, if the backend
+ * knows them.
+ */
 export type OnceResult<T> =
   | { ran: true; value: T }
   | { ran: false; by?: Record<string, string>; at?: number };

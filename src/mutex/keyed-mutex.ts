@@ -7,11 +7,13 @@ const WRITE = EXCLUSIVE;
 const READ = EVERYONE;
 
 /**
- * A read/write mutex for every key, inside one process. Any Map key will do: `123` and `'123'` are two keys.
+ * A read/write mutex for every key, inside one process. A key is any value that a Map takes as a key: `123` and `'123'`
+ * are two keys.
  *
- * First come, first served. Readers that wait together at the head of the queue enter together; a waiting writer keeps
- * later readers out. A waiter that times out or aborts leaves the queue at once. A key takes memory while it is held or awaited,
- * and no longer. There is no owner and no expiry: whoever calls `unlock` unlocks.
+ * Waiters get the key in the order of asking. Readers that are next to each other in the queue enter together. A
+ * waiting writer keeps later readers out. A waiter that times out or aborts leaves the queue at once. A key takes
+ * memory only while it is held or awaited. A mutex has no owner and does not expire: any call of `unlock` unlocks the
+ * key.
  */
 export class KeyedMutex<K = unknown> {
   readonly #queue: KeyedQueue<K>;
@@ -28,7 +30,7 @@ export class KeyedMutex<K = unknown> {
     return this.#queue.enter(key, WRITE, options);
   }
 
-  /** Takes the key now, or not. */
+  /** Tries once to take the key. True when it was taken. */
   tryLock(key: K): boolean {
     return this.#queue.tryEnter(key, WRITE);
   }
@@ -47,7 +49,7 @@ export class KeyedMutex<K = unknown> {
     this.#queue.leave(key, true);
   }
 
-  /** Runs `fn` while holding the key; frees it whatever `fn` does. */
+  /** Runs `fn` with the key locked, and unlocks the key also when `fn` throws. */
   lockFunc<T>(key: K, fn: () => T | Promise<T>, options?: WaitOptions): Promise<T> {
     return this.#queue.run(key, WRITE, fn, options);
   }
@@ -87,7 +89,7 @@ export class KeyedMutex<K = unknown> {
     return !this.#queue.has(key);
   }
 
-  /** Drops idle state, of which there is none. Never frees a held key. */
+  /** Does nothing, since idle keys have no state. Never frees a held key. */
   clear(): void {}
 
   /** Whether anyone holds the key, reader or writer. */

@@ -9,7 +9,7 @@ import { EVERYONE, EXCLUSIVE, fits, WaitQueue, weight } from './wait-queue.js';
 export interface WaitOptions {
   /** How long to wait: ms, text such as `'5s'`, or `'forever'` (the default). 0 tries once. */
   wait?: Wait | undefined;
-  /** Ends the waiting: rejects with the signal's reason. */
+  /** Cancels the wait; the call rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 

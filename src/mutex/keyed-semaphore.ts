@@ -5,26 +5,26 @@ import { KeyedQueue, type WaitOptions } from './keyed-queue.js';
 import { EVERYONE } from './wait-queue.js';
 
 /**
- * A semaphore for every key, inside one process: at most `limit` permits of a key are taken at once. Any Map key will do:
- * `123` and `'123'` are two keys.
+ * A semaphore for every key, inside one process: at most `limit` permits of a key are taken at once. A key is any value
+ * that a Map takes as a key: `123` and `'123'` are two keys.
  *
- * First come, first served: no call takes a permit before one that waits. A key takes memory while a permit of it is taken or awaited, and
- * no longer. Permits have no owner and no expiry: whoever calls `unlock` gives one back.
+ * Waiters get permits in the order of asking, and no other call gets a permit before a waiter. A key takes memory only
+ * while one of its permits is taken or awaited. Permits have no owner and do not expire: any call of `unlock` releases
+ * one.
  *
- * ```ts
- * const calls = new KeyedSemaphore<string>((tenant) => (tenant === 'big' ? 20 : 5));
- * await calls.lockFunc('acme', () => fetch(url), { wait: '2s' });
- * ```
+ * ```ts const calls = new KeyedSemaphore<string>((tenant) => (tenant === 'big' ? 20 : 5)); await calls.lockFunc('acme',
+ * () => fetch(url), { wait: '2s' }); ```
  */
 export class KeyedSemaphore<K = unknown> {
   readonly #queue: KeyedQueue<K>;
   readonly #limit: number | ((key: K) => number);
 
   /**
-   * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the key,
-   * once by each call that asks for a permit. So the limit may change: each call keeps the limit that it was given, also while
-   * it waits, and permits that are taken stay taken.
-   * @throws LockUsageError for any other value. Where a function returns one, the call fails with it and takes nothing.
+   * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the
+   * key, once by each call that asks for a permit. So the limit may change. Each call keeps the limit that it got, also
+   * while it waits, and taken permits stay taken.
+   * @throws LockUsageError for any other value. If a function returns such a value, the call fails with this error and
+   * takes nothing.
    */
   constructor(limit: number | ((key: K) => number), options: { clock?: Clock } = {}) {
     this.#queue = new KeyedQueue(options.clock ?? systemClock);
@@ -43,7 +43,7 @@ export class KeyedSemaphore<K = unknown> {
     }
   }
 
-  /** Takes a permit now, or not: also false while others wait. @throws LockUsageError */
+  /** Tries once to take a permit. True when it was taken. False also while others wait. @throws LockUsageError */
   tryLock(key: K): boolean {
     return this.#queue.tryEnter(key, this.#limitOf(key));
   }
@@ -57,12 +57,12 @@ export class KeyedSemaphore<K = unknown> {
     return this.#queue.enterWithRetry(key, this.#limitOf(key), retry, options);
   }
 
-  /** Gives a permit back. @throws LockNotHeldError when none of the key is taken. */
+  /** Releases a permit. @throws LockNotHeldError when no permit of the key is taken. */
   unlock(key: K): void {
     this.#queue.leave(key, false);
   }
 
-  /** Runs `fn` while holding a permit; gives it back whatever `fn` does. */
+  /** Runs `fn` with a permit, and releases the permit also when `fn` throws. */
   async lockFunc<T>(key: K, fn: () => T | Promise<T>, options?: WaitOptions): Promise<T> {
     return this.#queue.run(key, this.#limitOf(key), fn, options);
   }
@@ -77,7 +77,7 @@ export class KeyedSemaphore<K = unknown> {
     return !this.#queue.has(key);
   }
 
-  /** Drops idle state, of which there is none. Never gives back a permit. */
+  /** Does nothing, since idle keys have no state. Never releases a permit. */
   clear(): void {}
 
   /** Whether any permit of the key is taken. */

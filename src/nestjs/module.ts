@@ -29,14 +29,14 @@ export interface LatchkeyAsyncOptions {
 }
 
 /**
- * Locks for a NestJS app, in every module of it: `LockRegistry`, `Locker`, and the lockers by name for `@InjectLocker`.
- * Import it once. `lock.L()` and `@WithLock` use its lockers while the app runs.
+ * Locks for a NestJS app. Every module can inject `LockRegistry`, `Locker`, and the lockers by name with
+ * `@InjectLocker`. Import it once. `lock.L()` and `@WithLock` use its lockers while the app runs.
  *
- * The start of the app connects every driver that a locker uses. Its shutdown refuses new leases, gives holders `grace`
- * to finish, takes away what leases are left, and closes what was opened. That comes last, after the server has stopped to
- * listen; Nest does it on `app.close()`, and on signals after `app.enableShutdownHooks()`.
+ * The start of the app connects every driver that a locker uses. Its shutdown refuses new leases, gives holders the
+ * time `grace` to finish, ends the remaining leases, and closes what was opened. This comes last, after the server has
+ * stopped listening. Nest does it on `app.close()`, and on signals after `app.enableShutdownHooks()`.
  *
- * No setting is read from the environment: give what you want to be set there in the options.
+ * It reads no settings from the environment. Give them in the options.
  */
 @Module({})
 export class LatchkeyModule implements OnModuleInit, OnApplicationShutdown {
@@ -56,8 +56,8 @@ export class LatchkeyModule implements OnModuleInit, OnApplicationShutdown {
   }
 
   /**
-   * With options that are known only when the app starts: the start fails with LockUsageError where they are wrong.
-   * @throws LockUsageError for the name of a locker that is none.
+   * For options that are known only when the app starts. If they are wrong, the start fails with LockUsageError.
+   * @throws LockUsageError for a wrong name of a locker.
    */
   static forRootAsync({
     imports = [],

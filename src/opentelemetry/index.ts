@@ -20,14 +20,14 @@ export interface InstrumentOptions {
   /** Default: the global one. */
   tracerProvider?: TracerProvider | undefined;
   /**
-   * Makes the label `key` of a key. Give few different ones: each is a time series of its own. Default: no such label, since a
-   * key may hold private data.
+   * Returns the label `key` for a key. Return only few different labels, because each one is a separate time series.
+   * Default: no such label, since a key may contain private data.
    */
   keyLabel?: ((key: string) => string) | undefined;
   /**
-   * Links an acquisition that waits 100 ms to the spans of those who hold the key then, and `extend` and `release` to the
-   * acquisition: recorded spans write their ids into the metadata of their leases, as `traceparent`. Who waits so inspects
-   * its keys once. Default true.
+   * Links the span of an acquisition that waits for 100 ms to the spans of the present holders, and the spans of
+   * `extend` and `release` to that of the acquisition. Each recorded span writes its id into the metadata of its lease,
+   * as `traceparent`. An acquisition that waits for 100 ms inspects its keys once. Default true.
    */
   links?: boolean | undefined;
 }
@@ -44,8 +44,8 @@ const NAME = 'latchkey';
 const WAITS_MS = 100;
 
 /**
- * Metrics and spans of all lockers of this process, from now on until the function that it returns is called: see
- * docs/operations.md for the list. Leases that are held already are not counted.
+ * Records metrics and spans of all lockers of this process, until you call the function that it returns.
+ * docs/operations.md lists them. Leases that are already held are not counted.
  */
 export function instrumentLocks(options: InstrumentOptions = {}): () => void {
   const { links = true } = options;

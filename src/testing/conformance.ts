@@ -25,13 +25,14 @@ export interface ConformanceOptions {
   /** Makes the driver of one case, which closes it. All of them may share one backend. */
   createDriver: () => LockDriver | Promise<LockDriver>;
   /**
-   * Makes another driver on the backend of `driver`, as another process has one; the case closes it. Order, exclusion,
-   * fences and hand-over are then tested between the two as well. Default: they are not, as for locks inside one process.
+   * Makes another driver on the backend of `driver`, as in another process. The case closes it. Order, exclusion,
+   * fences and hand-over are then also tested between the two drivers. Default: they are not, as for locks inside one
+   * process.
    */
   createPeer?: ((driver: LockDriver) => LockDriver | Promise<LockDriver>) | undefined;
   /**
-   * Ends a driver of `createPeer` as a killed process does: nothing it has sent is taken back, and nothing more is sent.
-   * What it held and awaited is then tested too. Default: it is not.
+   * Ends a driver of `createPeer` as if its process were killed: it withdraws nothing that it has sent, and sends
+   * nothing more. The suite then also tests what happens to its holds and waiters. Default: it does not.
    */
   crash?: ((peer: LockDriver) => void | Promise<void>) | undefined;
   /** The runner's own: jest's, vitest's or `node:test`'s. A case takes less than 5 s. */
@@ -65,7 +66,7 @@ const GROUPS = {
 /** What two drivers on one backend do just as one does. */
 const SHARED = { exclusion, fences, order, readers, limits, rests, listing, revocation, crowds };
 
-/** Says what a {@link LockDriver} is: registers a test for each thing that one does. */
+/** Registers tests for everything that a {@link LockDriver} must do. */
 export function driverConformance(options: ConformanceOptions): void {
   const { createDriver, createPeer, crash, test, expect, describe } = options;
   const group = describe ?? ((_name: string, fn: () => void) => fn());

@@ -11,7 +11,8 @@ interface FakeTimer {
 }
 
 /**
- * A clock that only a test moves: leases expire and waits run out without any sleeping. It never goes back. Times are ms; those it is given are finite numbers of at least 0, else a LockUsageError is thrown.
+ * A clock that only a test moves, so that leases expire and waits end without sleeping. It never goes back. Times are
+ * ms. A time that is not a finite number of at least 0 throws a LockUsageError.
  */
 export class FakeClock implements Clock {
   readonly #timers = new Set<FakeTimer>();
@@ -40,12 +41,12 @@ export class FakeClock implements Clock {
   }
 
   /**
-   * Moves the time on by `ms`, firing what comes due, in order and each at its own time. Before, between and after,
-   * all promise continuations that can run do run. A timer set on the way fires too, if it is due by the end. One that is
-   * called while another is under way begins when that has ended.
+   * Moves the time forward by `ms` and fires the timers that are due, in order and each at its own time. Before,
+   * between and after them, all promise continuations that can run do run. A timer that is set meanwhile also fires, if
+   * it is due before the end. A second call begins when the first has ended.
    *
-   * Rejects with what a timer throws, at the time of that timer. Rejects with a LockUsageError after 100,000 timers: a
-   * renewed lease sets new ones without end, and ten minutes of a lease of 10 s take fewer than three hundred.
+   * Rejects with the error of a timer, at the time of that timer. Rejects with a LockUsageError after 100,000 timers,
+   * because a renewed lease sets new timers without end. Ten minutes of a lease of 10 s take fewer than three hundred.
    */
   async advance(ms: number): Promise<void> {
     checkMs('ms', ms);
@@ -55,8 +56,8 @@ export class FakeClock implements Clock {
   }
 
   /**
-   * Moves the time on by `ms` at once and fires nothing, as a blocked event loop would: the next `advance`, be it of 0,
-   * fires what is overdue.
+   * Moves the time forward by `ms` at once and fires nothing, as if the event loop were blocked. The next `advance`,
+   * also one of 0, fires the overdue timers.
    */
   jump(ms: number): void {
     this.#now += checkMs('ms', ms);

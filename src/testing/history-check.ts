@@ -26,9 +26,10 @@ export interface Violation {
 }
 
 /**
- * Decides whether a history, of any number of keys and processes, is that of a fenced read/write mutex; `[]` when it
- * is. A hold counts as surely valid from when it was told that it is, until its release is asked for, its time is up
- * or its loss is told, whichever comes first. Takes O(n log n); the order of the events does not matter.
+ * Checks whether a history of any number of keys and processes is that of a fenced read/write mutex. Returns `[]` if it
+ * is. A hold counts as surely valid from the moment when its holder is told so, until its release is requested, its
+ * time is over, or its loss is reported, whichever comes first. Takes O(n log n). The order of the events does not
+ * matter.
  */
 export function checkHistory(events: Iterable<HistoryEvent>): Violation[] {
   const byKey = new Map<string, HistoryEvent[]>();
@@ -49,8 +50,8 @@ export function checkHistory(events: Iterable<HistoryEvent>): Violation[] {
 }
 
 /**
- * The least part of a history that still proves the first of its violations: the events of the holds in it, without
- * the extensions it does not need. `[]` of a history that proves none.
+ * Returns the smallest part of a history that still proves its first violation: the events of the holds in it, without
+ * unnecessary extensions. Returns `[]` if the history proves no violation.
  */
 export function shrinkHistory(events: Iterable<HistoryEvent>): HistoryEvent[] {
   const all = [...events];

@@ -5,7 +5,7 @@ import { LockRegistry } from '../registry.js';
 export interface MemoryLocksOptions {
   /** Where the locks take their time from. Default: the system. */
   clock?: Clock | undefined;
-  /** Lockers beside `default`, by name; whatever driver they name, they get memory. */
+  /** Lockers beside `default`, by name. They use memory, whatever driver they name. */
   lockers?: Record<string, LockerOptions> | undefined;
 }
 

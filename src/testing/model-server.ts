@@ -44,8 +44,8 @@ export interface ModelCopy {
 }
 
 /**
- * A server that keeps locks, in this process and in plain TypeScript: the least that a backend must do, and every fault
- * that one can have, on command. What it says is what the Redis scripts say.
+ * A server that keeps locks in this process, written in plain TypeScript. It does the least that a backend must do, and
+ * has every fault of a backend on command. Its answers are those of the Redis scripts.
  */
 export class ModelServer {
   readonly #clock: Clock;
@@ -148,7 +148,7 @@ export class ModelServer {
     this.#locks = new Map([...locks].map(([key, lock]) => [key, lock.copy(this.#host)]));
   }
 
-  /** Sends what is for the process to this receiver too. */
+  /** Sends the messages for the process to this receiver, too. */
   subscribe(process: string, receiver: ModelReceiver): void {
     const receivers = this.#receivers.get(process) ?? new Set();
     this.#receivers.set(process, receivers.add(receiver));

@@ -24,7 +24,7 @@ export interface StoreConformanceOptions {
 
 const GROUPS = { claims, places, sharing, runs, frees, renewals, revocations, reads, connections };
 
-/** Says what a {@link LockStore} is: registers a test for each thing that one does. */
+/** Registers tests for everything that a {@link LockStore} must do. */
 export function storeConformance({ createStore, test, expect, describe }: StoreConformanceOptions): void {
   const group = describe ?? ((_name: string, fn: () => void) => fn());
   for (const [name, cases] of Object.entries(GROUPS)) {

@@ -1,7 +1,10 @@
 import { LockUsageError } from '../../core/errors.js';
 import { backOff } from './back-off.js';
 
-/** What is asked of an ioredis client that is lent to us: it is duplicated, and otherwise left alone. */
+/**
+ * The part of an ioredis client that Latchkey uses of a client that you lend. It is duplicated, and otherwise left
+ * alone.
+ */
 export interface LentClient {
   readonly options: object;
   readonly status: string;

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import { lockName } from '../../../src/core/key.js';
+import type { AcquireRequest, Grant, LockDriver } from '../../../src/lease/driver.js';
+
+/** A key that no other test uses, as a driver is given it. */
+export const freshKey = (name = 'key'): string => lockName(`${randomUUID()}:`, name);
+
+/** Asks to write, for 10 s, once, with a token of its own. */
+export function ask(
+  driver: LockDriver,
+  key: string,
+  request: Partial<AcquireRequest> = {},
+): Promise<Grant | null> {
+  return driver.acquire({
+    key,
+    token: randomUUID(),
+    mode: 'write',
+    ttl: 10_000,
+    wait: 0,
+    retryInterval: 100,
+    meta: {},
+    ...request,
+  });
+}
+
+/** As `ask`, where the answer must be a grant. */
+export async function take(
+  driver: LockDriver,
+  key: string,
+  request: Partial<AcquireRequest> = {},
+): Promise<Grant> {
+  const grant = await ask(driver, key, request);
+  if (!grant) throw new Error(`expected to be granted ${key}`);
+  return grant;
+}
+
+/** How long it took, in ms, and what came of it. */
+export async function timed<T>(promise: Promise<T>): Promise<{ ms: number; value?: T; error?: Error }> {
+  const started = performance.now();
+  try {
+    const value = await promise;
+    return { ms: performance.now() - started, value };
+  } catch (error) {
+    return { ms: performance.now() - started, error: error as Error };
+  }
+}
