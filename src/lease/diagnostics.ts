@@ -63,8 +63,11 @@ interface Traceable {
   readonly fence?: number;
 }
 
-/** Tracing channels, as `node:diagnostics_channel` has them: `tracing:latchkey:acquire:start` and so on. */
-const tracings = {
+/**
+ * Tracing channels, as `node:diagnostics_channel` has them: `tracing:latchkey:acquire:start` and so on. Ask whether they
+ * have subscribers before {@link trace}, which costs something.
+ */
+export const tracings = {
   acquire: tracingChannel<unknown, LockTrace>('latchkey:acquire'),
   extend: tracingChannel<unknown, LockTrace>('latchkey:extend'),
   release: tracingChannel<unknown, LockTrace>('latchkey:release'),
@@ -74,11 +77,6 @@ const renewal = channel('latchkey:renewal');
 const lost = channel('latchkey:lost');
 const revoked = channel('latchkey:revoked');
 const leading = channel('latchkey:lead');
-
-/** Whether anybody listens. Ask before {@link trace}, which costs something. */
-export function isTraced(what: Traced): boolean {
-  return tracings[what].hasSubscribers;
-}
 
 /** Runs `fn`, traced. */
 export async function trace<T>(

@@ -13,13 +13,9 @@ import type { LockerHost } from './host.js';
 import type { Settings } from './options.js';
 import { LEAST_PATIENCE, TRY_PATIENCE, tryOften } from './tries.js';
 
-/** What one call asks of a locker. */
-export interface Ask {
+/** How a call obtains its keys: its options, checked. */
+export interface Call {
   readonly locker: string;
-  /** As the caller named them. */
-  readonly named: string | readonly string[];
-  /** Sorted, each once. */
-  readonly keys: readonly string[];
   readonly settings: Settings;
   readonly autoRenew: boolean;
   /** Whether it is an error not to obtain them. */
@@ -28,16 +24,22 @@ export interface Ask {
 
 /** Takes the keys of one call in their order, all or none. While it waits for the next one it keeps those it has. */
 export class Gathering {
-  readonly #ask: Ask;
+  /** As the caller named them. */
+  readonly #named: string | readonly string[];
+  /** Sorted, each once. */
+  readonly #keys: readonly string[];
+  readonly #call: Call;
   readonly #host: LockerHost;
   readonly #deadline: number;
   readonly #signal: AbortSignal;
   readonly #ignoreSignals: (() => void) | undefined;
   #set: GrantSet | undefined;
 
-  constructor(ask: Ask, host: LockerHost) {
-    const { wait, signal } = ask.settings;
-    this.#ask = ask;
+  constructor(named: string | readonly string[], keys: readonly string[], call: Call, host: LockerHost) {
+    const { wait, signal } = call.settings;
+    this.#named = named;
+    this.#keys = keys;
+    this.#call = call;
     this.#host = host;
     this.#deadline = host.clock.now() + wait;
     const both = signal && firstOf(host.closing, signal);
@@ -47,7 +49,8 @@ export class Gathering {
 
   /** Null: somebody else holds one of them. */
   async run(): Promise<HeldLease | null> {
-    const { locker, keys, settings, autoRenew } = this.#ask;
+    const { settings } = this.#call;
+    const keys = this.#keys;
     let left = settings.wait;
     try {
       this.#signal.throwIfAborted();
@@ -71,7 +74,7 @@ export class Gathering {
         }
         if (all && keys.length > 1) all = await this.#topUp(set);
         this.#signal.throwIfAborted();
-        if (all) return new HeldLease(locker, backend, set, keys, settings, autoRenew);
+        if (all) return new HeldLease(backend, set, keys, this.#call);
         set.abandon();
         if (!grant) return this.#refused();
         // A key was lost while another was awaited, or this process was stopped: all are taken anew.
@@ -91,7 +94,7 @@ export class Gathering {
   }
 
   async #made(making: Promise<Backend>): Promise<Backend> {
-    const { wait, driver } = this.#ask.settings;
+    const { wait, driver } = this.#call.settings;
     const patience = Math.max(wait, TRY_PATIENCE);
     const backend = await within(making, patience, this.#host.clock, this.#signal);
     if (!backend) throw new LockBackendError(`driver "${driver}" was not made within ${patience} ms`);
@@ -99,17 +102,17 @@ export class Gathering {
   }
 
   get #inThread(): boolean {
-    return this.#ask.autoRenew && this.#ask.settings.renewIn === 'thread';
+    return this.#call.autoRenew && this.#call.settings.renewIn === 'thread';
   }
 
   /** A lease is not to be over before the thread is there that renews it. But half of the wait is for the key. */
   async #started(starting: Promise<void>): Promise<void> {
-    const { wait } = this.#ask.settings;
+    const { wait } = this.#call.settings;
     await within(starting, wait > 0 ? wait / 2 : TRY_PATIENCE, this.#host.clock, this.#signal);
   }
 
   #claim({ driver }: Backend, set: GrantSet, key: string, left: number): Promise<Grant | null> {
-    const { prefix, mode, limit, ttl, wait, retryInterval, retry, meta } = this.#ask.settings;
+    const { prefix, mode, limit, ttl, wait, retryInterval, retry, meta } = this.#call.settings;
     const name = lockName(prefix, key);
     const request: AcquireRequest = {
       key: name,
@@ -130,7 +133,7 @@ export class Gathering {
 
   /** The first keys have aged while the last one was awaited. False: one was lost. */
   async #topUp(set: GrantSet): Promise<boolean> {
-    const { ttl } = this.#ask.settings;
+    const { ttl } = this.#call.settings;
     const { clock } = this.#host;
     const until = Math.max(this.#deadline, clock.now() + LEAST_PATIENCE);
     if (set.left() >= ttl * 0.9) return true;
@@ -148,8 +151,9 @@ export class Gathering {
   }
 
   #refused(): null {
-    const { must, named, settings } = this.#ask;
+    const { must, settings } = this.#call;
     const { retry, wait } = settings;
+    const named = this.#named;
     if (!must) return null;
     const retriesEnded = retry && wait > 0 && this.#left() > 0;
     throw retriesEnded
@@ -158,17 +162,17 @@ export class Gathering {
   }
 
   #tooShort(): LockBackendError {
-    const { named, settings } = this.#ask;
-    const why = `its \`ttl\` of ${settings.ttl} ms was over before it was granted, twice: use a longer one`;
-    return new LockBackendError(why, { key: named });
+    const { ttl } = this.#call.settings;
+    const why = `its \`ttl\` of ${ttl} ms was over before it was granted, twice: use a longer one`;
+    return new LockBackendError(why, { key: this.#named });
   }
 
   #faultOf(error: unknown): unknown {
     const { closing } = this.#host;
-    const { named, settings } = this.#ask;
+    const { settings } = this.#call;
     if (this.#signal.aborted) {
       const { reason } = this.#signal;
-      return closing.aborted && reason === closing.reason ? new LockClosedError(named) : reason;
+      return closing.aborted && reason === closing.reason ? new LockClosedError(this.#named) : reason;
     }
     // What a retry strategy throws is its user's own.
     return settings.retry && settings.wait > 0 ? error : faultOf(error);

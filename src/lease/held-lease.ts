@@ -1,8 +1,9 @@
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockLostError, LockNotHeldError, type LossReason } from '../core/errors.js';
 import type { Backend } from './backend.js';
-import { isRenewalTraced, isTraced, trace, traceLost, traceRenewal, traceRevoked } from './diagnostics.js';
+import { isRenewalTraced, trace, traceLost, traceRenewal, traceRevoked, tracings } from './diagnostics.js';
 import type { LockMode, RenewalOutcome } from './driver.js';
+import type { Call } from './gathering.js';
 import type { GrantSet, Holder } from './grant-set.js';
 import type { Lease } from './lease.js';
 import { parseTtl, type Settings } from './options.js';
@@ -21,12 +22,10 @@ export class HeldLease implements Lease, Holder {
 
   /** The lease begins now. */
   constructor(
-    locker: string,
     readonly backend: Backend,
     set: GrantSet,
     readonly keys: readonly string[],
-    settings: Settings,
-    autoRenew: boolean,
+    { locker, settings, autoRenew }: Call,
   ) {
     this.#locker = locker;
     this.#set = set;
@@ -97,7 +96,7 @@ export class HeldLease implements Lease, Holder {
 
   release(): Promise<boolean> {
     this.#released ??=
-      isTraced('release') && this.#set.check()
+      tracings.release.hasSubscribers && this.#set.check()
         ? trace('release', this.#locker, this, () => this.#set.release())
         : this.#set.release();
     return this.#released;
@@ -156,7 +155,7 @@ export class HeldLease implements Lease, Holder {
   }
 
   #extend(ttl: number): Promise<boolean> {
-    return isTraced('extend') && this.#set.check()
+    return tracings.extend.hasSubscribers && this.#set.check()
       ? trace('extend', this.#locker, this, () => this.#set.extend(ttl))
       : this.#set.extend(ttl);
   }

@@ -3,9 +3,9 @@ import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkKey, checkKeys, keyOfName, lockName, nameStart } from '../core/key.js';
 import type { Backend } from './backend.js';
-import { isTraced, traceAcquire, traceRevoke } from './diagnostics.js';
+import { traceAcquire, traceRevoke, tracings } from './diagnostics.js';
 import type { LockInfo } from './driver.js';
-import { Gathering } from './gathering.js';
+import { type Call, Gathering } from './gathering.js';
 import type { HeldLease } from './held-lease.js';
 import { callSite } from './holding.js';
 import type { LockerHost } from './host.js';
@@ -19,22 +19,26 @@ import { type AcquireOptions, checkAtLeast, resolveCall, type Settings } from '.
 import { warnOfShortTtl } from './short-ttl.js';
 import { runUnder, type Work } from './with.js';
 
-/** How a call obtains its lease. `must`: it is an error not to obtain it. */
-interface Way {
+/** What a method does unless its options say otherwise. `must`: it is an error not to obtain the lease. */
+interface Method {
   readonly renews: boolean;
   readonly must: boolean;
 }
 
-const ACQUIRE: Way = { renews: false, must: true };
-const TRY_ACQUIRE: Way = { renews: false, must: false };
-const WITH: Way = { renews: true, must: true };
-const TRY_WITH: Way = { renews: true, must: false };
+const ACQUIRE: Method = { renews: false, must: true };
+const TRY_ACQUIRE: Method = { renews: false, must: false };
+const WITH: Method = { renews: true, must: true };
+const TRY_WITH: Method = { renews: true, must: false };
 
 /** The locker of a registry: leases from whatever driver its settings name. */
 export class LeaseLocker extends Locker {
   readonly #host: LockerHost;
   /** Of those calls that try once unless told otherwise. */
   readonly #tries: Settings;
+  /** The calls without options: checked once. */
+  readonly #usual = new Map<Method, Call>();
+  /** Undefined until it has been made. */
+  #backend: Backend | undefined;
 
   constructor(
     readonly name: string,
@@ -42,29 +46,29 @@ export class LeaseLocker extends Locker {
     host: LockerHost,
   ) {
     super();
-    this.#host = host;
+    this.#host = { ...host, backend: (driver) => this.#backend ?? this.#make(driver, host) };
     this.#tries = { ...settings, wait: 0 };
   }
 
   tryAcquire(keys: Keys, options?: AcquireOptions): Promise<Lease | null> {
-    return this.#obtain(keys, this.#trying(options), options, TRY_ACQUIRE);
+    return this.#obtain(keys, TRY_ACQUIRE, options);
   }
 
   acquire(keys: Keys, options?: AcquireOptions): Promise<Lease> {
-    return this.#obtain(keys, this.settings, options, ACQUIRE) as Promise<Lease>;
+    return this.#obtain(keys, ACQUIRE, options) as Promise<Lease>;
   }
 
   async with<T>(keys: Keys, fn: Work<T>, options?: AcquireOptions): Promise<T> {
     checkFn(fn);
     const takenAt = callSite(this.with);
-    const lease = await this.#obtain(keys, this.settings, options, WITH);
+    const lease = await this.#obtain(keys, WITH, options);
     return runUnder(lease!, fn, takenAt);
   }
 
   async tryWith<T>(keys: Keys, fn: Work<T>, options?: AcquireOptions): Promise<TryWithResult<T>> {
     checkFn(fn);
     const takenAt = callSite(this.tryWith);
-    const lease = await this.#obtain(keys, this.#trying(options), options, TRY_WITH);
+    const lease = await this.#obtain(keys, TRY_WITH, options);
     return lease ? { acquired: true, value: await runUnder(lease, fn, takenAt) } : { acquired: false };
   }
 
@@ -78,7 +82,7 @@ export class LeaseLocker extends Locker {
     const takenAt = callSite(this.once);
     const name = slotKey(key, slot);
     const { mark, call } = parseOnce(options);
-    const lease = await this.#obtain(name, alone(this.#trying(call), call), call, TRY_WITH);
+    const lease = await this.#gather(name, this.#resolve(alone(this.#trying(call), call), call, TRY_WITH));
     if (lease) return { ran: true, value: await runOnce(lease, fn, takenAt, mark) };
     // That it cannot be told who runs it is no failure.
     return { ran: false, ...runnerOf(await this.inspect(name).catch(() => null)) };
@@ -88,9 +92,9 @@ export class LeaseLocker extends Locker {
     checkFn(fn);
     checkKey(key);
     const takenAt = callSite(this.lead);
-    const settings = resolveCall(alone({ ...this.settings, wait: Infinity }, options), options);
-    const obtain = (term: Settings) => this.#gather(key, term, WITH) as Promise<HeldLease>;
-    return lead({ locker: this.name, key, fn, takenAt, settings, host: this.#host, obtain });
+    const call = this.#resolve(alone({ ...this.settings, wait: Infinity }, options), options, WITH);
+    const obtain = (settings: Settings) => this.#gather(key, { ...call, settings }) as Promise<HeldLease>;
+    return lead({ ...call, key, fn, takenAt, host: this.#host, obtain });
   }
 
   New(key: string, ttl?: Duration, options?: AcquireOptions): Lock {
@@ -103,7 +107,8 @@ export class LeaseLocker extends Locker {
 
   async inspect(key: string): Promise<LockInfo | null> {
     const name = lockName(this.settings.prefix, checkKey(key));
-    const info = await (await this.#backend()).inspect(name);
+    const backend = await this.#host.backend(this.settings.driver);
+    const info = await backend.inspect(name);
     return info && { ...info, key };
   }
 
@@ -113,8 +118,8 @@ export class LeaseLocker extends Locker {
     if (onProgress !== undefined && typeof onProgress !== 'function')
       throw new LockUsageError('onProgress', onProgress, 'a function');
     if (typeof start !== 'string') throw new LockUsageError('prefix', start, 'text');
-    const { prefix } = this.settings;
-    const backend = await this.#backend();
+    const { prefix, driver } = this.settings;
+    const backend = await this.#host.backend(driver);
     for await (const info of backend.list(nameStart(prefix, start), onProgress)) {
       yield { ...info, key: keyOfName(prefix, info.key) };
     }
@@ -126,7 +131,7 @@ export class LeaseLocker extends Locker {
       throw new LockUsageError('fence', fence, 'the fence of a hold: a whole number of at least 1');
     checkNames(options, ['grace']);
     const grace = parseDuration('grace', options.grace ?? 0);
-    const backend = await this.#backend();
+    const backend = await this.#host.backend(this.settings.driver);
     return traceRevoke({ locker: this.name, key, fence, grace }, () => backend.revoke(name, fence, grace));
   }
 
@@ -135,8 +140,10 @@ export class LeaseLocker extends Locker {
     return infos.flatMap((info) => info?.holders ?? []);
   }
 
-  #backend(): Backend | Promise<Backend> {
-    return this.#host.backend(this.settings.driver);
+  #make(driver: string, host: LockerHost): Backend | Promise<Backend> {
+    const backend = host.backend(driver);
+    if (!(backend instanceof Promise)) this.#backend = backend;
+    return backend;
   }
 
   /** The defaults of a call that tries once, unless its options say for how long, or how often. */
@@ -144,32 +151,40 @@ export class LeaseLocker extends Locker {
     return options?.wait === undefined && options?.retry === undefined ? this.#tries : this.settings;
   }
 
-  #obtain(
-    keys: Keys,
-    defaults: Settings,
-    options: AcquireOptions | undefined,
-    way: Way,
-  ): Promise<HeldLease | null> {
+  #obtain(keys: Keys, method: Method, options: AcquireOptions | undefined): Promise<HeldLease | null> {
     try {
-      return this.#gather(keys, resolveCall(defaults, options), way);
+      return this.#gather(keys, this.#callOf(method, options));
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #gather(named: Keys, settings: Settings, { renews, must }: Way): Promise<HeldLease | null> {
-    const keys = checkKeys(named);
+  #callOf(method: Method, options: AcquireOptions | undefined): Call {
+    const usual = options === undefined ? this.#usual.get(method) : undefined;
+    if (usual) return usual;
+    const call = this.#resolve(method.must ? this.settings : this.#trying(options), options, method);
+    if (options === undefined) this.#usual.set(method, call);
+    return call;
+  }
+
+  #resolve(defaults: Settings, options: AcquireOptions | undefined, { renews, must }: Method): Call {
+    const settings = resolveCall(defaults, options);
     const autoRenew = settings.autoRenew ?? renews;
     checkAtLeast(settings, autoRenew);
     warnOfShortTtl(settings.ttl, this.#host.clock);
-    const gather = (own: Settings) =>
-      new Gathering({ locker: this.name, named, keys, settings: own, autoRenew, must }, this.#host).run();
-    if (!isTraced('acquire')) return gather(settings);
+    return { locker: this.name, settings, autoRenew, must };
+  }
+
+  #gather(named: Keys, call: Call): Promise<HeldLease | null> {
+    const keys = checkKeys(named);
+    if (!tracings.acquire.hasSubscribers) return new Gathering(named, keys, call, this.#host).run();
+    const { settings } = call;
     const { mode, meta } = settings;
     const holders = () => this.#holdersOf(keys);
-    return traceAcquire(this.name, { keys, mode, meta }, holders, (own) =>
-      gather({ ...settings, meta: own }),
-    );
+    return traceAcquire(this.name, { keys, mode, meta }, holders, (own) => {
+      const traced = { ...call, settings: { ...settings, meta: own } };
+      return new Gathering(named, keys, traced, this.#host).run();
+    });
   }
 }
 

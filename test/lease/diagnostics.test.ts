@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { hostname } from 'node:os';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { LockLostError } from '../../src/core/errors.js';
-import { isTraced, type LockTrace, trace } from '../../src/lease/diagnostics.js';
+import { type LockTrace, trace, tracings } from '../../src/lease/diagnostics.js';
 import { Bed, down } from '../support/bed.js';
 
 const STEPS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const;
@@ -192,9 +192,11 @@ test('no message, error or loss shows a token', async () => {
 });
 
 test('whether a call is traced is known before anything is made for it', () => {
-  for (const what of ['acquire', 'extend', 'release'] as const) expect(isTraced(what)).toBe(false);
+  for (const what of ['acquire', 'extend', 'release'] as const)
+    expect(tracings[what].hasSubscribers).toBe(false);
   record();
-  for (const what of ['acquire', 'extend', 'release'] as const) expect(isTraced(what)).toBe(true);
+  for (const what of ['acquire', 'extend', 'release'] as const)
+    expect(tracings[what].hasSubscribers).toBe(true);
 });
 
 test('with a subscriber the answer, and the error, come through', async () => {
