@@ -1,12 +1,11 @@
 import { onAbort } from '../core/abort.js';
 import { type Clock, LOOK_MS, LOOKS, type Timer } from '../core/clock.js';
-import { Deadline, type Deadlines } from '../core/deadlines.js';
+import type { Deadline, Deadlines } from '../core/deadlines.js';
 import { LockBackendError, LockClosedError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import type { AcquireRequest, Grant } from '../lease/driver.js';
-import { type Hold, surelyUntil } from './hold.js';
+import { type GrantedClaim, type GrantedHold, type Hold, surelyUntil } from './hold.js';
 import type { Link } from './link.js';
-import { longestLook } from './local-queue.js';
 import type { Claim, Granted, LockStore, Place, Refused, StoreError } from './store.js';
 
 // How long a newcomer waits for a store that has never answered it.
@@ -15,6 +14,9 @@ const PATIENCE = 2_000;
 const TRY_PATIENCE = 1_000;
 // How long after its hard limit a wait may end while the store keeps answering others.
 const BACKLOG_MS = 500;
+// A message may be lost, and a dead holder sends none: a process looks at its places at the latest after this.
+const LONGEST_LOOK = 5_000;
+const SHORTEST_LOOK = 200;
 
 /** What an acquisition needs of the engine. */
 export interface AcquisitionHost {
@@ -24,19 +26,13 @@ export interface AcquisitionHost {
   readonly link: Link;
   readonly limits: Deadlines;
   /** The store granted it: begins the hold. `unannounced`: no message said so, though it may have had a place. */
-  obtained(acquisition: Acquisition, grant: GrantedHold, unannounced: boolean): Hold;
+  obtained(acquisition: Acquisition, granted: GrantedHold, unannounced: boolean): Hold;
   /** The store gave it a place, or says that it still has one. */
   placed(acquisition: Acquisition, refused: Refused, had: boolean): void;
-  /** It does not wait any more. */
-  ended(acquisition: Acquisition): void;
+  /** It does not wait any more; `had`: it had a place. */
+  ended(acquisition: Acquisition, had: boolean): void;
   /** Gives up its place and what it may have been granted; calls `done` when the store has answered. */
   leave(acquisition: Acquisition, done?: () => void): void;
-}
-
-export interface GrantedHold {
-  readonly fence: number;
-  readonly validUntil: number;
-  readonly run: readonly string[];
 }
 
 /**
@@ -48,7 +44,9 @@ export interface GrantedHold {
 type Phase = 'asking' | 'waiting' | 'leaving' | 'ended';
 
 /** One request on its way to a hold: it claims, waits in the store's queue, and ends by its hard limit. */
-export class Acquisition {
+export class Acquisition implements GrantedClaim, Deadline {
+  at = Infinity;
+  index = -1;
   /** The grant; null where somebody else had the lock. */
   readonly outcome: Promise<Grant | null>;
   /** A claim of it may reach the store later, out of order. */
@@ -57,7 +55,6 @@ export class Acquisition {
   readonly #claim: Claim;
   readonly #place: Place | undefined;
   readonly #askedAt: number;
-  readonly #limit = new Deadline(() => this.#atLimit());
   #resolve!: (grant: Grant | null) => void;
   #reject!: (reason: unknown) => void;
   #phase: Phase = 'asking';
@@ -83,14 +80,14 @@ export class Acquisition {
     const { key, token, mode, limit = Infinity, ttl, meta, wait, signal } = request;
     this.#host = host;
     this.#claim = { key, token, mode, limit, ttl, meta };
-    this.#place = wait > 0 ? { vouchFor: 3 * longestLook(ttl) + 1_000 } : undefined;
+    this.#place = wait > 0 ? { vouchFor: 3 * this.longestLook + 1_000 } : undefined;
     this.#askedAt = host.clock.now();
     this.outcome = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     this.#stopListening = signal && onAbort(signal, () => this.#giveUp(() => this.#reject(signal.reason)));
-    host.limits.set(this.#limit, this.#hardLimit());
+    host.limits.set(this, this.#hardLimit());
   }
 
   /** Whether a hold may be handed on to it. */
@@ -100,6 +97,11 @@ export class Acquisition {
 
   get waits(): boolean {
     return this.#phase === 'waiting';
+  }
+
+  /** How long its process may leave the queue unlooked at, in ms. */
+  get longestLook(): number {
+    return Math.min(LONGEST_LOOK, Math.max(this.request.ttl, SHORTEST_LOOK));
   }
 
   /** Claims the lock, for the first time or anew: a new connection, or time to look. */
@@ -142,7 +144,15 @@ export class Acquisition {
 
   /** A hold of this process serves it. */
   serve(hold: Hold): void {
-    this.#end(() => this.#resolve(hold.grant));
+    this.#end();
+    this.#resolve(hold.grant);
+  }
+
+  /** Its hard limit has come. */
+  fire(): void {
+    if (this.#inTime()) return;
+    // After a stall, timers fire before sockets are read: a message or an answer may be here, unread.
+    this.#lookAgain(0, () => (this.#phase === 'waiting' ? this.#leaveInTime() : this.#awaitAnswer()));
   }
 
   close(): void {
@@ -167,7 +177,7 @@ export class Acquisition {
 
   #refused(answer: Refused): void {
     if (this.#phase === 'ended' || this.#phase === 'leaving') return;
-    if (!this.#place) return this.#end(() => this.#resolve(null));
+    if (!this.#place) return this.#refuse();
     const had = this.#phase === 'waiting';
     this.#phase = 'waiting';
     this.#host.placed(this, answer, had);
@@ -199,18 +209,12 @@ export class Acquisition {
     return Math.min(end, Math.max(this.#askedAt, since) + PATIENCE);
   }
 
-  #atLimit(): void {
-    if (this.#inTime()) return;
-    // After a stall, timers fire before sockets are read: a message or an answer may be here, unread.
-    this.#lookAgain(0, () => (this.#phase === 'waiting' ? this.#leaveInTime() : this.#awaitAnswer()));
-  }
-
   /** Whether its hard limit is still to come; then it is told when it does. */
   #inTime(): boolean {
     const limit = this.#hardLimit();
     const { clock, limits } = this.#host;
     if (clock.now() >= limit) return false;
-    if (limit < Infinity) limits.set(this.#limit, limit);
+    if (limit < Infinity) limits.set(this, limit);
     return true;
   }
 
@@ -230,7 +234,7 @@ export class Acquisition {
   #leave(): void {
     this.#phase = 'leaving';
     this.#sentAt = this.#host.clock.now();
-    this.#host.leave(this, () => this.#end(() => this.#resolve(null)));
+    this.#host.leave(this, () => this.#refuse());
     this.#awaitAnswer();
   }
 
@@ -243,12 +247,14 @@ export class Acquisition {
       if (this.#phase === 'waiting') return this.#leaveInTime();
       const busy = link.answers > answers && clock.now() - since < BACKLOG_MS;
       // What had come before is read by the second look: an answer after that shows that the store serves.
-      if (busy && this.#phase === 'leaving' && looks < LOOKS) return this.#end(() => this.#resolve(null));
+      if (busy && this.#phase === 'leaving' && looks < LOOKS) return this.#refuse();
       if (busy) return this.#awaitAnswer(this.#phase === 'leaving' ? LOOKS - 1 : LOOKS, link.answers, since);
       if (looks > 1) return this.#awaitAnswer(looks - 1, answers, since);
       const fault = this.#trouble();
-      if (this.#phase === 'leaving') this.#end(() => this.#reject(fault));
-      else this.#giveUp(() => this.#reject(fault));
+      if (this.#phase === 'leaving') {
+        this.#end();
+        this.#reject(fault);
+      } else this.#giveUp(() => this.#reject(fault));
     });
   }
 
@@ -260,28 +266,34 @@ export class Acquisition {
     return new LockBackendError(`no answer within ${silentFor} ms`, { key: this.request.key });
   }
 
-  #obtain(grant: GrantedHold): void {
-    this.#obtained = grant.fence;
-    const hold = this.#host.obtained(this, grant, !this.#announced);
-    this.#end(() => this.#resolve(hold.grant));
+  #obtain(granted: GrantedHold): void {
+    this.#obtained = granted.fence;
+    this.serve(this.#host.obtained(this, granted, !this.#announced));
+  }
+
+  /** Somebody else has the lock, and nothing is left in the store. */
+  #refuse(): void {
+    this.#end();
+    this.#resolve(null);
   }
 
   /** Ends without a hold; what the store may have for it is given back. */
   #giveUp(settle: () => void): void {
     if (this.#phase === 'ended') return;
     const owes = this.#unanswered || this.late || this.#phase === 'waiting';
-    this.#end(settle);
+    this.#end();
+    settle();
     if (owes) this.#host.leave(this);
   }
 
-  #end(settle: () => void): void {
+  #end(): void {
     if (this.#phase === 'ended') return;
+    const had = this.#phase !== 'asking';
     this.#phase = 'ended';
-    this.#host.limits.clear(this.#limit);
+    this.#host.limits.clear(this);
     this.#retry?.cancel();
     this.#look?.cancel();
     this.#stopListening?.();
-    this.#host.ended(this);
-    settle();
+    this.#host.ended(this, had);
   }
 }

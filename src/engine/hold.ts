@@ -1,4 +1,4 @@
-import { Deadline } from '../core/deadlines.js';
+import type { Deadline } from '../core/deadlines.js';
 import type { LossReason } from '../core/errors.js';
 import type { AcquireRequest, Grant } from '../lease/driver.js';
 import type { Served } from './store.js';
@@ -9,19 +9,27 @@ const TURN_MS = 20;
 
 const OVER = { validUntil: -Infinity, sequence: 0, pending: true };
 
-/** What is known of a hold when it begins. */
-export interface HoldStart {
+/** A claim that the store has granted. */
+export interface GrantedClaim {
+  readonly id: string;
   readonly request: AcquireRequest;
-  readonly fence: number;
-  readonly lastFence: number;
-  readonly validUntil: number;
-  readonly run: readonly string[];
-  readonly since: number;
+  /** It may reach the store again later, out of order. */
   readonly late: boolean;
 }
 
+/** What the store has granted. */
+export interface GrantedHold {
+  readonly fence: number;
+  readonly validUntil: number;
+  readonly run: readonly string[];
+}
+
 /** A hold in the store. Inside this process it may serve several requests, one after the other. */
-export class Hold {
+export class Hold implements Deadline {
+  at = Infinity;
+  index = -1;
+  /** Of the claim that the store knows it by. */
+  readonly id: string;
   readonly key: string;
   /** The token of the first request: the store knows the hold by it. */
   readonly token: string;
@@ -35,8 +43,7 @@ export class Hold {
   longestTtl: number;
   /** The tokens that it was handed on to. */
   readonly served: string[] = [];
-  readonly expiry: Deadline;
-  /** A claim of it may still reach the store, out of order. */
+  /** @see GrantedClaim.late */
   readonly late: boolean;
   readonly #lastFence: number;
   readonly #since: number;
@@ -50,9 +57,17 @@ export class Hold {
   /** Its time, while another thread renews it too. */
   #shared: SharedHold | undefined;
   #onUnshare: (() => void) | undefined;
+  readonly #onDeadline: (hold: Hold) => void;
 
-  constructor(start: HoldStart, onExpiry: (hold: Hold) => void) {
-    const { request, fence, lastFence, validUntil, run, since, late } = start;
+  /** `fences`: how many come after its own, for handing it on. */
+  constructor(
+    { id, request, late }: GrantedClaim,
+    { fence, validUntil, run }: GrantedHold,
+    fences: number,
+    now: number,
+    onDeadline: (hold: Hold) => void,
+  ) {
+    this.id = id;
     this.key = request.key;
     this.token = request.token;
     this.firstFence = fence;
@@ -61,10 +76,14 @@ export class Hold {
     this.#validUntil = validUntil;
     this.longestTtl = request.ttl;
     this.late = late;
-    this.expiry = new Deadline(() => onExpiry(this));
-    this.#lastFence = lastFence;
-    this.#since = since;
+    this.#lastFence = fence + fences;
+    this.#since = now;
     this.#run = run;
+    this.#onDeadline = onDeadline;
+  }
+
+  fire(): void {
+    this.#onDeadline(this);
   }
 
   get validUntil(): number {

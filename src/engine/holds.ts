@@ -1,9 +1,13 @@
 import type { Clock } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import type { LossReason } from '../core/errors.js';
-import { claimKey } from './claim-key.js';
-import { Hold, type HoldStart } from './hold.js';
+import { type GrantedClaim, type GrantedHold, Hold } from './hold.js';
 import type { ClaimId } from './store.js';
+
+/** A claim id as the key of a map. */
+export function claimKey(key: string, token: string): string {
+  return `${token} ${key}`;
+}
 
 /** The holds of this process: by the request that the store knows them by, and by the one that they serve. */
 export class Holds {
@@ -12,16 +16,21 @@ export class Holds {
   readonly #handedOn = new Map<string, Hold>();
   readonly #clock: Clock;
   readonly #expiries: Deadlines;
+  /** How many fences a writer's hold has for those that it is handed on to. */
+  readonly #fences: number;
+  readonly #onDeadline = (hold: Hold) => this.#atDeadline(hold);
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, fences: number) {
     this.#clock = clock;
     this.#expiries = new Deadlines(clock);
+    this.#fences = fences;
   }
 
-  begin(claim: string, start: HoldStart): Hold {
-    const hold = new Hold(start, (due) => this.#atDeadline(due));
-    this.#byClaim.set(claim, hold);
-    this.#expiries.set(hold.expiry, hold.validUntil);
+  begin(claim: GrantedClaim, granted: GrantedHold): Hold {
+    const fences = claim.request.mode === 'write' ? this.#fences : 0;
+    const hold = new Hold(claim, granted, fences, this.#clock.now(), this.#onDeadline);
+    this.#byClaim.set(claim.id, hold);
+    this.#expiries.set(hold, granted.validUntil);
     return hold;
   }
 
@@ -50,15 +59,14 @@ export class Holds {
 
   /** The time of the hold has changed. */
   retimed(hold: Hold): void {
-    if (this.#byClaim.get(claimKey(hold.key, hold.token)) === hold)
-      this.#expiries.set(hold.expiry, hold.validUntil);
+    if (this.#byClaim.get(hold.id) === hold) this.#expiries.set(hold, hold.validUntil);
   }
 
   /** The hold is over, for this process; `loss`: because it was lost. */
   end(hold: Hold, loss?: LossReason): void {
     hold.unshare(loss);
-    this.#expiries.clear(hold.expiry);
-    this.#byClaim.delete(claimKey(hold.key, hold.token));
+    this.#expiries.clear(hold);
+    this.#byClaim.delete(hold.id);
     if (hold.served.length === 0) return;
     this.#byClaim.delete(claimKey(hold.key, hold.request.token));
     if (this.#handedOn.get(hold.key) === hold) this.#handedOn.delete(hold.key);
@@ -73,7 +81,7 @@ export class Holds {
 
   #atDeadline(hold: Hold): void {
     // Another thread may have renewed it.
-    if (this.#clock.now() < hold.validUntil) this.#expiries.set(hold.expiry, hold.validUntil);
+    if (this.#clock.now() < hold.validUntil) this.#expiries.set(hold, hold.validUntil);
     else this.end(hold);
   }
 }

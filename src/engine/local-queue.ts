@@ -4,16 +4,8 @@ import type { Random } from '../core/random.js';
 import type { Acquisition } from './acquisition.js';
 import type { Refused } from './store.js';
 
-// A message may be lost, and a dead holder sends none: a process looks at the latest after this. The one whose place is
-// the first must notice first.
-const LONGEST_LOOK = 5_000;
+// The one whose place is the first looks at the latest after this: it must notice first.
 const FIRST_LOOK = 2_000;
-const SHORTEST_LOOK = 200;
-
-/** How long a process with a waiter of this ttl may leave a queue unlooked at, in ms. */
-export function longestLook(ttl: number): number {
-  return Math.min(LONGEST_LOOK, Math.max(ttl, SHORTEST_LOOK));
-}
 
 /** Those of one key that have places, in the order in which they got them, and when the first of them looks again. */
 interface LocalQueue {
@@ -39,14 +31,14 @@ export class LocalQueues {
 
   /** The acquisition has a place; `had`: it had one before. */
   placed(acquisition: Acquisition, { left, before, kept }: Refused, had: boolean): void {
-    const { key, ttl } = acquisition.request;
+    const { key } = acquisition.request;
     const queue = this.#queues.get(key) ?? this.#open(key);
     queue.waiting.add(acquisition);
     // The store lost its place: so it may have lost those behind it, which come after it in this order.
     if (had && !kept) for (const other of queue.waiting) if (other !== acquisition) other.ask();
     // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
     const atExpiry = Math.max(0, left) + 1 + Math.min(before * 5, 100) + this.#random() * 5;
-    const longest = Math.min(longestLook(ttl), FIRST_LOOK + before * 100);
+    const longest = Math.min(acquisition.longestLook, FIRST_LOOK + before * 100);
     this.#lookIn(queue, Math.min(atExpiry, longest * (0.8 + this.#random() * 0.2)));
   }
 

@@ -12,10 +12,9 @@ import type {
   ThreadRenewal,
   ThreadTerms,
 } from '../lease/driver.js';
-import { Acquisition, type AcquisitionHost, type GrantedHold } from './acquisition.js';
-import { claimKey } from './claim-key.js';
-import type { Hold } from './hold.js';
-import { Holds } from './holds.js';
+import { Acquisition, type AcquisitionHost } from './acquisition.js';
+import type { GrantedHold, Hold } from './hold.js';
+import { claimKey, Holds } from './holds.js';
 import { Link } from './link.js';
 import { LocalQueues } from './local-queue.js';
 import { PendingReleases } from './pending-releases.js';
@@ -65,7 +64,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     this.random = random;
     this.link = new Link(clock, new LockBackendError('not connected'));
     this.limits = new Deadlines(clock);
-    this.#holds = new Holds(clock);
+    this.#holds = new Holds(clock, store.limits.fencesPerClaim);
     this.#queues = new LocalQueues(clock, random);
     this.#releases = new PendingReleases(clock, store, this.link);
     this.#renewals = new Renewals(clock, store, this.link, this.#holds);
@@ -79,8 +78,8 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     const id = claimKey(request.key, request.token);
     const asked = this.#acquisitions.get(id);
     if (asked) return asked.outcome;
-    const already = this.#holds.serving(request);
-    if (already) return Promise.resolve(already.grant);
+    const hold = this.#holds.find(id);
+    if (hold?.request.token === request.token) return Promise.resolve(hold.grant);
     const acquisition = new Acquisition(id, request, this);
     this.#acquisitions.set(id, acquisition);
     acquisition.ask();
@@ -197,22 +196,19 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     this.#queues.lookIn(key, ms);
   }
 
-  obtained({ id, request, late }: Acquisition, grant: GrantedHold, unannounced: boolean): Hold {
-    const { fence, validUntil, run } = grant;
-    const lastFence = fence + (request.mode === 'write' ? this.store.limits.fencesPerClaim : 0);
-    const since = this.clock.now();
+  obtained(acquisition: Acquisition, granted: GrantedHold, unannounced: boolean): Hold {
     // It learned by itself that it has the lock: the others here may have missed a message, or lost their places.
-    if (unannounced) this.#queues.lookIn(request.key, 0);
-    return this.#holds.begin(id, { request, fence, lastFence, validUntil, run, since, late });
+    if (unannounced && this.#acquisitions.size > 1) this.#queues.lookIn(acquisition.request.key, 0);
+    return this.#holds.begin(acquisition, granted);
   }
 
   placed(acquisition: Acquisition, refused: Refused, had: boolean): void {
     this.#queues.placed(acquisition, refused, had);
   }
 
-  ended(acquisition: Acquisition): void {
+  ended(acquisition: Acquisition, had: boolean): void {
     this.#acquisitions.delete(acquisition.id);
-    this.#queues.leave(acquisition);
+    if (had) this.#queues.leave(acquisition);
   }
 
   leave({ request, late }: Acquisition, done?: () => void): void {

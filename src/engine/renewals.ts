@@ -1,6 +1,5 @@
 import type { Clock } from '../core/clock.js';
 import type { Extension, Grant } from '../lease/driver.js';
-import { claimKey } from './claim-key.js';
 import { type Hold, surelyUntil, ttlFor } from './hold.js';
 import type { Holds } from './holds.js';
 import type { Link } from './link.js';
@@ -114,7 +113,7 @@ export class Renewals {
   #take({ hold, grant, renewal }: Sent, answer: RenewalAnswer, asOf: number): Grant | null | Error {
     hold.endRenewal();
     if (answer instanceof Error) return answer;
-    const serves = this.#holds.find(claimKey(hold.key, hold.token)) === hold;
+    const serves = this.#holds.find(hold.id) === hold;
     if (answer === 'renewed') {
       const until = surelyUntil(asOf, renewal.ttl);
       hold.renewed(renewal.sequence, until);
