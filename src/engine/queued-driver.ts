@@ -108,28 +108,18 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   release(grant: Grant, keepFor = 0): Promise<boolean> {
     const { key, token, mode, fence } = grant;
     const hold = this.#holds.find(claimKey(key, token));
-    const keep = keepFor > 0 ? { keepFor } : undefined;
-    if (!hold)
-      return this.#releases.free(
-        grant,
-        { mode, usedFence: fence, ...keep },
-        this.clock.now() + LEAVE_MS,
-        false,
-      );
+    const now = this.clock.now();
+    if (!hold) return this.#releases.free(grant, { mode, usedFence: fence, keepFor }, now + LEAVE_MS, false);
     if (hold.request.token !== token) return Promise.resolve(false);
     hold.unshare();
-    if (!keep && this.#handOn(hold, fence)) return Promise.resolve(true);
-    const now = this.clock.now();
-    const usedFence = Math.max(fence, hold.fence);
-    const how = {
-      mode,
-      ...keep,
-      ...(usedFence > hold.firstFence && { usedFence }),
-      ...(hold.served.length > 0 && { served: hold.served }),
-      ...(hold.late && { late: true }),
-    };
+    if (keepFor === 0 && this.#handOn(hold, fence, now)) return Promise.resolve(true);
+    const { served, late } = hold;
+    const used = Math.max(fence, hold.fence);
+    // The store knows of the first one.
+    const usedFence = used > hold.firstFence ? used : 0;
+    const how = { mode, served, usedFence, keepFor, late };
     // The hold ends by its ttl; the places of those it served do not.
-    const kept = hold.served.length > 0 ? Math.max(hold.longestTtl, LEAVE_MS) : hold.longestTtl;
+    const kept = served.length > 0 ? Math.max(hold.longestTtl, LEAVE_MS) : hold.longestTtl;
     const freed = this.#releases.free(hold, how, now + kept, now < hold.validUntil);
     // Not before the command has left: somebody else waits for the key.
     this.#holds.end(hold);
@@ -216,8 +206,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   }
 
   /** Hands the hold on to the next of its run that still waits. */
-  #handOn(hold: Hold, usedFence: number): boolean {
-    const now = this.clock.now();
+  #handOn(hold: Hold, usedFence: number, now: number): boolean {
     if (!hold.mayBeHandedOn(usedFence, now)) return false;
     for (let token = hold.next; token !== undefined; token = hold.next) {
       const next = this.#acquisitions.get(claimKey(hold.key, token));
