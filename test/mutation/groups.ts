@@ -40,18 +40,36 @@ function ofEngine(file: string): Stage[] {
 }
 
 function ofRedis(file: string): Stage[] {
-  const first = [...own(file), tests('test/drivers/redis/(connection|client|store|commands|codec).test')];
+  const first = 'redis/(connection|client|store|commands|codec).test';
+  const near = ['cluster', 'sentinel'].filter((name) => file.includes(name));
   const rest: Stage = {
     run: 'tests',
     paths: ['test/drivers/redis/'],
-    without: ['redis/lua/', 'redis/(connection|client|store|commands|codec).test', 'redis/conformance'],
+    without: ['redis/lua/', 'redis/thread', 'redis/conformance', first],
   };
-  return [...first, rest];
+  return [
+    ...own(file),
+    ...near.map((name) => tests(`test/drivers/redis/${name}`)),
+    tests(`test/drivers/${first}`),
+    rest,
+    ...ofThread('redis', file),
+  ];
 }
 
 function ofPostgres(file: string): Stage[] {
   const first = 'test/drivers/postgres/(store|connecting).test';
-  return [...own(file), tests(first), { run: 'tests', paths: ['test/drivers/postgres/'], without: [first] }];
+  const rest: Stage = {
+    run: 'tests',
+    paths: ['test/drivers/postgres/'],
+    without: [first, 'postgres/thread'],
+  };
+  return [...own(file), tests(first), rest, ...ofThread('postgres', file)];
+}
+
+/** The tests of a renewal thread take longest, and use of a driver what connects and renews. */
+function ofThread(driver: string, file: string): Stage[] {
+  const used = /renew|client|options|address|connection|link/.test(basename(file));
+  return used ? [tests(`test/drivers/${driver}/thread`)] : [];
 }
 
 function ofLua(file: string): Stage[] {

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -35,6 +36,12 @@ const STAGE_MS = 240_000;
 /** What noticed a mutant. */
 export type Verdict = { readonly by: string; readonly what: string };
 
+/** With the arguments of jest that show it: `again` where it is to be seen twice, `repeat` where that is done. */
+interface Failed extends Verdict {
+  readonly again?: readonly string[];
+  readonly repeat?: readonly string[];
+}
+
 interface Ending {
   readonly code: number | null;
   readonly stdout: string;
@@ -43,6 +50,8 @@ interface Ending {
 
 /** A copy of the project, inside its folder, whose files may be changed. */
 export class Workspace {
+  readonly #passed = new Set<string>();
+
   private constructor(readonly folder: string) {}
 
   static async create(): Promise<Workspace> {
@@ -50,6 +59,9 @@ export class Workspace {
     const workspace = new Workspace(mkdtempSync(join(process.cwd(), 'build/mutation-copy-')));
     for (const each of COPIED) cpSync(each, join(workspace.folder, each), { recursive: true });
     const all = readdirSync(workspace.folder, { recursive: true }).map(String);
+    // As tests expect it.
+    mkdirSync(join(workspace.folder, 'build'));
+    symlinkSync('../../node_modules', join(workspace.folder, 'node_modules'));
     await workspace.#compile(
       all.filter((file) => /^src\/.*\.ts$/.test(file)),
       'dist',
@@ -101,14 +113,20 @@ export class Workspace {
     });
   }
 
-  /** What notices this mutant; undefined: nothing does. */
+  /** What notices this mutant; undefined: nothing does. Rejects where that fails without the mutant, too. */
   async try(mutant: Mutant, stages: readonly Stage[]): Promise<Verdict | undefined> {
+    const failure = await this.#failure(mutant, stages);
+    if (failure?.repeat) await this.#mustPass(failure.repeat);
+    return failure;
+  }
+
+  async #failure(mutant: Mutant, stages: readonly Stage[]): Promise<Failed | undefined> {
     const text = this.read(mutant.file);
     try {
       await this.#write(mutant.file, mutated(text, mutant));
       for (const stage of stages) {
-        const verdict = await this.#run(stage);
-        if (verdict) return verdict;
+        const failure = await this.#run(stage);
+        if (failure) return failure;
       }
       return undefined;
     } finally {
@@ -116,16 +134,16 @@ export class Workspace {
     }
   }
 
-  /** What fails without any mutant. */
-  async control(stages: readonly Stage[]): Promise<Verdict | undefined> {
-    for (const stage of stages) {
-      const verdict = await this.#run(stage);
-      if (verdict) return verdict;
-    }
-    return undefined;
+  async #mustPass(which: readonly string[]): Promise<void> {
+    const name = which.join(' ');
+    if (this.#passed.has(name)) return;
+    // A busy machine fails a test now and then, and seldom the same one twice.
+    if ((await this.#jest(which)) && (await this.#jest(which)))
+      throw new Error(`this fails without any mutant: ${name}`);
+    this.#passed.add(name);
   }
 
-  async #run(stage: Stage): Promise<Verdict | undefined> {
+  async #run(stage: Stage): Promise<Failed | undefined> {
     if (stage.run === 'simulator') {
       const { first, last } = stage;
       const script = 'simulator/test/mutation/simulate.js';
@@ -142,32 +160,26 @@ export class Workspace {
             ...stage.paths,
           ];
     const first = await this.#jest(which);
-    if (first === undefined || !('test' in first)) return first;
+    if (!first?.again) return first;
     // A busy machine fails a test now and then; a mutant fails it again.
-    const again = await this.#jest([
-      '--testPathPatterns',
-      first.file,
-      '--testNamePattern',
-      `^${escaped(first.test)}$`,
-    ]);
-    return again && first.verdict;
+    return (await this.#jest(first.again)) && { ...first, repeat: first.again };
   }
 
-  async #jest(
-    which: readonly string[],
-  ): Promise<undefined | Verdict | { file: string; test: string; verdict: Verdict; by?: never }> {
+  async #jest(which: readonly string[]): Promise<Failed | undefined> {
     const told = join(this.folder, 'failure.json');
     rmSync(told, { force: true });
     const args = ['--runInBand', '--bail', '--forceExit', '--reporters', REPORTER, ...which];
     const { code, late } = await this.#node([...JEST, ...args]);
-    if (late) return { by: 'time-out', what: which.join(' ') };
+    if (late) return { by: 'time-out', what: which.join(' '), repeat: which };
     if (code === 0) return undefined;
-    if (!existsSync(told)) return { by: 'tests', what: 'the tests end before their time' };
+    if (!existsSync(told)) return { by: 'tests', what: 'the tests end before their time', repeat: which };
     const failure = JSON.parse(readFileSync(told, 'utf8')) as Failure;
     const file = failure.file.slice(this.folder.length + 1);
     const [test, second] = failure.tests;
-    const verdict = { by: 'tests', what: `${file}: ${test ?? 'it does not load'}` };
-    return test && !second ? { file, test, verdict } : verdict;
+    const failed = { by: 'tests', what: `${file}: ${test ?? 'it does not load'}` };
+    const alone = ['--testPathPatterns', file];
+    if (!test || second) return { ...failed, repeat: alone };
+    return { ...failed, again: [...alone, '--testNamePattern', `^${escaped(test)}$`] };
   }
 
   #node(args: readonly string[]): Promise<Ending> {
