@@ -118,8 +118,8 @@ export const GROUPS: readonly Group[] = [
     bound: 85,
     mutants: sqlMutants,
     stages: () => [
-      tests('test/drivers/postgres/store.test'),
-      tests('test/drivers/postgres/(store-conformance|store.model|guard|sql)'),
+      tests('test/drivers/postgres/(store.test|sql)'),
+      tests('test/drivers/postgres/(store-conformance|store.model|guard)'),
       tests('test/drivers/postgres/(faults|standby)'),
     ],
   },
