@@ -112,10 +112,15 @@ async function tryAll(
     for (let next = waiting.shift(); next && performance.now() < end; next = waiting.shift()) {
       const { group, mutant } = next;
       const began = performance.now();
-      const verdict = await workspace.try(mutant, group.stages(mutant.file));
-      trials.push({ group, mutant, verdict });
+      let found: string;
+      try {
+        const verdict = await workspace.try(mutant, group.stages(mutant.file));
+        trials.push({ group, mutant, verdict });
+        found = verdict ? `${verdict.by}: ${verdict.what}` : 'SURVIVED';
+      } catch (error) {
+        found = `NOT COUNTED: ${(error as Error).message}`;
+      }
       const seconds = ((performance.now() - began) / 1_000).toFixed(0);
-      const found = verdict ? `${verdict.by}: ${verdict.what}` : 'SURVIVED';
       console.error(
         `${trials.length}/${chosen.length} ${seconds}s ${group.name} ${describe(mutant)} | ${found}`,
       );
