@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import type { Ask } from '../../../src/drivers/postgres/link.js';
-import type { PostgresOptions } from '../../../src/drivers/postgres/options.js';
 import { ensureSchema, postgresSchema } from '../../../src/drivers/postgres/schema.js';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
 import { deferred, until } from '../../support/wait.js';
@@ -226,17 +225,4 @@ test('no message shows a password', async () => {
     if (!(error instanceof Error)) return JSON.stringify(error) ?? '';
     return `${error.message} ${error.stack} ${JSON.stringify(error)} ${shown(error.cause)}`;
   }
-});
-
-test.each([
-  [{ schema: 'No' }, 'postgres.schema'],
-  [{ schema: 'pg_mine' }, 'postgres.schema'],
-  [{ connections: 0 }, 'postgres.connections'],
-  [{ pool: {} }, 'postgres.pool'],
-  [{ url: 7 }, 'postgres.url'],
-  ['postgres://u:hunter2@h', 'postgres'],
-])('%j is a wrong option', async (options, option) => {
-  const error = await reasonOf(open(options as PostgresOptions, true));
-  expect(error).toMatchObject({ code: 'LOCK_USAGE', option });
-  expect(error.message).not.toContain('hunter2');
 });

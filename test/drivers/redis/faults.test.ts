@@ -40,7 +40,11 @@ test('a fault without a message says what there is to say', () => {
   const messageOf = (cause: Error | undefined) => storeError('h:1', 'not-sent', cause).message;
   expect(messageOf(undefined)).toBe('lock: backend: Redis at h:1: not connected');
   const several = new AggregateError([new Error('refused by ::1'), new Error('second')], '');
-  expect(messageOf(Object.assign(several, { code: 'ECONNREFUSED' }))).toBe('lock: backend: Redis at h:1: refused by ::1');
-  expect(messageOf(Object.assign(new Error(''), { code: 'EPIPE' }))).toBe('lock: backend: Redis at h:1: EPIPE');
+  expect(messageOf(Object.assign(several, { code: 'ECONNREFUSED' }))).toBe(
+    'lock: backend: Redis at h:1: refused by ::1',
+  );
+  expect(messageOf(Object.assign(new Error(''), { code: 'EPIPE' }))).toBe(
+    'lock: backend: Redis at h:1: EPIPE',
+  );
   expect(messageOf(new Error(''))).toBe('lock: backend: Redis at h:1: Error');
 });

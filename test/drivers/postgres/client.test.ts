@@ -1,0 +1,137 @@
+import { expect, test } from '@jest/globals';
+import pg from 'pg';
+import { dialler } from '../../../src/drivers/postgres/client.js';
+import type { LentPool, PostgresOptions } from '../../../src/drivers/postgres/options.js';
+
+interface Dialled {
+  host: string;
+  port: number;
+  database: string;
+  password: string | null;
+  connectionParameters: { application_name?: string; fallback_application_name?: string; ssl: unknown };
+}
+
+const dialled = async (
+  options: PostgresOptions | LentPool,
+  purpose: 'commands' | 'messages' | 'renewals' = 'commands',
+) => (await dialler(options)).dial(purpose) as unknown as Dialled;
+
+const failure = (options: unknown) =>
+  dialler(options as PostgresOptions).then(
+    () => undefined,
+    (error: Error & { code: string; option?: string }) => error,
+  );
+
+test('a URL says where to connect to, and what is shown of it has no password', async () => {
+  const options = { url: 'postgres://me:secret@db:6000/app' };
+  expect(await dialled(options)).toMatchObject({
+    host: 'db',
+    port: 6_000,
+    database: 'app',
+    password: 'secret',
+  });
+  expect(await dialler(options)).toMatchObject({
+    address: 'db:6000/app',
+    schema: 'latchkey',
+    connections: 3,
+  });
+  expect((await dialler({ url: 'postgresql://me@db/app' })).address).toBe('db:5432/app');
+});
+
+test('messages take an address of their own, where one is given', async () => {
+  const options = { url: 'postgres://me@pooler:1/app', listenUrl: 'postgres://me@direct:2/app' };
+  expect(await dialled(options, 'messages')).toMatchObject({ host: 'direct', port: 2 });
+  expect(await dialled(options, 'commands')).toMatchObject({ host: 'pooler', port: 1 });
+  expect(await dialled(options, 'renewals')).toMatchObject({ host: 'pooler', port: 1 });
+  const { listenUrl: _, ...same } = options;
+  expect(await dialled(same, 'messages')).toMatchObject({ host: 'pooler', port: 1 });
+});
+
+test('without any address it is the local server, and beside options of pg it is what they say', async () => {
+  expect(await dialled({ user: 'me' })).toMatchObject({ host: '127.0.0.1', port: 5_432 });
+  expect(await dialled({ host: 'db' })).toMatchObject({ host: 'db' });
+  expect(await dialled({ port: 7 })).toMatchObject({ port: 7 });
+  expect(await dialled({ database: 'mine' })).toMatchObject({ host: 'localhost', database: 'mine' });
+  expect(await dialled({ connectionString: 'postgres://x@y:9/z' })).toMatchObject({ host: 'y', port: 9 });
+  expect(await dialler({ host: '/run/pg', database: 'd', user: 'me' })).toMatchObject({
+    address: '/run/pg/d',
+  });
+});
+
+test('a pool gives its options, the hidden password among them, under its own name or as an option', async () => {
+  const pool = new pg.Pool({ host: 'db', port: 9, user: 'me', password: 'hidden' });
+  for (const options of [pool as LentPool, { pool: pool as LentPool }])
+    expect(await dialled(options)).toMatchObject({ host: 'db', port: 9, password: 'hidden' });
+  expect(await dialled({ pool: pool as LentPool, url: 'postgres://u@there:1/d' })).toMatchObject({
+    host: 'there',
+  });
+  expect(pool.totalCount).toBe(0);
+  await pool.end();
+});
+
+test('sessions have a name, unless they are given one; that of the thread has always its own', async () => {
+  const url = 'postgres://me@db/app';
+  const named = async (options: PostgresOptions, purpose?: 'renewals') => {
+    const { connectionParameters } = await dialled(options, purpose);
+    return connectionParameters.application_name || connectionParameters.fallback_application_name;
+  };
+  expect(await named({ url })).toBe('latchkey');
+  expect(await named({ url: `${url}?application_name=mine` })).toBe('mine');
+  expect(await named({ url }, 'renewals')).toBe('latchkey-renewal');
+  expect(await named({ url: `${url}?application_name=mine` }, 'renewals')).toBe('latchkey-renewal');
+});
+
+test.each([1, 2, 99, 100])('%d connections are taken', async (connections) => {
+  expect(await dialler({ connections })).toMatchObject({ connections });
+});
+
+test.each(['a', '_x', 'a1_', 'a'.repeat(63)])('a schema of the name %s is taken', async (schema) => {
+  expect(await dialler({ schema })).toMatchObject({ schema });
+});
+
+test.each([
+  [{ connections: 0 }, 'postgres.connections'],
+  [{ connections: 101 }, 'postgres.connections'],
+  [{ connections: 1.5 }, 'postgres.connections'],
+  [{ connections: '3' }, 'postgres.connections'],
+  [{ schema: '' }, 'postgres.schema'],
+  [{ schema: 'a'.repeat(64) }, 'postgres.schema'],
+  [{ schema: '1a' }, 'postgres.schema'],
+  [{ schema: 'a-b' }, 'postgres.schema'],
+  [{ schema: 'xA' }, 'postgres.schema'],
+  [{ schema: 'pg_mine' }, 'postgres.schema'],
+  [{ schema: 7 }, 'postgres.schema'],
+  [{ pool: {} }, 'postgres.pool'],
+  [{ pool: { connect: () => {} } }, 'postgres.pool'],
+  [{ pool: { options: {} } }, 'postgres.pool'],
+  [{ url: 7 }, 'postgres.url'],
+  [{ listenUrl: 7 }, 'postgres.listenUrl'],
+  ['text', 'postgres'],
+  [null, 'postgres'],
+  [7, 'postgres'],
+  [[], 'postgres'],
+])('%j is a wrong option', async (options, option) => {
+  expect(await failure(options)).toMatchObject({ code: 'LOCK_USAGE', option });
+});
+
+test.each(['url', 'listenUrl'])('a wrong %s is told by its name, without what it says', async (option) => {
+  for (const url of ['http://me:secret@h', 'xpostgres://me:secret@h', 'postgres:/me:secret@h']) {
+    const error = await failure({ [option]: url });
+    expect(error).toMatchObject({ code: 'LOCK_CONFIG' });
+    expect(error!.message).toContain(`\`${option}\``);
+    expect(error!.message).not.toContain('secret');
+  }
+});
+
+test('a URL that cannot be read is told without what it says, and without its cause', async () => {
+  const error = await failure({ url: 'postgres://me:secret@h:port' });
+  expect(error).toMatchObject({
+    code: 'LOCK_CONFIG',
+    message: expect.stringContaining('the PostgreSQL URL cannot be read'),
+  });
+  expect(error!.cause).toBe(undefined);
+});
+
+test('text that is passed for options is not shown', async () => {
+  expect((await failure('postgres://me:secret@h'))!.message).not.toContain('secret');
+});

@@ -1,0 +1,92 @@
+import { beforeEach, expect, test } from '@jest/globals';
+import type { Answer } from '../../../src/drivers/postgres/link.js';
+import { Sweeper } from '../../../src/drivers/postgres/sweeper.js';
+import { FakeClock } from '../../../src/testing/fake-clock.js';
+
+const statement = { name: 'sweep', text: 'SELECT' };
+
+let clock: FakeClock;
+let asked: { at: number; since: string; amount: number }[];
+let answers: (string | null | Error)[];
+let sweeper: Sweeper;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  asked = [];
+  answers = [];
+  sweeper = new Sweeper(clock, statement, async (of, values) => {
+    expect(of).toBe(statement);
+    const [since, amount] = values as [string, number];
+    asked.push({ at: clock.now(), since, amount });
+    const answer = answers.shift();
+    if (answer instanceof Error) throw answer;
+    return { rows: [[answer ?? null]], sentAt: 0 } satisfies Answer;
+  });
+});
+
+test('each half minute some rows are swept, on from the last one, and from the first when all were', async () => {
+  answers = ['aa', 'bb', null];
+  sweeper.start();
+  await clock.advance(29_999);
+  expect(asked).toEqual([]);
+  await clock.advance(4 * 30_000);
+  expect(asked.map(({ at }) => at)).toEqual([30_000, 60_000, 90_000, 120_000]);
+  expect(asked.slice(1).map(({ since }) => since)).toEqual(['aa', 'bb', '']);
+  expect(asked.map(({ amount }) => amount)).toEqual([200, 200, 200, 200]);
+});
+
+test('processes begin at different rows', async () => {
+  sweeper.start();
+  await clock.advance(30_000);
+  const other = new Sweeper(clock, statement, async (_, [since]) => {
+    asked.push({ at: clock.now(), since: since as string, amount: 0 });
+    return { rows: [[null]], sentAt: 0 };
+  });
+  other.start();
+  await clock.advance(30_000);
+  const [one, , two] = asked.map(({ since }) => since);
+  expect(one).toMatch(/^[0-9a-f]{64}$/);
+  expect(two).toMatch(/^[0-9a-f]{64}$/);
+  expect(one).not.toBe(two);
+});
+
+test('what failed is done again at the next time', async () => {
+  answers = ['aa', new Error('lost'), 'bb'];
+  sweeper.start();
+  await clock.advance(90_000);
+  expect(asked.slice(1).map(({ since }) => since)).toEqual(['aa', 'aa']);
+});
+
+test('started again, it sweeps no more often; stopped, not at all', async () => {
+  sweeper.start();
+  await clock.advance(15_000);
+  sweeper.start();
+  expect(clock.pending).toBe(1);
+  await clock.advance(45_000);
+  expect(asked.map(({ at }) => at)).toEqual([45_000]);
+  sweeper.stop();
+  expect(clock.pending).toBe(0);
+});
+
+test('stopped or started while it sweeps, it does not start twice', async () => {
+  let answer!: () => void;
+  let sweeps = 0;
+  const slow = new Sweeper(clock, statement, () => {
+    sweeps++;
+    return new Promise((resolve) => {
+      answer = () => resolve({ rows: [[null]], sentAt: 0 });
+    });
+  });
+  slow.start();
+  await clock.advance(30_000);
+  slow.start();
+  answer();
+  await clock.advance(0);
+  expect(clock.pending).toBe(1);
+  await clock.advance(30_000);
+  expect(sweeps).toBe(2);
+  slow.stop();
+  answer();
+  await clock.advance(0);
+  expect(clock.pending).toBe(0);
+});
