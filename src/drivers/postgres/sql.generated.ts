@@ -53,84 +53,89 @@ CREATE TABLE latchkey.version (version int NOT NULL);`;
 
 export const FUNCTIONS: readonly string[] = [
   `-- Claims a lock. n: its name; t: the token; m: w or r; most: the reader's limit; lasts: ms; own: the process;
--- vouch: ms for which the process vouches for its places, NULL to try once; blind: to take the place and no more, where
--- somebody else has the row locked.
+-- vouch: ms for which the process vouches for its places, NULL to try once; patience: ms to wait for claims that came
+-- first, and again for somebody else who has the row locked.
 -- Answers "granted <fence> <ms left> <tokens that may be handed the lock on>", or "refused <ms until the last holder's
 -- time is up> <places before, at most 100> <true if it had a place already>".
 CREATE OR REPLACE FUNCTION latchkey.claim(n bytea, t text, m "char", most float8, lasts int8, about text, own int8,
-  vouch int8, blind bool) RETURNS text LANGUAGE plpgsql AS $$
+  vouch int8, patience int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   i bytea := sha256(n);
-  at timestamptz := clock_timestamp();
-  micros int8 := extract(epoch FROM at) * 1000000;
-  setting text := set_config('lock_timeout', '50ms', true);
+  setting text := set_config('lock_timeout', patience::text, true);
+  at timestamptz;
+  micros int8;
   l latchkey.lock;
-  me latchkey.place;
+  -- Its place counts from here, however long it waits for others.
+  me latchkey.place := (i, t, CASE WHEN vouch IS NOT NULL THEN nextval('latchkey.places') END, m, most, lasts, about, own, NULL);
   f int8;
   mine int8;
   remains float8;
-  kept bool := false;
+  kept bool;
   entered int := 0;
 BEGIN
-  IF m = 'w' AND NOT blind THEN
-    -- A free key that nobody awaits takes one statement. Nobody guards it: it was given back with its fence locked.
-    UPDATE latchkey.lock o SET token = t, ends = at + latchkey.ms(lasts), since = at, meta = about, process = own,
-      sequence = 0, revoked = false, rests = NULL, fence = greatest(o.last + 1, micros),
-      last = greatest(o.last + 1, micros) + 63
-    WHERE o.id = i AND o.token IS NULL AND NOT o.shared AND (o.rests IS NULL OR o.rests <= at)
-      AND (o.refuses IS NULL OR o.refuses <= at) AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i)
-    RETURNING o.fence INTO f;
-    IF FOUND THEN RETURN 'granted ' || f || ' ' || lasts || ' '; END IF;
+  -- One at a time, in the order in which they come: whoever waits for a row's lock may be passed.
+  IF NOT pg_try_advisory_xact_lock(latchkey.turn_of(i)) THEN
+    BEGIN
+      PERFORM pg_advisory_xact_lock(latchkey.turn_of(i));
+    EXCEPTION WHEN lock_not_available THEN
+      RETURN latchkey.take_place(me, vouch);
+    END;
   END IF;
+  at := clock_timestamp();
+  micros := extract(epoch FROM at) * 1000000;
+  me.since := at;
 
-  -- It may have the lock already. Reading alone does not wait for a standby, which may have been given up on.
-  SELECT h.fence, h.left_ms INTO f, remains FROM latchkey.hold_of(i, t) h;
-  IF f IS NOT NULL THEN
-    IF current_setting('synchronous_standby_names') <> '' THEN l := latchkey.open_row(i, n, '50ms'); END IF;
-    RETURN latchkey.granted(f, remains, m, i, own);
-  END IF;
+  BEGIN
+    IF m = 'w' THEN
+      -- A free key that nobody awaits takes one statement. Nobody guards it: it was given back with its fence locked.
+      UPDATE latchkey.lock o SET token = t, ends = at + latchkey.ms(lasts), since = at, meta = about, process = own,
+        sequence = 0, revoked = false, rests = NULL, fence = greatest(o.last + 1, micros),
+        last = greatest(o.last + 1, micros) + 63
+      WHERE o.id = i AND o.token IS NULL AND NOT o.shared AND (o.rests IS NULL OR o.rests <= at)
+        AND (o.refuses IS NULL OR o.refuses <= at) AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i)
+      RETURNING o.fence INTO f;
+      IF FOUND THEN RETURN 'granted ' || f || ' ' || lasts || ' '; END IF;
+    END IF;
 
-  me := (i, t, NULL, m, most, lasts, about, own, at);
-  SELECT p.place INTO mine FROM latchkey.place p WHERE p.id = i AND p.token = t;
-  kept := FOUND;
-  IF vouch IS NOT NULL THEN
-    me.place := coalesce(mine, nextval('latchkey.places'));
-    mine := me.place;
-    -- Before the row is locked, so that whoever frees the lock meanwhile either sees it or is waited for.
-    IF NOT kept THEN INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING; END IF;
-  END IF;
-  IF blind THEN
-    SELECT * INTO l FROM latchkey.lock o WHERE o.id = i;
-  ELSE
-    l := latchkey.open_row(i, n, '50ms');
-  END IF;
-  IF l.refuses > at AND EXISTS (SELECT FROM latchkey.departed d WHERE d.id = i AND d.token = t AND d.until > at) THEN
-    DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
-    RETURN 'refused 0 0 false';
-  END IF;
-  IF vouch IS NOT NULL THEN
-    INSERT INTO latchkey.stamp VALUES (i, own, at + latchkey.ms(vouch))
-    ON CONFLICT (id, process) DO UPDATE SET vouched = excluded.vouched, missed = NULL;
-  END IF;
-  IF blind THEN
-    setting := set_config('synchronous_commit', 'off', true);
-    RETURN 'refused 200 0 ' || kept;
-  END IF;
-
-  IF l.token = t OR l.shared THEN
+    -- It may have the lock already. Reading alone does not wait for a standby, which may have been given up on.
     SELECT h.fence, h.left_ms INTO f, remains FROM latchkey.hold_of(i, t) h;
     IF f IS NOT NULL THEN
-      DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
+      IF current_setting('synchronous_standby_names') <> '' THEN l := latchkey.open_row(i, n, patience); END IF;
       RETURN latchkey.granted(f, remains, m, i, own);
     END IF;
-  END IF;
-  IF l.token IS NULL OR l.ends <= clock_timestamp() THEN
-    SELECT h.got, h.entered INTO f, entered FROM latchkey.hand_over(l, false, own, me) h;
-    IF f IS NOT NULL THEN RETURN latchkey.granted(f, lasts, m, i, own); END IF;
-  END IF;
-  -- A place that a crash takes is asked for again, so its commit is not waited for; that of a grant is.
-  IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
-  RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, mine) || ' ' || kept;
+
+    SELECT p.place INTO mine FROM latchkey.place p WHERE p.id = i AND p.token = t;
+    kept := FOUND;
+    IF vouch IS NOT NULL THEN
+      me.place := coalesce(mine, me.place);
+      mine := me.place;
+      -- Before the row is locked, so that whoever frees the lock meanwhile either sees it or is waited for.
+      IF NOT kept THEN INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING; END IF;
+    END IF;
+    l := latchkey.open_row(i, n, patience);
+    IF l.refuses > at AND EXISTS (SELECT FROM latchkey.departed d WHERE d.id = i AND d.token = t AND d.until > at) THEN
+      DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
+      RETURN 'refused 0 0 false';
+    END IF;
+    IF vouch IS NOT NULL THEN PERFORM latchkey.vouch_for(i, own, vouch); END IF;
+
+    IF l.token = t OR l.shared THEN
+      SELECT h.fence, h.left_ms INTO f, remains FROM latchkey.hold_of(i, t) h;
+      IF f IS NOT NULL THEN
+        DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
+        RETURN latchkey.granted(f, remains, m, i, own);
+      END IF;
+    END IF;
+    IF l.token IS NULL OR l.ends <= clock_timestamp() THEN
+      SELECT h.got, h.entered INTO f, entered FROM latchkey.hand_over(l, false, own, me) h;
+      IF f IS NOT NULL THEN RETURN latchkey.granted(f, lasts, m, i, own); END IF;
+    END IF;
+    -- A place that a crash takes is asked for again, so its commit is not waited for; that of a grant is.
+    IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
+    RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, mine) || ' ' || kept;
+  EXCEPTION WHEN lock_not_available THEN
+    RETURN latchkey.take_place(me, vouch);
+  END;
 END $$;`,
   `-- Remembers for a minute that claims of these tokens are to be refused; answers until when.
 CREATE OR REPLACE FUNCTION latchkey.depart(i bytea, tokens text[]) RETURNS timestamptz LANGUAGE plpgsql AS $$
@@ -172,7 +177,7 @@ BEGIN
       END IF;
     END IF;
   END IF;
-  l := latchkey.open_row(i, n, '500ms');
+  l := latchkey.open_row(i, n, 500);
   at := clock_timestamp();
   IF l.token = t THEN
     PERFORM latchkey.unguarded(l.fence # l.salt);
@@ -369,7 +374,7 @@ DECLARE
   entered int := 0;
 BEGIN
   IF NOT blind THEN
-    l := latchkey.open_row(i, n, '20ms');
+    l := latchkey.open_row(i, n, 20);
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (tokens);
   IF late THEN l.refuses := latchkey.depart(i, tokens); END IF;
@@ -412,12 +417,12 @@ $$;`,
 CREATE OR REPLACE FUNCTION latchkey.ms_until(t timestamptz, at timestamptz) RETURNS int8 LANGUAGE sql IMMUTABLE AS $$
   SELECT ceil(extract(epoch FROM t - at) * 1000)::int8
 $$;`,
-  `-- Locks the row of a lock against all but guards, after it was made if need be; waits for patience at most.
-CREATE OR REPLACE FUNCTION latchkey.open_row(i bytea, n bytea, patience text) RETURNS latchkey.lock LANGUAGE plpgsql AS $$
+  `-- Locks the row of a lock against all but guards, after it was made if need be; waits for patience ms at most.
+CREATE OR REPLACE FUNCTION latchkey.open_row(i bytea, n bytea, patience int) RETURNS latchkey.lock LANGUAGE plpgsql AS $$
 DECLARE
   l latchkey.lock;
 BEGIN
-  PERFORM set_config('lock_timeout', patience, true);
+  PERFORM set_config('lock_timeout', patience::text, true);
   LOOP
     SELECT * INTO l FROM latchkey.lock WHERE id = i FOR NO KEY UPDATE;
     IF FOUND THEN RETURN l; END IF;
@@ -499,7 +504,7 @@ DECLARE
   s latchkey.share;
   at timestamptz;
 BEGIN
-  l := latchkey.open_row(i, n, '500ms');
+  l := latchkey.open_row(i, n, 500);
   at := clock_timestamp();
   IF l.token IS NOT NULL AND f = latchkey.fence_of(l) AND l.ends > at THEN
     l.ends := least(l.ends, at + latchkey.ms(grace));
@@ -554,6 +559,33 @@ BEGIN
   END LOOP;
   RETURN CASE WHEN seen = amount THEN final END;
 END $$;`,
+  `-- What a claim does where somebody else has the row locked: it takes its place, and leaves the rest to its next look.
+-- me: the claim; vouch: as in claim. Answers as claim does.
+CREATE OR REPLACE FUNCTION latchkey.take_place(me latchkey.place, vouch int8) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  setting text := set_config('synchronous_commit', 'off', true);
+  at timestamptz := clock_timestamp();
+  mine int8;
+  holds bool;
+  kept bool;
+BEGIN
+  -- It may have been handed the lock. This fails where it is the table that is locked, which is no contention.
+  holds := EXISTS (SELECT FROM latchkey.hold_of(me.id, me.token) h WHERE h.fence IS NOT NULL);
+  IF vouch IS NULL THEN RETURN 'refused 200 0 false'; END IF;
+  SELECT p.place INTO mine FROM latchkey.place p WHERE p.id = me.id AND p.token = me.token;
+  kept := FOUND;
+  IF EXISTS (SELECT FROM latchkey.departed d WHERE d.id = me.id AND d.token = me.token AND d.until > at) THEN
+    DELETE FROM latchkey.place p WHERE p.id = me.id AND p.token = me.token;
+    RETURN 'refused 0 0 false';
+  END IF;
+  IF NOT kept AND NOT holds THEN
+    me.since := at;
+    INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING;
+    mine := me.place;
+  END IF;
+  PERFORM latchkey.vouch_for(me.id, me.process, vouch);
+  RETURN 'refused 200 ' || latchkey.places_before(me.id, mine) || ' ' || kept;
+END $$;`,
   `-- Sends what to the process, with the token, the lock's name and the tokens of the run; it is sent when the transaction
 -- commits. A notification has 7,999 bytes at most: those of the run that do not fit are left out.
 CREATE OR REPLACE FUNCTION latchkey.tell(process int8, what text, token text, name bytea, run text[] DEFAULT NULL)
@@ -576,6 +608,10 @@ CREATE OR REPLACE FUNCTION latchkey.time_left(i bytea) RETURNS float8 LANGUAGE s
     UNION ALL SELECT s.ends, 20 FROM latchkey.share s WHERE s.id = i
   ) h
 $$;`,
+  `-- What a claim of the lock locks for as long as it takes.
+CREATE OR REPLACE FUNCTION latchkey.turn_of(i bytea) RETURNS int8 LANGUAGE sql IMMUTABLE AS $$
+  SELECT ('x' || encode(substring(i FROM 1 FOR 8), 'hex'))::bit(64)::int8
+$$;`,
   `-- Fails with 55P03 while a transaction guards the hold with this salted fence; none can from now on.
 CREATE OR REPLACE FUNCTION latchkey.unguarded(f int8) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -583,4 +619,9 @@ BEGIN
     RAISE lock_not_available USING MESSAGE = 'a transaction guards the lock';
   END IF;
 END $$;`,
+  `-- The process lives: its places in the queue count for so many ms.
+CREATE OR REPLACE FUNCTION latchkey.vouch_for(i bytea, own int8, lasts int8) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO latchkey.stamp VALUES (i, own, clock_timestamp() + latchkey.ms(lasts))
+  ON CONFLICT (id, process) DO UPDATE SET vouched = excluded.vouched, missed = NULL
+$$;`,
 ];

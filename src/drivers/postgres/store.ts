@@ -18,13 +18,12 @@ import { Connection, type ConnectionParts } from './connection.js';
 import { isRowLocked } from './fault.js';
 import { FENCES_PER_CLAIM } from './guarded-holds.js';
 import type { Answer } from './link.js';
+import { Patience } from './patience.js';
 import { Poller } from './poller.js';
 import { RENEW_BATCH, RenewalBatches } from './renewal-batches.js';
 import { type Statements, statementsIn } from './statements.js';
 import { Sweeper } from './sweeper.js';
 
-// When to look again at a row that somebody else has locked.
-const LOCKED_MS = 200;
 // How many rows a page of a list goes through.
 const PAGE = 1_000;
 
@@ -34,6 +33,7 @@ export class PostgresStore implements LockStore {
   readonly #connection: Connection;
   readonly #statements: Statements;
   readonly #batches: RenewalBatches;
+  readonly #patience = new Patience();
   readonly #poller: Poller;
   readonly #sweeper: Sweeper;
   #events!: StoreEvents;
@@ -64,21 +64,12 @@ export class PostgresStore implements LockStore {
   async claim(claim: Claim, place?: Place): Promise<Granted | Refused> {
     const { key, token, mode, limit, ttl, meta } = claim;
     const args = [nameOf(key), tokenOf(token), modeOf(mode), limit, ttl, metaOf(meta)];
-    const ask = (blind: boolean) =>
-      this.#connection.ask(key, this.#statements.claim, [
-        ...args,
-        this.#connection.process,
-        place?.vouchFor ?? null,
-        blind,
-      ]);
-    let answer: Granted | Refused;
-    try {
-      answer = readClaim(await ask(false));
-    } catch (error) {
-      if (!isRowLocked(error as StoreError)) throw error;
-      if (!place) return { granted: false, left: LOCKED_MS, before: 0, kept: false };
-      answer = readClaim(await ask(true));
-    }
+    const patience = this.#patience.begin(key);
+    const vouch = place?.vouchFor ?? null;
+    const asked = this.#connection
+      .ask(key, this.#statements.claim, [...args, this.#connection.process, vouch, patience])
+      .finally(() => this.#patience.end(key));
+    const answer = readClaim(await asked);
     if (this.#connection.deaf) this.#poller[place && !answer.granted ? 'add' : 'drop'](claim);
     return answer;
   }

@@ -4,6 +4,7 @@ import { sleep, until } from '../../support/wait.js';
 import {
   claimOf,
   closeStores,
+  faultOf,
   freshKey,
   PLACE,
   type Process,
@@ -26,6 +27,12 @@ beforeEach(async () => {
   key = freshKey();
 });
 afterEach(closeStores);
+
+/** Whether at least so many sessions wait for a lock. */
+async function waitsForLocks(many: number): Promise<boolean> {
+  const rows = await server.ask(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`);
+  return rows.length >= many;
+}
 
 test('a free key is granted with the time that was asked for, and refused to others until it is freed', async () => {
   const before = performance.now();
@@ -83,6 +90,55 @@ test('whoever frees hands over to the first place, which is told, and has its ow
   // Nobody frees it, and c looks in.
   await sleep(710);
   expect(await one.store.claim(claimOf(key, 'c'), PLACE)).toMatchObject({ granted: true });
+});
+
+test('a claim that waits for a row which somebody else has locked has its place from when it came', async () => {
+  await take(one, key, 'a');
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+  let answered = 0;
+  const asked = (process: Process, token: string) =>
+    queue(process, key, token, { meta: { token } }).then(() => answered++);
+  const first = ['b', 'c', 'd', 'e'].map((token) => asked(one, token));
+  await until(async () => answered > 0 || (await waitsForLocks(1)), 5_000, 'the first claim to wait');
+  const later = asked(two, 'f');
+  await until(async () => answered > 0 || (await waitsForLocks(2)), 5_000, 'the later claim to wait');
+  await sleep(20);
+  await stranger.query('COMMIT');
+  await Promise.all([...first, later]);
+  const waiting = (await two.store.read(key))!.waiting.map(({ meta }) => meta.token);
+  expect(waiting.filter((token) => token !== 'f')).toEqual(['b', 'c', 'd', 'e']);
+  expect(waiting.indexOf('b')).toBeLessThan(waiting.indexOf('f'));
+});
+
+test('of many claims for a row which somebody else has locked, the first alone holds up other keys', async () => {
+  const single = await processOn({ url: server.url(), connections: 1 });
+  await take(one, key, 'a', { ttl: 30_000 });
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+  const started = performance.now();
+  const many = Array.from({ length: 60 }, (_, i) => queue(single, key, `w${i}`));
+  await take(single, freshKey(), 'other');
+  const heldUp = performance.now() - started;
+  await stranger.query('COMMIT');
+  await Promise.all(many);
+  // Each alone would wait for 50 ms.
+  expect(heldUp).toBeGreaterThan(45);
+  expect(heldUp).toBeLessThan(1_500);
+  expect((await one.store.read(key))?.waiters).toBe(60);
+});
+
+test('a try is refused where a row is locked, and fails where the table is', async () => {
+  await take(one, key, 'a');
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+  expect(await two.store.claim(claimOf(key, 'b'))).toMatchObject({ granted: false, left: 200 });
+  await stranger.query('LOCK TABLE latchkey.lock');
+  expect(await faultOf(two.store.claim(claimOf(key, 'b')))).toMatchObject({ outcome: 'passing' });
+  await stranger.query('COMMIT');
 });
 
 test('a try gets nothing while somebody waits that fits', async () => {

@@ -25,7 +25,7 @@ BEGIN
       END IF;
     END IF;
   END IF;
-  l := latchkey.open_row(i, n, '500ms');
+  l := latchkey.open_row(i, n, 500);
   at := clock_timestamp();
   IF l.token = t THEN
     PERFORM latchkey.unguarded(l.fence # l.salt);

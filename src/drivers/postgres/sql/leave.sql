@@ -11,7 +11,7 @@ DECLARE
   entered int := 0;
 BEGIN
   IF NOT blind THEN
-    l := latchkey.open_row(i, n, '20ms');
+    l := latchkey.open_row(i, n, 20);
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (tokens);
   IF late THEN l.refuses := latchkey.depart(i, tokens); END IF;

@@ -7,7 +7,7 @@ DECLARE
   s latchkey.share;
   at timestamptz;
 BEGIN
-  l := latchkey.open_row(i, n, '500ms');
+  l := latchkey.open_row(i, n, 500);
   at := clock_timestamp();
   IF l.token IS NOT NULL AND f = latchkey.fence_of(l) AND l.ends > at THEN
     l.ends := least(l.ends, at + latchkey.ms(grace));
