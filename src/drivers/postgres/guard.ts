@@ -11,8 +11,14 @@ export interface QueryClient {
 
 /** What a transaction asks of a `pg.Pool`. */
 export interface ClientPool<Client extends QueryClient> {
-  connect(): Promise<Client & { release(error?: Error | boolean): void }>;
+  connect(): Promise<PooledClient<Client>>;
 }
+
+type PooledClient<Client> = Client & {
+  release(error?: Error | boolean): void;
+  on?(event: 'error', listener: (error: Error) => void): unknown;
+  off?(event: 'error', listener: (error: Error) => void): unknown;
+};
 
 /**
  * To be called inside a transaction of your own, in the database that keeps the locks. When it resolves, the lease is held,
@@ -70,6 +76,11 @@ export async function guardedTransaction<T, Client extends QueryClient>(
 ): Promise<T> {
   const client = await pool.connect();
   let fault: Error | undefined;
+  // Between two queries a lost connection is an event, which without a listener ends the process. The next query rejects.
+  const lost = (error: Error) => {
+    fault = error;
+  };
+  client.on?.('error', lost);
   try {
     await client.query('BEGIN');
     await guard(client, lease);
@@ -83,6 +94,7 @@ export async function guardedTransaction<T, Client extends QueryClient>(
     });
     throw error;
   } finally {
+    client.off?.('error', lost);
     client.release(fault);
   }
 }

@@ -90,6 +90,25 @@ test('a transaction that fails is rolled back, and its connection is given back'
   expect(pool.idleCount).toBe(pool.totalCount);
 });
 
+test('a transaction whose session is terminated while its function does something else rejects, and that is all', async () => {
+  const sessions = async () =>
+    (await server.ask("SELECT FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")).length;
+  const terminated = locker().with(key, (lease) =>
+    guardedTransaction(pool, lease, async (client) => {
+      await client.query('UPDATE account SET balance = 90 WHERE id = $1', [key]);
+      await server.ask(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'",
+      );
+      await until(async () => (await sessions()) === 0, 5_000, 'the session to be gone');
+      await sleep(100);
+    }),
+  );
+  expect(await reasonOf(terminated)).toBeInstanceOf(Error);
+  expect(await balance()).toBe(100);
+  expect(pool.idleCount).toBe(pool.totalCount);
+  await (await locker().acquire(key, { wait: 5_000 })).release();
+});
+
 test('a lease whose time is up cannot be guarded, and its transaction cannot be committed', async () => {
   const lease = await locker().acquire(key, { ttl: '10s' });
   const client = await begun();
