@@ -198,8 +198,8 @@ export class Link {
     this.#events.down(fault);
     const { clock, random } = this.#parts;
     const longest = Math.min(25 * 2 ** this.#tries++, LONGEST_RETRY_MS);
+    // As a connection does, this keeps the process alive: somebody may be waiting.
     this.#retry = clock.after(longest * (0.5 + random() / 2), () => void this.#connect());
-    this.#retry.keepAlive(false);
   }
 }
 

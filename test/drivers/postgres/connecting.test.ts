@@ -2,7 +2,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import type { Ask } from '../../../src/drivers/postgres/link.js';
 import { ensureSchema, postgresSchema } from '../../../src/drivers/postgres/schema.js';
+import { freePort } from '../../support/port.js';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { runSource } from '../../support/process.js';
 import { deferred, until } from '../../support/wait.js';
 import { ask, closeAll, freshKey, open, take } from './support/rig.js';
 
@@ -225,4 +227,20 @@ test('no message shows a password', async () => {
     if (!(error instanceof Error)) return JSON.stringify(error) ?? '';
     return `${error.message} ${error.stack} ${JSON.stringify(error)} ${shown(error.cause)}`;
   }
+});
+
+test('a process that waits for a lock while the server is away lives until it is told so', async () => {
+  const worker = runSource(
+    `import { LockRegistry, postgresDriver } from 'latchkey/locks';
+    const registry = new LockRegistry()
+      .registerDriver('postgres', () => postgresDriver({ url: process.env.AWAY }))
+      .registerLocker('default', { driver: 'postgres' });
+    registry.mustOf().acquire('key', { wait: '4s' }).catch(async ({ code }) => {
+      send({ code });
+      await registry.close();
+    });`,
+    { AWAY: `postgres://127.0.0.1:${await freePort()}/postgres` },
+  );
+  expect(await worker.waitFor(({ code }) => code !== undefined)).toEqual({ code: 'LOCK_BACKEND' });
+  expect(await worker.exited).toEqual({ code: 0, signal: null });
 });
