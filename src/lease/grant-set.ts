@@ -74,11 +74,15 @@ export class GrantSet implements Renewable, LiveHold {
     return largestFence(this.#grants);
   }
 
-  /** A third of the ttl gone, or half where a thread renews, on a grid so that holds of one ttl are renewed together. */
+  /**
+   * A third of the ttl gone, or half where a thread renews, on a grid so that holds of one ttl are renewed together. Now,
+   * where the machine was suspended: a thread does not tell whether it renewed the hold before or after that.
+   */
   get renewAt(): number {
     const until = this.#until;
     const needless = until >= this.#limit || this.#sent > this.#answered;
     if (!this.#renews || needless) return Infinity;
+    if (this.#suspendedNow > this.#suspended) return until - this.ttl;
     const gone = this.#thread?.running ? THREAD_IS_LATE : RENEWED_AFTER;
     const grid = this.ttl / 32;
     return Math.floor((until - this.ttl * (1 - gone)) / grid) * grid;

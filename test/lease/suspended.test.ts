@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
+import type { LockDriver } from '../../src/lease/driver.js';
 import type { Locker } from '../../src/lease/locker.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock, ModelServer } from '../../src/testing/index.js';
@@ -42,6 +43,22 @@ afterEach(async () => {
   await clock.advance(10_000);
   await closed;
 });
+
+/** Makes the driver renew as if in a thread, which does not know that the machine was suspended. */
+function renewInThread(driver: LockDriver): void {
+  driver.renewInThread = (grant, { ttl }) => {
+    const thread = { validUntil: grant.validUntil, loss: undefined, running: true, setTtl() {} };
+    const renewLater = () =>
+      clock.after(ttl / 3, async () => {
+        const renewed = await driver.extend(grant, ttl);
+        if (!renewed) return;
+        thread.validUntil = renewed.validUntil;
+        renewLater();
+      });
+    renewLater();
+    return thread;
+  };
+}
 
 /** The answer, which takes a moment. */
 async function answered<T>(asked: Promise<T>): Promise<T> {
@@ -103,4 +120,22 @@ test('whoever waited meanwhile gets it by its own time, and holds it', async () 
   const lease = await waited;
   expect(lease.held).toBe(true);
   expect(lease.ttl()).toBeGreaterThan(26_000);
+});
+
+test('suspensions of a lease that a thread renews do not add up', async () => {
+  const driver = queuedDriver(server.connect(), { clock, random: Math.random });
+  renewInThread(driver);
+  const registry = new LockRegistry({ clock }).registerDriver('threaded', driver);
+  registries.push(registry);
+  const locker = registry.registerLocker('threaded', { driver: 'threaded', ttl: '30s' }).mustOf('threaded');
+  const lease = await answered(locker.acquire('a', { autoRenew: true, renewIn: 'thread' }));
+  for (let nap = 1; nap <= 5; nap++) {
+    clock.suspend(8_000);
+    expect(lease.ttl()).toBeGreaterThan(6_000);
+    expect(lease.ttl()).toBeLessThanOrEqual(22_000);
+    await clock.advance(16_000);
+    expect(lease.ttl()).toBeGreaterThan(14_000);
+  }
+  await answered(lease.release());
+  expect(await answered(theirs.tryAcquire('a'))).not.toBeNull();
 });
