@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis';
 import { LockBackendError } from '../../core/errors.js';
 import { dial } from '../../drivers/redis/client.js';
+import { withoutArguments } from '../../drivers/redis/faults.js';
 import type { LentClient, RedisOptions } from '../../drivers/redis/options.js';
 import { askSentinels, type Sentinel } from '../../drivers/redis/sentinels.js';
 
@@ -41,7 +42,8 @@ export async function connectTo(redis: LentClient | RedisOptions): Promise<Conne
     await client.connect();
   } catch (error) {
     client.disconnect();
-    throw new LockBackendError((fault ?? (error as Error)).message || 'the server does not answer');
+    const why = withoutArguments((fault ?? (error as Error)).message);
+    throw new LockBackendError(why || 'the server does not answer');
   } finally {
     clearTimeout(late);
   }

@@ -12,6 +12,11 @@ export function outcomeOf(error: Error): Outcome | 'lost' {
 const PASSING =
   /\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|BUSY|Too many Cluster)\b/;
 
+/** A server that does not know a command answers with its arguments: a password, or a token. They are left out here. */
+export function withoutArguments(message: string): string {
+  return message.replace(/,? with args beginning with:.*$/s, '');
+}
+
 /** Says what went wrong at Redis, without the command: its arguments hold a token. */
 export function storeError(address: string, outcome: Outcome, cause: Error | undefined): StoreError {
   const why = cause ? plain(cause) : new Error('not connected');
@@ -22,5 +27,6 @@ export function storeError(address: string, outcome: Outcome, cause: Error | und
 function plain(error: Error): Error {
   const { message, code } = error as NodeJS.ErrnoException;
   const inner = (error as AggregateError).errors?.[0] as Error | undefined;
-  return Object.assign(new Error(message || inner?.message || code || String(error)), code && { code });
+  const why = withoutArguments(message || inner?.message || code || String(error));
+  return Object.assign(new Error(why), code && { code });
 }

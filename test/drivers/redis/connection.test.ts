@@ -89,6 +89,19 @@ describe('a password is never shown', () => {
     await sentinelTimers();
   });
 
+  test('in what a server says that knows no passwords', async () => {
+    const args = ['--rename-command', 'AUTH', '', '--rename-command', 'HELLO', ''];
+    const stranger = await startRedis({ args });
+    const error = await reasonOf(
+      (await open({ port: stranger.port, username: 'someone', password: secret }, true)).ping(),
+    );
+    expect(error).toBeInstanceOf(LockBackendError);
+    expect(error.message).toMatch(/^lock: backend: Redis at \S+:\d+: ERR unknown command .auth.$/i);
+    expect(inspect(error, { depth: 20, showHidden: true })).not.toMatch(/hush|someone/);
+    await closeAll();
+    await stranger.stop();
+  });
+
   test('in what is said of a URL that cannot be read', async () => {
     for (const url of [
       `http://:${secret}@h`,
