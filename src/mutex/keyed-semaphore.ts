@@ -12,8 +12,10 @@ import { EVERYONE } from './wait-queue.js';
  * while one of its permits is taken or awaited. Permits have no owner and do not expire: any call of `unlock` releases
  * one.
  *
- * ```ts const calls = new KeyedSemaphore<string>((tenant) => (tenant === 'big' ? 20 : 5)); await calls.lockFunc('acme',
- * () => fetch(url), { wait: '2s' }); ```
+ * ```ts
+ * const calls = new KeyedSemaphore<string>((tenant) => (tenant === 'big' ? 20 : 5));
+ * await calls.lockFunc('acme', () => fetch(url), { wait: '2s' });
+ * ```
  */
 export class KeyedSemaphore<K = unknown> {
   readonly #queue: KeyedQueue<K>;
