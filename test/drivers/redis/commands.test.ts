@@ -73,7 +73,7 @@ test('a waiter that idles looks every few seconds only', async () => {
   for (const [i, { granted }] of line.entries()) await drivers[i + 1]!.release(await granted);
 });
 
-test('a waiter far back in line that hears nothing looks after 5 s, and not much sooner', async () => {
+test('a waiter far back in the queue that hears nothing looks after 5 s, and not much sooner', async () => {
   const [holder, waiter] = [await open(server.url), await open(server.url)];
   const key = freshKey();
   await take(holder, key, { ttl: 60_000 });

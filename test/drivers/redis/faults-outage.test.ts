@@ -76,7 +76,7 @@ describe('Redis that is stopped', () => {
     expect(error.reason).toBe('backend');
   });
 
-  test('those who stand in line in the process are each told so, on time, and not that it was contention', async () => {
+  test('waiters of one process are each told so, on time, and not that it was contention', async () => {
     const driver = await open(server.url);
     const key = freshKey();
     server.pause();
@@ -90,7 +90,7 @@ describe('Redis that is stopped', () => {
     await expectFree(server.client(), key);
   });
 
-  test('who tries once, or waits for a moment, beside others in line is told of the fault, not of a holder', async () => {
+  test('a single try, or a short wait, beside other waiters is told of the fault, not of a holder', async () => {
     const driver = await open(server.url);
     const key = freshKey();
     server.pause();
