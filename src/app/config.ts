@@ -17,15 +17,15 @@ export class Config {
     this.#root = root;
   }
 
-  /** The variable that sets it; `undefined` for what the file or a default sets, and for what is no setting. */
+  /** The variable that sets it; `undefined` if the file or a default sets it, or if it is not a setting. */
   variable(path: ConfigPath): string | undefined {
     const node = this.#find(path);
     return node instanceof Map ? undefined : node?.variable;
   }
 
   /**
-   * A setting, or a whole section or table as an object that leaves out what is unset.
-   * `undefined` for what is unset, and for what no schema knows.
+   * A setting, or a whole section or table as an object without its unset settings. `undefined` for an unset setting,
+   * and for a path that no schema has.
    */
   get<T = unknown>(path: ConfigPath): T | undefined {
     const node = this.#find(path);

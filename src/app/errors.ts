@@ -1,4 +1,4 @@
-/** What `code` of an AppError may be. */
+/** The possible values of `code` of an AppError. */
 export type AppErrorCode =
   | 'APP_USAGE'
   | 'APP_CONFIG'
@@ -8,7 +8,7 @@ export type AppErrorCode =
   | 'APP_STOPPED';
 
 /**
- * What the host itself throws. What a provider throws comes through as it is. Branch on `code`:
+ * The errors of the app itself. Errors of providers reach you unchanged. Test `code`:
  *
  * - `APP_USAGE`: an option or a provider is not what it should be; the message names it and the value.
  * - `APP_CONFIG`: see {@link ConfigError}.

@@ -1,4 +1,4 @@
-/** Whether each thing is up, by name. */
+/** The state of each part, by name. */
 export type Health = Record<string, HealthStatus>;
 
 export interface HealthStatus {
@@ -9,7 +9,7 @@ export interface HealthStatus {
   error?: string;
 }
 
-/** What a check of health gives: records by name, or nothing while all is well. It rejects otherwise. */
+/** The answer of a health check: records by name, or nothing when everything works. Otherwise it rejects. */
 // biome-ignore lint/suspicious/noConfusingVoidType: an async function that returns nothing must fit
 export type HealthAnswer = Promise<Health | void>;
 

@@ -11,25 +11,30 @@ export interface ProviderContext {
 }
 
 /**
- * A part of an app: settings, bindings, and what must be started and stopped. Everything but `name` is optional.
- * Hooks are called with `this`, one at a time, and each is waited for. One object may be a part of several apps.
+ * A part of an app: settings, bindings, and what must be started and stopped. Everything but `name` is optional. Hooks
+ * are called as methods, one after the other, and each is awaited. One object can be a part of several apps.
  */
 export interface Provider extends ConfigOwner {
   /** Unique in its app. */
   name: string;
   /**
-   * Binds what the provider offers. Called before any provider starts; open nothing here, for `stop` is not
-   * called unless `start` was done.
+   * Binds the services of the provider. It is called before any provider starts. Open nothing here, because `stop` is
+   * called only if `start` has succeeded.
    */
   register?(context: ProviderContext): void | Promise<void>;
   /**
-   * Opens what must be open, with everything bound and the providers before this one started.
-   * Don't await `app.stop()` here: it waits for the start to end, for five seconds.
+   * Opens connections and the like. Everything is bound, and the providers before this one have started. Don't await
+   * `app.stop()` here: it waits for the start to end, for five seconds.
    */
   start?(app: App): void | Promise<void>;
-  /** Closes it. Called once, and only if this provider's `start` was done, be it after the app was stopped. */
+  /**
+   * Closes them. It is called once, and only if the `start` of this provider has succeeded, even after the app was
+   * stopped.
+   */
   stop?(app: App): void | Promise<void>;
-  /** Resolves while all is well and rejects otherwise; or tells of each of several things, by name. */
+  /**
+   * Resolves when everything works, and rejects otherwise. It can also resolve to the state of several parts, by name.
+   */
   health?(app: App): HealthAnswer;
 }
 
@@ -50,28 +55,29 @@ export interface App extends AsyncDisposable {
    */
   install(...providers: (Provider | (() => Provider))[]): this;
   /**
-   * Loads the settings, lets every provider register, then starts each, in the order of installation. When any of
-   * it fails, those that had started are stopped in reverse, and the start rejects with the first cause. That is
-   * final, for what was bound can't be taken back: make another app. However often it is called, it happens once,
-   * and every call settles alike.
+   * Loads the settings, lets every provider register, then starts each, in the order of installation. When any of it
+   * fails, those that had started are stopped in reverse order, and the start rejects with the first cause. After that
+   * you need another app, because bindings cannot be undone. A second call starts nothing, and settles as the first
+   * does.
    * @throws ConfigError; AppError `APP_STOPPED` once the app was stopped; and what the providers throw.
    */
   start(): Promise<this>;
   /**
-   * Stops the providers in reverse, every one even if another's stop fails, and then rejects with the first
-   * failure. Waits for a start in progress, for 5 s: then what has started is stopped, and the start rejects with
-   * AppError `APP_STOPPED`; a provider that ends its start later is stopped at once. Without a start, or after one that
-   * failed, it does nothing. However often it is called, it happens once, and every call settles alike.
+   * Stops all providers in reverse order, also if the stop of one fails, and then rejects with the first failure. It
+   * waits for a start in progress, for 5 s. After that it stops what has started, and the start rejects with AppError
+   * `APP_STOPPED`. A provider that ends its start later is stopped at once. Without a start, or after one that failed,
+   * it does nothing. A second call stops nothing, and settles as the first does.
    */
   stop(): Promise<void>;
   /**
-   * What the container gives for `id`, bound with that name or without one. There from the providers' start hooks
-   * until the last stop hook is done.
+   * What the container gives for `id`, bound with that name or without one. It can be called from the first start hook
+   * of a provider until the last stop hook has ended.
    * @throws AppError `APP_NOT_STARTED`, `APP_STOPPED`; and inversify's own errors.
    */
   get<T>(id: ServiceIdentifier<T>, options?: { name?: string }): T;
   /**
-   * What the providers with a `health` say, all asked at once. What fails is `down` with the error's message.
+   * The answers of all providers that have a `health`, asked at the same time. One that fails is `down`, with the
+   * message of its error.
    * @throws AppError `APP_NOT_STARTED`, `APP_STOPPED`.
    */
   health(): Promise<Health>;

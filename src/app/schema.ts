@@ -2,13 +2,16 @@
 export interface ConfigEntry {
   /** The value where neither file nor environment gives one, checked as theirs are. `null`: unset. */
   default: unknown;
-  /** Throws for a value that won't do, or lists the values that will. Not asked about an unset one. */
+  /** A function that throws for a wrong value, or a list of the allowed values. It is not used for an unset value. */
   format: ((value: unknown) => void) | readonly unknown[];
-  /** What a good value is, as in "expected …". Default: what `format` lists, or the message it throws. */
+  /**
+   * A description of a good value, for the message "expected …". Default: what `format` lists, or the message it
+   * throws.
+   */
   expected?: string;
   /** The variable that sets it. Of several, the first that is not empty. */
   env?: string | readonly string[];
-  /** Makes a value of a variable's text. Default: the text itself. A throw is a mistake in the settings. */
+  /** Turns the text of a variable into a value. Default: the text itself. If it throws, the setting is wrong. */
   parse?: (text: string) => unknown;
   /** `true` keeps the value, and any message `format` makes of it, out of every error. Default: `false`. */
   sensitive?: boolean;

@@ -4,13 +4,13 @@ import type { Provider } from './provider.js';
 import { type ConfigSchema, isEntry, isTable } from './schema.js';
 import { show } from './show.js';
 
-/** What `createApp` takes. */
+/** The options of `createApp`. */
 export interface AppOptions {
   /** A `.toml` or `.json` file. Default: none. */
   configFile?: string;
   /** The environment, where an empty variable is unset. Default: `process.env`, as it is when the app starts. */
   env?: Readonly<Record<string, string | undefined>>;
-  /** A container to work in; what you bound stays bound when the app stops. Default: one of the app's own. */
+  /** The container of the app. Your own bindings stay when the app stops. Default: a new one. */
   container?: Container;
   /** Whether SIGTERM and SIGINT stop the app, and then end the process. Default: `false`. */
   signals?: boolean;

@@ -8,22 +8,28 @@ import type { DriverFactory, LockDriver } from '../lease/driver.js';
 import { checkNames } from '../lease/option-checks.js';
 import { DEFAULTS, LOCKER_OPTIONS, type LockerOptions, resolveOptions } from '../lease/options.js';
 
-/** The options of all lockers, beside those of the component. File and environment win over them. */
+/** The options of all lockers, and those of the component. The file and the environment override them. */
 export interface LockProviderOptions extends LockerOptions {
   /**
-   * The driver of every locker that names none: `memory`, `redis`, `postgres`, or one of `drivers`. Default: the backend
-   * that is given for locks, here or by `LOCK_REDIS_URL` or `LOCK_POSTGRES_URL`; `memory` where none is.
+   * The driver of every locker that names none: `memory`, `redis`, `postgres`, or one of `drivers`. Default: the
+   * backend whose address is given here or by `LOCK_REDIS_URL` or `LOCK_POSTGRES_URL`, else `memory`.
    */
   provider?: string | undefined;
-  /** More lockers by name, or other options for `default`. What is set here beats what is set for all. */
+  /** More lockers by name, or other options for `default`. These options override those of all lockers. */
   lockers?: Record<string, LockerOptions> | undefined;
-  /** Drivers of your own, by the name that `provider` and `LOCK_PROVIDER` choose them by. */
+  /** Your own drivers, by the name that you use in `provider` and `LOCK_PROVIDER`. */
   drivers?: Record<string, DriverFactory | LockDriver> | undefined;
-  /** Where Redis is, or an ioredis client to be duplicated, which stays yours to close. Default `redis://127.0.0.1:6379`. */
+  /**
+   * The address of Redis, or an ioredis client. The client is duplicated, and you close it yourself. Default
+   * `redis://127.0.0.1:6379`.
+   */
   redis?: LentClient | RedisOptions | undefined;
-  /** Where PostgreSQL is, or a `pg.Pool` whose settings are used and which stays yours. Default `postgres://127.0.0.1:5432`. */
+  /**
+   * The address of PostgreSQL, or a `pg.Pool`. Only the settings of the pool are used, and you close it yourself.
+   * Default `postgres://127.0.0.1:5432`.
+   */
   postgres?: LentPool | PostgresOptions | undefined;
-  /** How long holders may go on when the app stops. Default 5 s. */
+  /** How long holders may continue when the app stops. Default 5 s. */
   grace?: Duration | undefined;
 }
 

@@ -14,9 +14,9 @@ type OptionsOf = (container: Container) => LockProviderOptions | Promise<LockPro
  * by default and by name, and `LockRegistry`; `lock.L()` gives its lockers while the app runs. Options may be a
  * function of the container, called when the component starts.
  *
- * The start fails with LockConfigError for wrong settings, and where the container has the locks of another app, and
- * with LockBackendError when a backend that a locker uses does not serve.
- * @throws LockUsageError for wrong options; where a function gives them, the start fails with it.
+ * The start fails with LockConfigError for wrong settings, or when the container has the locks of another app. It fails
+ * with LockBackendError when a backend that a locker uses does not work.
+ * @throws LockUsageError for wrong options. If a function gives them, the start fails with this error instead.
  */
 export function lockProvider(options: LockProviderOptions | OptionsOf = {}): Provider {
   const known = typeof options === 'function' ? undefined : options;
