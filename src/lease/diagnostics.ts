@@ -63,15 +63,15 @@ interface Traceable {
   readonly fence?: number;
 }
 
-/**
- * Tracing channels, as `node:diagnostics_channel` has them: `tracing:latchkey:acquire:start` and so on. Ask whether they
- * have subscribers before {@link trace}, which costs something.
- */
-export const tracings = {
+/** Tracing channels, as `node:diagnostics_channel` has them: `tracing:latchkey:acquire:start` and so on. */
+const channels = {
   acquire: tracingChannel<unknown, LockTrace>('latchkey:acquire'),
   extend: tracingChannel<unknown, LockTrace>('latchkey:extend'),
   release: tracingChannel<unknown, LockTrace>('latchkey:release'),
 };
+/** Whether they have subscribers: ask before {@link trace}, which costs something. */
+// Typed so for users who compile without the types of Node.
+export const tracings: Readonly<Record<Traced, { readonly hasSubscribers: boolean }>> = channels;
 const revoking = tracingChannel<unknown, RevokeTrace>('latchkey:revoke');
 const renewal = channel('latchkey:renewal');
 const lost = channel('latchkey:lost');
@@ -104,7 +104,7 @@ export function traceAcquire<T>(
 async function traced<T>(what: Traced, message: LockTrace, fn: () => Promise<T>): Promise<T> {
   let result!: T;
   // tracePromise puts what it resolves to in the message, and a lease has a token: so it resolves to nothing.
-  await tracings[what].tracePromise(async () => {
+  await channels[what].tracePromise(async () => {
     result = await fn();
     const { fence } = (result ?? {}) as Partial<Traceable>;
     if (fence !== undefined) message.fence = fence;
