@@ -38,6 +38,9 @@ const WAITING = 100;
 // 32 MB to send to it, and metadata may be large.
 const READS = 4;
 
+// What others store may begin as the name of a lock does.
+const LOCK_NAME = /^[^{}]*\{[^{}]*\}$/;
+
 /** Locks in Redis: each in one hash, changed by scripts. */
 export class RedisStore implements LockStore {
   readonly limits: LockStore['limits'];
@@ -117,7 +120,7 @@ export class RedisStore implements LockStore {
     const seen = new Set<string>();
     for await (const page of this.#connection.scan(prefix)) {
       onProgress?.({ seen: page.seen, ...(page.total !== undefined && { total: page.total }) });
-      const fresh = page.names.filter((key) => !seen.has(key));
+      const fresh = page.names.filter((key) => LOCK_NAME.test(key) && !seen.has(key));
       for (const key of fresh) seen.add(key);
       for (const info of await Promise.all(fresh.map((key) => this.read(key)))) if (info) yield info;
     }

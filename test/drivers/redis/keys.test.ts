@@ -145,3 +145,20 @@ test('of three keys one vanishes under a renewed lease: the others are free at o
   for (const name of ['a', 'b', 'c']) await expectFree(redis, `lock:{${name}}`);
   expect(await lease.release()).toBe(false);
 });
+
+test('a list passes over what others store under names that begin as those of locks do', async () => {
+  const [locker, bare] = [locks(server.url).mustOf(), locks(server.url, { prefix: '' }).mustOf()];
+  await locker.acquire('a');
+  await bare.acquire('line\nbreak');
+  await redis.hset('lock:{a}:details', 'size', '1');
+  await redis.hset('lock:{a', 'size', '1');
+  await redis.hset('{user:1}:profile', 'name', 'Ada');
+  await redis.set('lock:{text}', '1');
+  const keysOf = async (from: typeof locker) => {
+    const keys: string[] = [];
+    for await (const { key } of from.list()) keys.push(key);
+    return keys;
+  };
+  expect(await keysOf(locker)).toEqual(['a']);
+  expect(await keysOf(bare)).toEqual(['line\nbreak']);
+});
