@@ -25,6 +25,7 @@ for i, lock in ipairs(KEYS) do
       answers[i] = now - tonumber(ends)
     else
       if tonumber(sequence) > tonumber(at) then
+        local former = tonumber(ends)
         ends = now + tonumber(ttl)
         local serving, meta = string.match(serves, '^(%d+) (.*)$')
         if serving then fence, rest = serving, string.match(rest, '^%d+ %S+ %S+ ') .. meta end
@@ -33,8 +34,13 @@ for i, lock in ipairs(KEYS) do
         redis.call('PEXPIRE', lock, math.max(ends, tonumber(latest or 0)) - now + 86400000)
         redis.call('HSET', lock, field, ends .. ' ' .. fence .. ' ' .. sequence .. ' ' .. rest)
         if mode == 'r' then
-          redis.call('HSET', lock, 'c', inside .. ' ' .. math.min(ends, tonumber(earliest)) .. ' '
-            .. math.max(ends, tonumber(latest)) .. ' ' .. (ends >= tonumber(latest) and exact or '0'))
+          latest = tonumber(latest)
+          if ends >= latest then
+            latest, exact = ends, '1'
+          elseif former >= latest then
+            exact = '0'
+          end
+          redis.call('HSET', lock, 'c', inside .. ' ' .. math.min(ends, tonumber(earliest)) .. ' ' .. latest .. ' ' .. exact)
         end
       end
       answers[i] = 1

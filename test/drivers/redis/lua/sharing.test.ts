@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { redis, serverForAll } from '../support/stage.js';
+import { redis, server, serverForAll } from '../support/stage.js';
 import { DAY, StoredLock } from '../support/stored.js';
 
 serverForAll();
@@ -162,4 +162,39 @@ test('a writer that waits keeps later readers out, and enters alone', async () =
   await lock.free('w');
   expect(await inside()).toBe(1);
   expect(await lock.holder()).toBeUndefined();
+});
+
+describe('how long readers stay', () => {
+  const counted = async () => (await server.commandStats()).hscan ?? 0;
+
+  test('is counted once after the last of them left, not by each who asks', async () => {
+    await reader('a', { ttl: 20_000 });
+    await reader('b', { ttl: 60_000 });
+    expect(await lock.free('b', { mode: 'r' })).toBe(1);
+    await server.resetStats();
+    for (const token of ['v', 'w', 'x']) {
+      const [granted, left] = (await lock.place(token)) as number[];
+      expect(granted).toBe(0);
+      expect(left).toBeGreaterThan(18_000);
+      expect(left).toBeLessThanOrEqual(20_000);
+    }
+    expect(await counted()).toBe(1);
+  });
+
+  test('needs no counting where they renew, or another stays as long', async () => {
+    await reader('long', { ttl: 60_000 });
+    await reader('short', { ttl: 3_000 });
+    await reader('longer', { ttl: 80_000 });
+    expect(await lock.free('longer', { mode: 'r' })).toBe(1);
+    await reader('newest', { ttl: 90_000 });
+    expect(await lock.renew('short', 4_000, 1, 'r')).toBe(1);
+    await server.resetStats();
+    const [, left] = (await lock.claim('w')) as number[];
+    expect(left).toBeGreaterThan(88_000);
+    expect(left).toBeLessThanOrEqual(90_000);
+    await lock.free('newest', { mode: 'r' });
+    expect(await lock.renew('long', 100_000, 1, 'r')).toBe(1);
+    expect(((await lock.claim('w')) as number[])[1]).toBeGreaterThan(98_000);
+    expect(await counted()).toBe(0);
+  });
 });

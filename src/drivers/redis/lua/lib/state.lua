@@ -4,7 +4,8 @@
 --   h            the writer's hold: until, fence, sequence, since, process, token, metadata. The fence and the metadata are
 --                of whom it serves, as far as a renewal has told.
 --                A sequence of "r": it is being revoked. A token of "-": the key rests.
---   c            the shared holds: how many, the earliest and the latest end, whether these are exact (1) or bounds (0)
+--   c            the shared holds: how many, the earliest and the latest end, which are bounds, and whether the latest is
+--                exact (1)
 --   s:<token>    a shared hold: until, fence, sequence, since, limit (0: none), process, metadata
 --   q            the queue: number of the first place, number of the next, how many
 --   #<number>    a place: token, mode, limit, ttl, since, process, metadata
@@ -89,7 +90,11 @@ if inside > 0 and earliest <= now then count_shared() end
 
 -- ms until nobody surely holds the lock any more, and it does not rest. Only after save.
 local function time_left()
-  if inside > 0 and exact == 0 then count_shared() end
+  if inside > 0 and exact == 0 then
+    count_shared()
+    -- Or each who asks would count them all. A full Redis may refuse it.
+    if inside > 0 then redis.pcall('HSET', lock, 'c', inside .. ' ' .. earliest .. ' ' .. latest .. ' 1') end
+  end
   return math.max(hold_until, inside > 0 and latest or 0, now) - now
 end
 
@@ -124,7 +129,8 @@ local function enter(token, mode, limit, ttl, process, meta)
     hold, hold_until, hold_token = begun .. process .. ' ' .. token .. ' ' .. meta, ends, token
   else
     put('s:' .. token, begun .. limit .. ' ' .. process .. ' ' .. meta)
-    earliest, latest = inside == 0 and ends or math.min(earliest, ends), math.max(inside > 0 and latest or 0, ends)
+    if inside == 0 or ends >= latest then latest, exact = ends, 1 end
+    earliest = inside == 0 and ends or math.min(earliest, ends)
     inside = inside + 1
   end
   return fence
