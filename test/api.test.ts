@@ -34,7 +34,9 @@ test('etc/api has the public API as it is built: after a change that is meant, r
 
 test('docs/api has the comments as they are in the code: after a change, run `npm run docs`', async () => {
   const built = await written('api-pages.mjs');
-  expect(built['latchkey-locks.md']).toContain('- `ttl?: Duration`: How long the lease lasts unless it is renewed');
+  expect(built['latchkey-locks.md']).toContain(
+    '- `ttl?: Duration`: How long the lease lasts unless it is renewed',
+  );
   expect(await pages(join(root, 'docs/api'))).toEqual(built);
 });
 
