@@ -32,6 +32,8 @@ const REPORTER = './simulator/test/mutation/reporter.js';
 const JEST = ['--experimental-vm-modules', '--no-warnings', '../../node_modules/jest/bin/jest.js'];
 // Beyond this a mutant has ended nothing: it loops, or waits for ever.
 const STAGE_MS = 240_000;
+// How often tests are run of which another one fails each time, and passes alone.
+const RUNS = 3;
 
 /** What noticed a mutant. */
 export type Verdict = { readonly by: string; readonly what: string };
@@ -159,10 +161,14 @@ export class Workspace {
             '--testPathPatterns',
             ...stage.paths,
           ];
-    const first = await this.#jest(which);
-    if (!first?.again) return first;
-    // A busy machine fails a test now and then; a mutant fails it again.
-    return (await this.#jest(first.again)) && { ...first, repeat: first.again };
+    for (let runs = 1; ; runs++) {
+      const failure = await this.#jest(which);
+      if (!failure?.again) return failure;
+      // A busy machine fails a test now and then; a mutant fails it again.
+      if (await this.#jest(failure.again)) return { ...failure, repeat: failure.again };
+      // The tests after it have not run.
+      if (runs === RUNS) throw new Error(`the machine is too busy: ${failure.what} fails now and then`);
+    }
   }
 
   async #jest(which: readonly string[]): Promise<Failed | undefined> {
