@@ -42,28 +42,31 @@ function ofEngine(file: string): Stage[] {
 function ofRedis(file: string): Stage[] {
   const first = 'redis/(connection|client|store|commands|codec).test';
   const near = ['cluster', 'sentinel'].filter((name) => file.includes(name));
+  const slow = 'redis/(faults-|cluster|sentinel)';
   const rest: Stage = {
     run: 'tests',
     paths: ['test/drivers/redis/'],
-    without: ['redis/lua/', 'redis/thread', 'redis/conformance', first],
+    without: ['redis/lua/', 'redis/thread', 'redis/conformance', first, slow],
   };
   return [
     ...own(file),
     ...near.map((name) => tests(`test/drivers/redis/${name}`)),
     tests(`test/drivers/${first}`),
     rest,
+    tests(`test/drivers/${slow}`),
     ...ofThread('redis', file),
   ];
 }
 
 function ofPostgres(file: string): Stage[] {
   const first = 'test/drivers/postgres/(store|connecting).test';
+  const slow = 'test/drivers/postgres/(faults|standby|crowd|pgbouncer|tls)';
   const rest: Stage = {
     run: 'tests',
     paths: ['test/drivers/postgres/'],
-    without: [first, 'postgres/thread'],
+    without: ['postgres/(sql|thread|conformance)', first, slow],
   };
-  return [...own(file), tests(first), rest, ...ofThread('postgres', file)];
+  return [...own(file), tests(first), rest, tests(slow), ...ofThread('postgres', file)];
 }
 
 /** The tests of a renewal thread take longest, and use of a driver what connects and renews. */
