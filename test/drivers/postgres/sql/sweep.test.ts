@@ -103,8 +103,9 @@ test('a place goes after a day if its process has not vouched for it that long, 
   expect(await left('lock')).toEqual(['a', 'b', 'd']);
 });
 
-test('a lock that is used goes on without what is old of it', async () => {
+test('a lock that is used keeps its rows, but for stamps that are old', async () => {
   await lock('a', { used: 1 });
+  await lock('b');
   await place('a', 1, 25);
   await share('a', 'x', 25);
   await stamp('a', 1, 25);
@@ -113,6 +114,7 @@ test('a lock that is used goes on without what is old of it', async () => {
   expect(await left('place', 'process')).toEqual(['a1']);
   expect(await left('share', 'token')).toEqual(['ax']);
   expect(await left('stamp', 'process')).toEqual(['a2']);
+  expect(await left('lock')).toEqual(['a']);
 });
 
 test('a hold that a transaction guards stays, and so does a row that is locked, which is not waited for', async () => {
