@@ -1,11 +1,11 @@
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Cluster, Redis } from 'ioredis';
 import { LockConfigError, LockUsageError } from '../../../src/core/errors.js';
 import { dial } from '../../../src/drivers/redis/client.js';
+import { bareModules } from '../../support/bare-package.js';
 import { watchForLeaks } from '../../support/leaks.js';
 import { runSource } from '../../support/process.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
@@ -389,14 +389,8 @@ describe('an inspection', () => {
 describe('without ioredis', () => {
   let modules: string;
 
-  // The package as it would be installed, beside everything it needs but ioredis.
   beforeAll(async () => {
-    const root = join(import.meta.dirname, '../../..');
-    modules = join(await mkdtemp(join(tmpdir(), 'latchkey-bare-')), 'node_modules');
-    await cp(join(root, 'dist'), join(modules, 'latchkey/dist'), { recursive: true });
-    await cp(join(root, 'package.json'), join(modules, 'latchkey/package.json'));
-    for (const name of ['inversify', 'reflect-metadata', 'convict', 'smol-toml'])
-      await symlink(join(root, 'node_modules', name), join(modules, name));
+    modules = await bareModules(['inversify', 'reflect-metadata', 'convict', 'smol-toml']);
   });
 
   afterAll(() => rm(join(modules, '..'), { recursive: true }));

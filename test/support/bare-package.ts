@@ -1,0 +1,13 @@
+import { cp, mkdtemp, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A folder `node_modules` with the package as it would be installed, and of all that it may use no more than `beside`. */
+export async function bareModules(beside: readonly string[]): Promise<string> {
+  const root = join(import.meta.dirname, '../..');
+  const modules = join(await mkdtemp(join(tmpdir(), 'latchkey-bare-')), 'node_modules');
+  await cp(join(root, 'dist'), join(modules, 'latchkey/dist'), { recursive: true });
+  await cp(join(root, 'package.json'), join(modules, 'latchkey/package.json'));
+  for (const name of beside) await symlink(join(root, 'node_modules', name), join(modules, name));
+  return modules;
+}
