@@ -118,6 +118,7 @@ async function tryAll(
         trials.push({ group, mutant, verdict });
         found = verdict ? `${verdict.by}: ${verdict.what}` : 'SURVIVED';
       } catch (error) {
+        // A busy machine, or a test that cannot pass in the copy: neither says anything of the mutant.
         found = `NOT COUNTED: ${(error as Error).message}`;
       }
       const seconds = ((performance.now() - began) / 1_000).toFixed(0);
