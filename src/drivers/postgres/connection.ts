@@ -110,20 +110,19 @@ export class Connection {
 
   async #prepare(link: Link, ask: Ask, client: Client): Promise<void> {
     const direct = await isDirect(ask, client);
+    // In a session of ours, whatever its default is now or becomes.
+    const ours = direct ? "set_config(name, 'read committed', false)" : 'current_setting(name)';
     const { rows } = await ask(
-      `SELECT current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), current_setting('default_transaction_isolation')`,
+      `SELECT current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), ${ours} FROM (VALUES ('default_transaction_isolation')) v (name)`,
     );
     const [version, standby, isolation] = rows[0]!;
     if (Number(version) < 13)
       throw new LockConfigError(`the server has version ${version}, and 13 or later is needed`);
     if (standby === 't') throw new Error('it is a standby, and locks need the primary');
-    if (isolation !== 'read committed') {
-      if (!direct)
-        throw new LockConfigError(
-          `default_transaction_isolation is "${isolation}" behind a pooler, and "read committed" is needed`,
-        );
-      await ask("SET default_transaction_isolation = 'read committed'");
-    }
+    if (isolation !== 'read committed')
+      throw new LockConfigError(
+        `default_transaction_isolation is "${isolation}" behind a pooler, and "read committed" is needed`,
+      );
     await ensureSchema(ask, this.#dialler.schema, { running: this.#running });
     this.#running = true;
     if (direct) link.prepareNamed();

@@ -141,6 +141,26 @@ test('a try is refused where a row is locked, and fails where the table is', asy
   await stranger.query('COMMIT');
 });
 
+test('a claim is answered by what was committed while it waited, whatever isolation becomes the default', async () => {
+  await take(one, key, 'a');
+  await server.ask("ALTER SYSTEM SET default_transaction_isolation = 'serializable'");
+  await server.ask('SELECT pg_reload_conf()');
+  const stranger = await server.client();
+  await until(async () => {
+    const { rows } = await stranger.query('SHOW default_transaction_isolation');
+    return rows[0].default_transaction_isolation === 'serializable';
+  });
+  await stranger.query('BEGIN');
+  await stranger.query('UPDATE latchkey.lock SET last = last + 1 WHERE name = $1', [Buffer.from(key)]);
+  const waiting = queue(two, key, 'b');
+  await sleep(20);
+  await stranger.query('COMMIT');
+  const answer = await waiting.catch((fault) => fault);
+  await stranger.query('ALTER SYSTEM RESET default_transaction_isolation');
+  await stranger.query('SELECT pg_reload_conf()');
+  expect(answer).toMatchObject({ granted: false });
+});
+
 test('a try gets nothing while somebody waits that fits', async () => {
   await take(one, key, 'a', { ttl: 700 });
   await queue(two, key, 'b');
