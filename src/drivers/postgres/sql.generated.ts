@@ -218,12 +218,16 @@ BEGIN
 END $$;`,
   `-- For a transaction of the user's own: fails with LK001 unless all these locks are held, and then keeps them from being
 -- given to anybody else until the transaction ends. Renewal goes on meanwhile. names: the locks; fences: a fence of each
--- hold. Fails with 40001 in a transaction whose snapshot may be older than the hold.
+-- hold. Fails with 40001 in a transaction whose snapshot may be older than the hold, and with 25006 on a standby.
 CREATE OR REPLACE FUNCTION latchkey.guard(names bytea[], fences int8[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   i bytea;
   f int8;
 BEGIN
+  -- There it would find the hold, and keep nobody from anything.
+  IF pg_is_in_recovery() THEN
+    RAISE read_only_sql_transaction USING MESSAGE = 'a guard needs the primary, and this is a standby';
+  END IF;
   FOR k IN 1..cardinality(names) LOOP
     i := sha256(names[k]);
     f := fences[k];

@@ -260,6 +260,27 @@ test('what is no transaction, and what is no lease of PostgreSQL, is refused', a
   await memory.release();
 });
 
+test('a guard lasts beyond a savepoint, and ends when one that is older is rolled back to', async () => {
+  const [one, two] = [locker(), locker()];
+  const lease = await one.acquire(key, { ttl: '10s' });
+  const client = await begun();
+  await client.query('SAVEPOINT before');
+  await guard(client, lease);
+  await client.query('SAVEPOINT after');
+  await client.query('ROLLBACK TO after');
+  await client.query('RELEASE SAVEPOINT before');
+  await expire();
+  expect(await two.tryAcquire(key)).toBe(null);
+  await end(client, 'COMMIT');
+  const next = await two.acquire(key, { wait: 2_000 });
+  const other = await begun();
+  await other.query('SAVEPOINT before');
+  await guard(other, next);
+  await other.query('ROLLBACK TO before');
+  expect(await next.release()).toBe(true);
+  await end(other, 'COMMIT');
+});
+
 test('a guard finds the locks of another schema', async () => {
   const lease: Lease = await locker('other_locks').acquire(key);
   await guardedTransaction(pool, lease, (client) =>

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { guard } from '../../../src/drivers/postgres/guard.js';
+import type { Lease } from '../../../src/lease/lease.js';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
 import { startStandby } from '../../support/postgres-standby.js';
 import { startProxy, type TcpProxy } from '../../support/proxy.js';
@@ -133,4 +135,16 @@ test('a fail-over to an asynchronous standby loses what it had not received: its
   expect(await ask(two, received)).toBeNull();
   expect(await one.extend(kept, 60_000)).toMatchObject({ fence: kept.fence });
   expect(await one.release(kept)).toBe(true);
+});
+
+test('a guard on a standby fails: it would keep nobody from the key', async () => {
+  const standby = await follow();
+  const driver = await open({ url: primary.url() });
+  const grant = await takeByDriver(driver, freshKey(), { ttl: 20_000 });
+  const lease = { ...grant, keys: [grant.key], ensureHeld: () => {} } as unknown as Lease;
+  const reader = await standby.client();
+  await until(async () => (await reader.query('SELECT FROM latchkey.lock WHERE token IS NOT NULL')).rowCount);
+  await reader.query('BEGIN');
+  expect(await faultOf(guard(reader, lease))).toMatchObject({ code: '25006' });
+  await reader.query('ROLLBACK');
 });
