@@ -22,6 +22,11 @@ export class Attempt {
     this.#write('acquire', 'invoke');
   }
 
+  /** The backend has its place, and keeps it until it is granted, or `until` at the earliest. */
+  placed(until: number): void {
+    this.journal.write({ note: 'placed', at: historyNow(), until, hold: this.hold });
+  }
+
   /** It holds. */
   obtained(lease: Held): void {
     const at = historyNow();

@@ -233,17 +233,26 @@ export class Holder {
     const { locker, keys, full } = this.#keys(1);
     const mode = this.#mode();
     const attempt = this.#attempt(full, mode);
-    const all = { ttl: this.#ttl(), ...options, mode };
+    const all = { ttl: this.#ttl(), ...options, mode, meta: { hold: attempt.hold } };
+    const chosen = this.#desk.lockers.get(locker)!;
     let lease: Lease;
     try {
       const wall = Math.min(Number(options.wait), abortsAfter);
-      lease = await this.#walled(wall, attempt, () => this.#desk.lockers.get(locker)!.acquire(keys, all));
+      const asked = this.#walled(wall, attempt, () => chosen.acquire(keys, all));
+      void this.#witness(chosen, attempt, keys[0]!, wall);
+      lease = await asked;
     } catch {
       return;
     }
     attempt.obtained(lease);
     await fn(lease, attempt);
     if (releases) await this.#release(attempt, () => lease.release());
+  }
+
+  /** Writes down when its place was surely in the backend. */
+  async #witness(locker: Locker, attempt: Attempt, key: string, wall: number): Promise<void> {
+    const info = await locker.inspect(key).catch(() => null);
+    if (info?.waiting.some(({ meta }) => meta.hold === attempt.hold)) attempt.placed(attempt.askedAt + wall);
   }
 
   async #release(attempt: Attempt, release: () => Promise<boolean>): Promise<void> {

@@ -15,9 +15,11 @@ export interface Note {
     | 'stuck'
     | 'lingering'
     | 'block'
-    | 'count';
+    | 'count'
+    | 'placed';
   readonly at: number;
   readonly from?: number;
+  readonly until?: number;
   /** A short name to count by, where there are several sorts. */
   readonly sort?: string;
   readonly what?: string;

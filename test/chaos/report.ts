@@ -32,7 +32,7 @@ export function report(outcome: Outcome): string[] {
     if (trouble) console.log(`fault went wrong: ${fault.kind}: ${trouble}`);
 
   const { holds, handOffs } = countHandOffs(events);
-  const { compared, passed } = orderOf(events, injected);
+  const { compared, passed } = orderOf(events, notes, injected);
   const of = (note: Note['note']) => notes.filter((each) => each.note === note);
   const bad = outcome.findings.filter(({ explanation }) => !explanation);
   const lingering = [...crew, ...of('lingering').map(({ what }) => `still open: ${what}`)];
