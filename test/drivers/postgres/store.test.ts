@@ -372,6 +372,43 @@ test('a process that is gone is skipped at once, keeps its places for 3 s, and l
   }
 });
 
+test('a process that reconnects is there again although others look all the time whether it lives', async () => {
+  await take(one, key, 'a');
+  await queue(two, key, 'b');
+  const [{ process }] = (await server.ask<{ process: string }>('SELECT process FROM latchkey.place')) as [
+    { process: string },
+  ];
+  const [inbox] = await server.ask<{ pid: number }>(
+    `SELECT pid FROM pg_locks WHERE (classid::int8 << 32 | objid::int8) = $1`,
+    [process],
+  );
+  const lookers = await Promise.all(Array.from({ length: 4 }, () => server.client()));
+  let looking = true;
+  // Each begins to look before the others have ended, as transactions do that wait for the disk.
+  const looks = lookers.map(async (client, i) => {
+    while (looking) {
+      await client.query('BEGIN');
+      const { rows } = await client.query('SELECT pg_try_advisory_xact_lock_shared($1) AS gone', [process]);
+      if (rows[0].gone) await sleep(80 + 30 * i);
+      await client.query('COMMIT');
+    }
+  });
+  await server.ask('SELECT pg_terminate_backend($1)', [inbox!.pid]);
+  await two.event('lost');
+  try {
+    await until(
+      () => two.events.filter(({ kind }) => kind === 'ready').length === 2,
+      5_000,
+      'it to be ready',
+    );
+  } finally {
+    looking = false;
+    await Promise.all(looks);
+  }
+  await one.store.free({ key, token: 'a' }, { mode: 'write' });
+  await two.event('granted', 'b');
+});
+
 test('a process whose vouching is over is dropped, and one look vouches for all its places', async () => {
   await take(one, key, 'a', { ttl: 30_000 });
   await queue(two, key, 'b', {}, { vouchFor: 200 });
