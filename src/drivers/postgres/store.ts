@@ -64,11 +64,11 @@ export class PostgresStore implements LockStore {
   async claim(claim: Claim, place?: Place): Promise<Granted | Refused> {
     const { key, token, mode, limit, ttl, meta } = claim;
     const args = [nameOf(key), tokenOf(token), modeOf(mode), limit, ttl, metaOf(meta)];
-    const patience = this.#patience.begin(key);
+    const patience = place ? this.#patience.begin(key, mode) : this.#patience.ofTry;
     const vouch = place?.vouchFor ?? null;
     const asked = this.#connection
       .ask(key, this.#statements.claim, [...args, this.#connection.process, vouch, patience])
-      .finally(() => this.#patience.end(key));
+      .finally(() => place && this.#patience.end(key));
     const answer = readClaim(await asked);
     if (this.#connection.deaf) this.#poller[place && !answer.granted ? 'add' : 'drop'](claim);
     return answer;

@@ -183,6 +183,28 @@ test('a row that a stranger has locked is contention, and holds up no other key'
   expect(await one.release(got)).toBe(true);
 });
 
+test('many who wait for a row that a stranger has locked wait on, in their order, and hold up nobody', async () => {
+  const [one, two] = [await open({ ...url(), connections: 1 }), await open(url())];
+  const held = await take(two, key, { ttl: 30_000 });
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+  const order: number[] = [];
+  const waiting = Array.from({ length: 300 }, async (_, i) => {
+    const grant = await take(one, key, { wait: 60_000 });
+    order.push(i);
+    await one.release(grant);
+  });
+  const other = await timed(take(one, freshKey(), { wait: 5_000 }));
+  await sleep(2_700);
+  await stranger.end();
+  await two.release(held);
+  await Promise.all(waiting);
+  expect(other.error).toBe(undefined);
+  expect(other.ms).toBeLessThan(2_000);
+  expect(order).toEqual([...order].sort((a, b) => a - b));
+});
+
 test('a row that a stranger has locked keeps neither a renewal of another key nor its release', async () => {
   const one = await open({ ...url(), connections: 1 });
   const other = freshKey();

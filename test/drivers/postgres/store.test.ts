@@ -375,9 +375,11 @@ test('a process that is gone is skipped at once, keeps its places for 3 s, and l
 test('a process that reconnects is there again although others look all the time whether it lives', async () => {
   await take(one, key, 'a');
   await queue(two, key, 'b');
-  const [{ process }] = (await server.ask<{ process: string }>('SELECT process FROM latchkey.place')) as [
-    { process: string },
-  ];
+  const [place] = await server.ask<{ process: string }>(
+    'SELECT process FROM latchkey.place WHERE id = sha256($1)',
+    [Buffer.from(key)],
+  );
+  const { process } = place!;
   const [inbox] = await server.ask<{ pid: number }>(
     `SELECT pid FROM pg_locks WHERE (classid::int8 << 32 | objid::int8) = $1`,
     [process],

@@ -1,13 +1,13 @@
 -- Claims a lock. n: its name; t: the token; m: w or r; most: the reader's limit; lasts: ms; own: the process;
 -- vouch: ms for which the process vouches for its places, NULL to try once; patience: ms to wait for claims that came
--- first, and again for somebody else who has the row locked.
+-- first, and again for somebody else who has the row locked; with 0 it waits for nobody.
 -- Answers "granted <fence> <ms left> <tokens that may be handed the lock on>", or "refused <ms until the last holder's
 -- time is up> <places before, at most 100> <true if it had a place already>".
 CREATE OR REPLACE FUNCTION latchkey.claim(n bytea, t text, m "char", most float8, lasts int8, about text, own int8,
   vouch int8, patience int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   i bytea := sha256(n);
-  setting text := set_config('lock_timeout', patience::text, true);
+  setting text := set_config('lock_timeout', greatest(patience, 1)::text, true);
   at timestamptz;
   micros int8;
   l latchkey.lock;
@@ -21,6 +21,7 @@ DECLARE
 BEGIN
   -- One at a time, in the order in which they come: whoever waits for a row's lock may be passed.
   IF NOT pg_try_advisory_xact_lock(latchkey.turn_of(i)) THEN
+    IF patience = 0 THEN RETURN latchkey.take_place(me, vouch); END IF;
     BEGIN
       PERFORM pg_advisory_xact_lock(latchkey.turn_of(i));
     EXCEPTION WHEN lock_not_available THEN
@@ -32,6 +33,7 @@ BEGIN
   me.since := at;
 
   BEGIN
+    IF patience = 0 THEN PERFORM FROM latchkey.lock o WHERE o.id = i FOR NO KEY UPDATE NOWAIT; END IF;
     IF m = 'w' THEN
       -- A free key that nobody awaits takes one statement. Nobody guards it: it was given back with its fence locked.
       UPDATE latchkey.lock o SET token = t, ends = at + latchkey.ms(lasts), since = at, meta = about, process = own,
@@ -46,7 +48,7 @@ BEGIN
     -- It may have the lock already. Reading alone does not wait for a standby, which may have been given up on.
     SELECT h.fence, h.left_ms INTO f, remains FROM latchkey.hold_of(i, t) h;
     IF f IS NOT NULL THEN
-      IF current_setting('synchronous_standby_names') <> '' THEN l := latchkey.open_row(i, n, patience); END IF;
+      IF current_setting('synchronous_standby_names') <> '' THEN l := latchkey.open_row(i, n, greatest(patience, 1)); END IF;
       RETURN latchkey.granted(f, remains, m, i, own);
     END IF;
 
@@ -58,7 +60,7 @@ BEGIN
       -- Before the row is locked, so that whoever frees the lock meanwhile either sees it or is waited for.
       IF NOT kept THEN INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING; END IF;
     END IF;
-    l := latchkey.open_row(i, n, patience);
+    l := latchkey.open_row(i, n, greatest(patience, 1));
     IF l.refuses > at AND EXISTS (SELECT FROM latchkey.departed d WHERE d.id = i AND d.token = t AND d.until > at) THEN
       DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
       RETURN 'refused 0 0 false';
