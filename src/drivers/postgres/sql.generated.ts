@@ -54,14 +54,14 @@ CREATE TABLE latchkey.version (version int NOT NULL);`;
 export const FUNCTIONS: readonly string[] = [
   `-- Claims a lock. n: its name; t: the token; m: w or r; most: the reader's limit; lasts: ms; own: the process;
 -- vouch: ms for which the process vouches for its places, NULL to try once; patience: ms to wait for claims that came
--- first, and again for somebody else who has the row locked.
+-- first, and again for somebody else who has the row locked; with 0 it waits for nobody.
 -- Answers "granted <fence> <ms left> <tokens that may be handed the lock on>", or "refused <ms until the last holder's
 -- time is up> <places before, at most 100> <true if it had a place already>".
 CREATE OR REPLACE FUNCTION latchkey.claim(n bytea, t text, m "char", most float8, lasts int8, about text, own int8,
   vouch int8, patience int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   i bytea := sha256(n);
-  setting text := set_config('lock_timeout', patience::text, true);
+  setting text := set_config('lock_timeout', greatest(patience, 1)::text, true);
   at timestamptz;
   micros int8;
   l latchkey.lock;
@@ -75,6 +75,7 @@ DECLARE
 BEGIN
   -- One at a time, in the order in which they come: whoever waits for a row's lock may be passed.
   IF NOT pg_try_advisory_xact_lock(latchkey.turn_of(i)) THEN
+    IF patience = 0 THEN RETURN latchkey.take_place(me, vouch); END IF;
     BEGIN
       PERFORM pg_advisory_xact_lock(latchkey.turn_of(i));
     EXCEPTION WHEN lock_not_available THEN
@@ -86,6 +87,7 @@ BEGIN
   me.since := at;
 
   BEGIN
+    IF patience = 0 THEN PERFORM FROM latchkey.lock o WHERE o.id = i FOR NO KEY UPDATE NOWAIT; END IF;
     IF m = 'w' THEN
       -- A free key that nobody awaits takes one statement. Nobody guards it: it was given back with its fence locked.
       UPDATE latchkey.lock o SET token = t, ends = at + latchkey.ms(lasts), since = at, meta = about, process = own,
@@ -100,7 +102,7 @@ BEGIN
     -- It may have the lock already. Reading alone does not wait for a standby, which may have been given up on.
     SELECT h.fence, h.left_ms INTO f, remains FROM latchkey.hold_of(i, t) h;
     IF f IS NOT NULL THEN
-      IF current_setting('synchronous_standby_names') <> '' THEN l := latchkey.open_row(i, n, patience); END IF;
+      IF current_setting('synchronous_standby_names') <> '' THEN l := latchkey.open_row(i, n, greatest(patience, 1)); END IF;
       RETURN latchkey.granted(f, remains, m, i, own);
     END IF;
 
@@ -112,7 +114,7 @@ BEGIN
       -- Before the row is locked, so that whoever frees the lock meanwhile either sees it or is waited for.
       IF NOT kept THEN INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING; END IF;
     END IF;
-    l := latchkey.open_row(i, n, patience);
+    l := latchkey.open_row(i, n, greatest(patience, 1));
     IF l.refuses > at AND EXISTS (SELECT FROM latchkey.departed d WHERE d.id = i AND d.token = t AND d.until > at) THEN
       DELETE FROM latchkey.place p WHERE p.id = i AND p.token = t;
       RETURN 'refused 0 0 false';
@@ -535,17 +537,19 @@ $$;`,
 CREATE OR REPLACE FUNCTION latchkey.since_1970(t timestamptz) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT floor(extract(epoch FROM t) * 1000)::float8
 $$;`,
-  `-- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at; NULL at
--- the end. A fence is not told again: it is larger than the µs of the time it was given at.
-CREATE OR REPLACE FUNCTION latchkey.sweep(after_id bytea, amount int) RETURNS bytea LANGUAGE plpgsql AS $$
+  `-- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at, NULL at
+-- the end; and how many rows it deleted of locks, and of tokens that left. A fence is not told again: it is larger than the µs of the time it was given at.
+CREATE OR REPLACE FUNCTION latchkey.sweep(after_id bytea, amount int, OUT final bytea, OUT deleted int)
+LANGUAGE plpgsql AS $$
 DECLARE
   l record;
   at timestamptz := clock_timestamp() - interval '1 day';
   seen int := 0;
-  final bytea;
+  locks int;
 BEGIN
   DELETE FROM latchkey.departed d WHERE d.ctid = ANY (ARRAY(
     SELECT o.ctid FROM latchkey.departed o WHERE o.until < clock_timestamp() LIMIT amount FOR UPDATE SKIP LOCKED));
+  GET DIAGNOSTICS deleted = ROW_COUNT;
   FOR l IN SELECT o.id, o.last, o.ends, o.token, o.rests FROM latchkey.lock o WHERE o.id > after_id ORDER BY o.id LIMIT amount LOOP
     seen := seen + 1;
     final := l.id;
@@ -560,8 +564,10 @@ BEGIN
       AND (o.token IS NULL OR o.ends < at AND pg_try_advisory_xact_lock(o.fence # o.salt))
       AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = l.id)
       AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id);
+    GET DIAGNOSTICS locks = ROW_COUNT;
+    deleted := deleted + locks;
   END LOOP;
-  RETURN CASE WHEN seen = amount THEN final END;
+  IF seen < amount THEN final := NULL; END IF;
 END $$;`,
   `-- What a claim does where somebody else has the row locked: it takes its place, and leaves the rest to its next look.
 -- me: the claim; vouch: as in claim. Answers as claim does.

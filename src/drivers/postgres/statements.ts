@@ -30,7 +30,10 @@ export function statementsIn(schema: string): Statements {
       'list',
       "SELECT encode(id, 'hex'), encode(name, 'hex'), info FROM latchkey.list(decode($1, 'hex'), $2, $3)",
     ),
-    sweep: statement('sweep', "SELECT encode(latchkey.sweep(decode($1, 'hex'), $2), 'hex')"),
+    sweep: statement(
+      'sweep',
+      "SELECT encode(final, 'hex'), deleted FROM latchkey.sweep(decode($1, 'hex'), $2)",
+    ),
     poll: statement('poll', 'SELECT k, fence FROM latchkey.poll($1, $2)'),
   };
 }

@@ -3,6 +3,9 @@ import type { Clock, Timer } from '../../core/clock.js';
 import type { Answer, Statement } from './link.js';
 
 const EVERY_MS = 30_000;
+// Where there was much to delete there is more: keys that are used once, many a second.
+const SOON_MS = 1_000;
+const MUCH = 20;
 const AT_ONCE = 200;
 
 /** Deletes idle rows, a few at a time, for as long as it runs. */
@@ -24,9 +27,9 @@ export class Sweeper {
     this.#ask = ask;
   }
 
-  start(): void {
+  start(after = EVERY_MS): void {
     this.stop();
-    this.#timer = this.#clock.after(EVERY_MS, () => void this.#sweep());
+    this.#timer = this.#clock.after(after, () => void this.#sweep());
     this.#timer.keepAlive(false);
   }
 
@@ -38,7 +41,8 @@ export class Sweeper {
   async #sweep(): Promise<void> {
     const timer = this.#timer;
     const answer = await this.#ask(this.#statement, [this.#since, AT_ONCE]).catch(() => undefined);
-    if (answer) this.#since = answer.rows[0]![0] ?? '';
-    if (this.#timer === timer) this.start();
+    const [final, deleted] = answer?.rows[0] ?? [this.#since];
+    this.#since = final ?? '';
+    if (this.#timer === timer) this.start(Number(deleted) >= MUCH ? SOON_MS : EVERY_MS);
   }
 }

@@ -1,7 +1,14 @@
 import { beforeEach, expect, test } from '@jest/globals';
+import { systemClock } from '../../../src/core/clock.js';
+import { systemRandom } from '../../../src/core/random.js';
+import { dialler } from '../../../src/drivers/postgres/client.js';
+import { Connection } from '../../../src/drivers/postgres/connection.js';
 import type { Answer } from '../../../src/drivers/postgres/link.js';
+import { statementsIn } from '../../../src/drivers/postgres/statements.js';
 import { Sweeper } from '../../../src/drivers/postgres/sweeper.js';
 import { FakeClock } from '../../../src/testing/fake-clock.js';
+import { startPostgres } from '../../support/postgres-server.js';
+import { deferred, until } from '../../support/wait.js';
 
 const statement = { name: 'sweep', text: 'SELECT' };
 
@@ -89,4 +96,54 @@ test('stopped or started while it sweeps, it does not start twice', async () => 
   answer();
   await clock.advance(0);
   expect(clock.pending).toBe(0);
+});
+
+test('idle rows are swept once in 30 s, and once in a second for as long as there are many', async () => {
+  const server = await startPostgres();
+  clock = new FakeClock();
+  const ready = deferred();
+  const events = { ready: ready.resolve, lost: () => {}, message: () => {} };
+  const parts = { clock: systemClock, random: systemRandom };
+  const connection = new Connection(await dialler({ url: server.url() }), parts, events);
+  let sweeps = 0;
+  sweeper = new Sweeper(clock, statementsIn('latchkey').sweep, async (statement, values) => {
+    const answer = await connection.askAny(statement, values);
+    sweeps++;
+    return answer;
+  });
+  try {
+    connection.open();
+    await ready.promise;
+    await server.ask(
+      `INSERT INTO latchkey.lock (id, name, last) SELECT sha256(n), n, 0
+      FROM (SELECT convert_to('idle' || i, 'UTF8') AS n FROM generate_series(1, 2000) i) names`,
+    );
+    sweeper.start();
+    await advance(29_000);
+    expect(sweeps).toBe(0);
+    for (let seconds = 0; (await rows()) > 0; seconds++) {
+      expect(seconds).toBeLessThan(60);
+      await advance(1_000);
+    }
+    expect(sweeps).toBeGreaterThanOrEqual(10);
+    // The last one began at the end, or found little.
+    await advance(2_000);
+    const before = sweeps;
+    await advance(25_000);
+    expect(sweeps - before).toBeLessThanOrEqual(1);
+  } finally {
+    sweeper.stop();
+    connection.close();
+    await server.stop();
+  }
+
+  async function rows(): Promise<number> {
+    return (await server.ask('SELECT FROM latchkey.lock')).length;
+  }
+
+  async function advance(ms: number): Promise<void> {
+    const due = sweeps;
+    clock.advance(ms);
+    await until(() => sweeps > due, 300).catch(() => {});
+  }
 });

@@ -1,14 +1,16 @@
--- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at; NULL at
--- the end. A fence is not told again: it is larger than the µs of the time it was given at.
-CREATE OR REPLACE FUNCTION latchkey.sweep(after_id bytea, amount int) RETURNS bytea LANGUAGE plpgsql AS $$
+-- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at, NULL at
+-- the end; and how many rows it deleted of locks, and of tokens that left. A fence is not told again: it is larger than the µs of the time it was given at.
+CREATE OR REPLACE FUNCTION latchkey.sweep(after_id bytea, amount int, OUT final bytea, OUT deleted int)
+LANGUAGE plpgsql AS $$
 DECLARE
   l record;
   at timestamptz := clock_timestamp() - interval '1 day';
   seen int := 0;
-  final bytea;
+  locks int;
 BEGIN
   DELETE FROM latchkey.departed d WHERE d.ctid = ANY (ARRAY(
     SELECT o.ctid FROM latchkey.departed o WHERE o.until < clock_timestamp() LIMIT amount FOR UPDATE SKIP LOCKED));
+  GET DIAGNOSTICS deleted = ROW_COUNT;
   FOR l IN SELECT o.id, o.last, o.ends, o.token, o.rests FROM latchkey.lock o WHERE o.id > after_id ORDER BY o.id LIMIT amount LOOP
     seen := seen + 1;
     final := l.id;
@@ -23,6 +25,8 @@ BEGIN
       AND (o.token IS NULL OR o.ends < at AND pg_try_advisory_xact_lock(o.fence # o.salt))
       AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = l.id)
       AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id);
+    GET DIAGNOSTICS locks = ROW_COUNT;
+    deleted := deleted + locks;
   END LOOP;
-  RETURN CASE WHEN seen = amount THEN final END;
+  IF seen < amount THEN final := NULL; END IF;
 END $$;
