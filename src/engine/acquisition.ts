@@ -95,6 +95,11 @@ export class Acquisition implements GrantedClaim, Deadline {
     return (this.#phase === 'asking' || this.#phase === 'waiting') && !this.request.signal?.aborted;
   }
 
+  /** As {@link late}, or the connection may yet be lost before the answer to a claim. */
+  get mayComeLate(): boolean {
+    return this.late || this.#unanswered;
+  }
+
   get waits(): boolean {
     return this.#phase === 'waiting';
   }

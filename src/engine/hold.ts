@@ -14,7 +14,7 @@ export interface GrantedClaim {
   readonly id: string;
   readonly request: AcquireRequest;
   /** It may reach the store again later, out of order. */
-  readonly late: boolean;
+  readonly mayComeLate: boolean;
 }
 
 /** What the store has granted. */
@@ -43,8 +43,8 @@ export class Hold implements Deadline {
   longestTtl: number;
   /** The tokens that it was handed on to. */
   readonly served: string[] = [];
-  /** @see GrantedClaim.late */
-  readonly late: boolean;
+  /** A claim of those whom it has served may still reach the store, out of order. */
+  late: boolean;
   readonly #lastFence: number;
   readonly #since: number;
   readonly #run: readonly string[];
@@ -61,7 +61,7 @@ export class Hold implements Deadline {
 
   /** `fences`: how many come after its own, for handing it on. */
   constructor(
-    { id, request, late }: GrantedClaim,
+    { id, request, mayComeLate }: GrantedClaim,
     { fence, validUntil, run }: GrantedHold,
     fences: number,
     now: number,
@@ -75,7 +75,7 @@ export class Hold implements Deadline {
     this.fence = fence;
     this.#validUntil = validUntil;
     this.longestTtl = request.ttl;
-    this.late = late;
+    this.late = mayComeLate;
     this.#lastFence = fence + fences;
     this.#since = now;
     this.#run = run;
@@ -176,11 +176,12 @@ export class Hold implements Deadline {
   }
 
   /** The next in the run is served from now on. */
-  handOn(request: AcquireRequest, usedFence: number): void {
+  handOn(request: AcquireRequest, usedFence: number, late: boolean): void {
     this.#nextInRun++;
     this.served.push(request.token);
     this.fence = Math.max(this.fence, usedFence) + 1;
     this.request = request;
+    this.late ||= late;
   }
 }
 

@@ -213,7 +213,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
       if (next?.mayBeServed) {
         if (!hold.suits(next.request.ttl, now)) return false;
         const former = hold.request.token;
-        hold.handOn(next.request, usedFence);
+        hold.handOn(next.request, usedFence, next.mayComeLate);
         this.#holds.moved(hold, former);
         if (hold.served.length === 1) this.#renewals.tellServed(hold);
         next.serve(hold);

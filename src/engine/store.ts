@@ -78,7 +78,7 @@ export interface Freeing {
   readonly usedFence?: number;
   /** ms for which nobody gets the key. Default 0. */
   readonly keepFor?: number;
-  /** A claim of this token may reach the server later, out of order: it is refused then. */
+  /** Claims of this token, and of those in `served`, may reach the server later, out of order: they are refused then. */
   readonly late?: boolean;
 }
 

@@ -177,7 +177,7 @@ export class ModelLock {
       this.#lastFence = Math.max(this.#lastFence, how.usedFence ?? 0);
       if (keepFor > 0) this.#rest(hold, keepFor);
     }
-    if (how.late) this.#refuseLater(token);
+    if (how.late) for (const each of [token, ...(how.served ?? [])]) this.#refuseLater(each);
     this.#handOver();
     if (held && keepFor > 0) this.#tellWhenFree();
     return held ? 'freed' : 'not-held';

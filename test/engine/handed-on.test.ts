@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
+import type { LockDriver } from '../../src/lease/driver.js';
 import { FakeClock, ModelServer } from '../../src/testing/index.js';
 
 const request = (token: string, wait = 600_000) => {
@@ -33,4 +34,37 @@ test('the server ends a hold early that was handed on: the place of whom it serv
   const closed = Promise.all([ours.close(), theirs.close()]);
   await clock.advance(5_000);
   await closed;
+});
+
+test('a claim that comes late, of one whom a hold has served since, locks nothing', async () => {
+  const clock = new FakeClock(1_000);
+  const server = new ModelServer({ clock, micros: 1e15 });
+  const store = server.connect();
+  const [ours, theirs] = [store, server.connect()].map((of) =>
+    queuedDriver(of, { clock, random: Math.random }),
+  ) as [LockDriver, LockDriver];
+  const answered = async <T>(asked: Promise<T>): Promise<T> => {
+    await clock.advance(100);
+    return asked;
+  };
+  const held = await answered(theirs.acquire(request('held')));
+  const first = ours.acquire(request('first'));
+  await clock.advance(10);
+  store.link.latency = () => 1;
+  const second = ours.acquire(request('second'));
+  // The claim of the second is on its way when its connection is lost.
+  store.cut({ runLate: 8_000 });
+  await clock.advance(100);
+  void theirs.release(held!);
+  // Within 20 ms, so that it is handed on.
+  await clock.advance(10);
+  const grants = [await first];
+  void ours.release(grants[0]!);
+  grants.push(await answered(second));
+  expect(grants[1]!.fence).toBe(grants[0]!.fence + 1);
+  expect(await answered(ours.release(grants[1]!))).toBe(true);
+
+  await clock.advance(9_000);
+  expect(await answered(theirs.acquire(request('next', 0)))).toMatchObject({ token: 'next' });
+  await answered(Promise.all([ours.close(), theirs.close()]));
 });

@@ -153,8 +153,8 @@ CREATE OR REPLACE FUNCTION latchkey.fence_of(l latchkey.lock) RETURNS int8 LANGU
   SELECT CASE WHEN l.served BETWEEN l.fence AND l.fence + 63 THEN l.served ELSE l.fence END
 $$;`,
   `-- Ends a hold, and hands the lock over. n: the lock's name; t: the token; served: the tokens of the run that it served;
--- used: the last fence it was used under, or 0; rest: ms for which nobody gets it, or a reader's share; late: whether a
--- claim of the token may still come; own: the process.
+-- used: the last fence it was used under, or 0; rest: ms for which nobody gets it, or a reader's share; late: whether
+-- claims of these tokens may still come; own: the process.
 -- Answers whether the hold lasted until now. Fails with 55P03 while a transaction guards it.
 CREATE OR REPLACE FUNCTION latchkey.free(n bytea, t text, served text[], used int8, rest int8, late bool, own int8)
 RETURNS bool LANGUAGE plpgsql AS $$
@@ -201,7 +201,7 @@ BEGIN
     s.rests := true;
     INSERT INTO latchkey.share VALUES (s.*) ON CONFLICT (id, token) DO UPDATE SET ends = excluded.ends;
   END IF;
-  IF late THEN l.refuses := latchkey.depart(i, ARRAY[t]); END IF;
+  IF late THEN l.refuses := latchkey.depart(i, served || t); END IF;
   SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
   IF rest > 0 THEN
     PERFORM latchkey.look_in(l);

@@ -159,8 +159,9 @@ export const places: StoreCases = {
     const { one, key } = kit;
     await one.store.leave(key, ['left'], true);
     await one.take({ token: 'freed' });
-    await one.free({ token: 'freed' }, { late: true });
-    for (const token of ['left', 'freed']) {
+    await one.stand('served');
+    await one.free({ token: 'freed' }, { served: ['served'], late: true });
+    for (const token of ['left', 'freed', 'served']) {
       const refused = await one.stand(token);
       kit.expect([refused.left, refused.kept]).toEqual([0, false]);
       kit.expect((await one.try({ token })).granted).toBe(false);

@@ -1,8 +1,8 @@
 -- Ends a hold and hands the lock over. Made twice it does no harm.
 --   KEYS[1]  the lock
 --   ARGV     token; "<mode> <1: subscribers are counted>", and where one is not 0, " <ms to rest> <the largest fence it
---            was used under> <1: a claim of it may still come, and is to be refused>"; the tokens whom the hold served
---            after its own
+--            was used under> <1: claims of these tokens may still come, and are to be refused>"; the tokens whom the hold
+--            served after its own
 --   answers  1 if it held the lock else 0, and 2 more if there is more to hand over: see leave.lua
 local lock, token, how = KEYS[1], ARGV[1], ARGV[2]
 local time = redis.call('TIME')
@@ -46,7 +46,7 @@ give_up_places({unpack(ARGV, 3)})
 -- Who holds the lock has no place.
 if held == 0 then give_up_places({token}) end
 if held == 1 and used > tonumber(last or 0) then last = used end
-if late == '1' then refuse_later({token}) end
+if late == '1' then refuse_later({token, unpack(ARGV, 3)}) end
 local waits, more = hand_over()
 finish()
 if waits and held == 1 and keep > 0 then tell_when_free() end
