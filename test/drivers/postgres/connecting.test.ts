@@ -61,6 +61,12 @@ test('a process that has waited for another one to make the schema finds it made
   commit.resolve();
   await both;
   expect(await server.ask('SELECT version FROM waited.version')).toEqual([{ version: 1 }]);
+  // All were written by the transaction that made the schema.
+  const written = await server.ask<{ own: boolean }>(
+    'SELECT DISTINCT p.xmin = n.xmin AS own FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace ' +
+      "WHERE n.nspname = 'waited'",
+  );
+  expect(written).toEqual([{ own: true }]);
 });
 
 test('a role that may not make the schema is told which right it lacks, and what to run', async () => {
