@@ -5,6 +5,11 @@ import { simulate } from './simulation.js';
 // Seeds in which a judge found something once: see "Found and fixed" in docs/proof.md.
 test.each([
   ['the places of those that a hold served are left in the store after an outage', 'outages', 1_008_154],
+  [
+    'a process that stood still while it closed tells that leases were not taken back',
+    'everything',
+    1_086_623,
+  ],
   ['a silence that comes while a process is blocked is taken for none', 'everything', 1_035_199],
 ])('a seed that showed a bug shows it no more: %s', async (_, scenario, seed) => {
   const { violations } = await simulate(planOf(seed, scenario));

@@ -19,7 +19,9 @@ export class Leftovers implements Judge {
         const owner = processes.get(process)!;
         // One that closes while the server is away leaves places, which are passed over.
         const could = !closing.has(process) || !this.#evidence.hindered(owner, request.calledAt);
-        if (!owner.dead && could && !this.#evidence.dataLostSince(request.calledAt))
+        // Whom a hold was handed on to keeps its place until that is freed.
+        const forgotten = request.grip !== undefined && request.use.end === 'forget';
+        if (!owner.dead && could && !forgotten && !this.#evidence.dataLostSince(request.calledAt))
           this.#evidence.violate(
             this.name,
             `${request.id} has a place in the queue of ${key}, and waits no more`,
