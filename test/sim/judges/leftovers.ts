@@ -1,4 +1,5 @@
 import type { Evidence, Judge } from '../evidence.js';
+import type { Request } from '../request.js';
 
 export class Leftovers implements Judge {
   readonly name = 'nothing left';
@@ -11,17 +12,19 @@ export class Leftovers implements Judge {
   }
 
   quiet(): void {
-    const { server, requests, serverNow, processes, closing } = this.#evidence;
+    const { server, requests, serverNow } = this.#evidence;
     for (const key of this.#evidence.keys) {
       const { holds, places } = server.lock(key);
-      for (const { process, meta } of places) {
+      for (const { meta } of places) {
         const request = requests.get(meta.id ?? '')!;
-        const owner = processes.get(process)!;
-        // One that closes while the server is away leaves places, which are passed over.
-        const could = !closing.has(process) || !this.#evidence.hindered(owner, request.calledAt);
         // Whom a hold was handed on to keeps its place until that is freed.
         const forgotten = request.grip !== undefined && request.use.end === 'forget';
-        if (!owner.dead && could && !forgotten && !this.#evidence.dataLostSince(request.calledAt))
+        if (
+          !request.process.dead &&
+          this.#couldGiveUp(request) &&
+          !forgotten &&
+          !this.#evidence.dataLostSince(request.calledAt)
+        )
           this.#evidence.violate(
             this.name,
             `${request.id} has a place in the queue of ${key}, and waits no more`,
@@ -32,6 +35,7 @@ export class Leftovers implements Judge {
         const over = hold.rests || hold.until <= serverNow || request.process.dead;
         if (
           !over &&
+          this.#couldGiveUp(request) &&
           request.use.end !== 'forget' &&
           !this.#evidence.ranLate(request) &&
           !this.#evidence.dataLostSince(request.calledAt)
@@ -39,5 +43,10 @@ export class Leftovers implements Judge {
           this.#evidence.violate(this.name, `the hold of ${hold.meta.id} on ${key} is left`);
       }
     }
+  }
+
+  /** One that closes while the server is away or refuses leaves places, which are passed over, and holds, which expire. */
+  #couldGiveUp({ process, calledAt }: Request): boolean {
+    return !this.#evidence.closing.has(process.name) || !this.#evidence.hindered(process, calledAt);
   }
 }
