@@ -34,6 +34,8 @@ export class Gathering {
   readonly #signal: AbortSignal;
   readonly #ignoreSignals: (() => void) | undefined;
   #set: GrantSet | undefined;
+  /** Of a try, where it is not the usual one. */
+  #patience: number | undefined;
 
   constructor(named: string | readonly string[], keys: readonly string[], call: Call, host: LockerHost) {
     const { wait, signal } = call.settings;
@@ -58,7 +60,10 @@ export class Gathering {
       const backend = made instanceof Promise ? await this.#made(made) : made;
       if (settings.wait > 0) checkDeadlock(backend, settings.prefix, keys);
       const starting = this.#inThread ? backend.startThread() : undefined;
-      if (starting) await this.#started(starting);
+      if (starting) {
+        this.#patience = TRY_PATIENCE / 2;
+        await this.#started(starting);
+      }
       if (backend !== made || starting) left = this.#left();
       for (let tooLate = 0; ; left = this.#left()) {
         const set = new GrantSet(backend, settings.ttl);
@@ -105,10 +110,10 @@ export class Gathering {
     return this.#call.autoRenew && this.#call.settings.renewIn === 'thread';
   }
 
-  /** A lease is not to be over before the thread is there that renews it. But half of the wait is for the key. */
+  /** A lease is not to be over before the thread is there that renews it. But half of the time is for the key. */
   async #started(starting: Promise<void>): Promise<void> {
     const { wait } = this.#call.settings;
-    await within(starting, wait > 0 ? wait / 2 : TRY_PATIENCE, this.#host.clock, this.#signal);
+    await within(starting, (wait || TRY_PATIENCE) / 2, this.#host.clock, this.#signal);
   }
 
   #claim({ driver }: Backend, set: GrantSet, key: string, left: number): Promise<Grant | null> {
@@ -121,7 +126,7 @@ export class Gathering {
       limit,
       ttl,
       wait: Math.max(0, left),
-      patience: wait > 0 && left <= 0 ? LEAST_PATIENCE : undefined,
+      patience: wait === 0 ? this.#patience : left <= 0 ? LEAST_PATIENCE : undefined,
       retryInterval,
       meta,
       signal: this.#signal,

@@ -55,6 +55,27 @@ describe('what a driver is asked for', () => {
     ]);
   });
 
+  test('a try that waits for the thread has half of its second for that, and half for the key', async () => {
+    const clock = new FakeClock();
+    const driver: LockDriver = memoryDriver({ clock });
+    const acquire = driver.acquire.bind(driver);
+    const asked: [at: number, patience: number | undefined][] = [];
+    driver.acquire = (request) => {
+      asked.push([clock.now(), request.patience]);
+      return acquire(request);
+    };
+    driver.startThread = () => new Promise(() => {});
+    const registry = new LockRegistry({ clock }).registerDriver('slow', driver);
+    const locker = registry.registerLocker('slow', { driver: 'slow', renewIn: 'thread' }).mustOf('slow');
+    const began = clock.now();
+    const lease = watch(locker.tryAcquire('a', { autoRenew: true }));
+    await clock.advance(499);
+    expect(asked).toEqual([]);
+    await clock.advance(1);
+    expect(asked).toEqual([[began + 500, 500]]);
+    expect(lease.value?.held).toBe(true);
+  });
+
   test('a limit is asked for in mode read', async () => {
     const { locker, instead, memory } = new Bed();
     const asked: AcquireRequest[] = [];
