@@ -118,10 +118,10 @@ export class ModelLock {
   claim(claim: ModelClaim): ModelAnswer {
     const { token, process, mode, limit, ttl, meta, vouchFor } = claim;
     this.#expire();
-    if ((this.#refusedLate.get(token) ?? 0) > this.#now) return REFUSED_LATE;
     const mine = this.#holds.get(token);
     if (mine)
       return { granted: true, fence: mine.serves.fence, ttl: mine.until - this.#now, run: this.#runOf(mine) };
+    if ((this.#refusedLate.get(token) ?? 0) > this.#now) return REFUSED_LATE;
     const former = this.#places.find((place) => place.token === token);
     if (vouchFor !== undefined) {
       const place = former ?? { token, process, mode, limit, ttl, meta, since: this.#now };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 export function documentedRights(user: string, cluster = false): string[] {
   const text = readFileSync(join(process.cwd(), 'docs/operations.md'), 'utf8');
   const line = /^ACL SETUSER latchkey (.*)$/m.exec(text)![1]!;
-  const more = cluster ? /^In a Cluster also `(.*?)`/m.exec(text)![1]! : '';
+  const more = cluster ? /^A Cluster also needs `(.*?)`/m.exec(text)![1]! : '';
   return `${line} ${more}`
     .trim()
     .split(' ')

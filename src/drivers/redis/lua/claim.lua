@@ -29,15 +29,15 @@ limit, vouch, counted = tonumber(limit), tonumber(vouch), counted == '1'
 local process, token, meta = string.match(tail, '^(%S+) (%S+) (.*)$')
 --include queue
 
-if left then
-  if tonumber(redis.call('HGET', lock, 'x:' .. token) or 0) > now then return {0, 0, 0, 0} end
-  forget_refused()
-end
-
 local mine = hold_token == token and hold or shared and redis.call('HGET', lock, 's:' .. token)
 if mine then
   local ends, fence = string.match(mine, '^(%d+) (%d+)')
   return {1, tonumber(fence), ends - now, hold_token == token and run_of(process) or ''}
+end
+
+if left then
+  if tonumber(redis.call('HGET', lock, 'x:' .. token) or 0) > now then return {0, 0, 0, 0} end
+  forget_refused()
 end
 
 local number_of_place, record

@@ -51,7 +51,7 @@ async function left(table: string, value = "''"): Promise<string[]> {
 /** Sweeps, and answers the name of the lock at which the next sweep begins. */
 async function sweep(after = "''", amount = 100): Promise<string | null> {
   const [row] = await server.ask<{ last: string | null }>(
-    `SELECT encode(latchkey.sweep(${after}::bytea, ${amount}), 'hex') AS last`,
+    `SELECT encode(final, 'hex') AS last FROM latchkey.sweep(${after}::bytea, ${amount})`,
   );
   return row!.last;
 }
