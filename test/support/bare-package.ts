@@ -1,4 +1,4 @@
-import { cp, mkdtemp, symlink } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -10,4 +10,12 @@ export async function bareModules(beside: readonly string[]): Promise<string> {
   await cp(join(root, 'package.json'), join(modules, 'latchkey/package.json'));
   for (const name of beside) await symlink(join(root, 'node_modules', name), join(modules, name));
   return modules;
+}
+
+/** Puts a package of that name beside it that cannot be loaded. */
+export async function addBroken(modules: string, name: string): Promise<void> {
+  const broken = join(modules, name);
+  await mkdir(broken);
+  await writeFile(join(broken, 'package.json'), JSON.stringify({ name, main: 'index.js' }));
+  await writeFile(join(broken, 'index.js'), 'throw new Error("broken on purpose")');
 }

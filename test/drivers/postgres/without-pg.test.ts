@@ -1,7 +1,7 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { bareModules } from '../../support/bare-package.js';
+import { addBroken, bareModules } from '../../support/bare-package.js';
 import { runSource } from '../../support/process.js';
 
 let modules: string;
@@ -27,9 +27,6 @@ test('without pg, PostgreSQL is a LockConfigError that says what to install', as
 });
 
 test('with a pg that breaks, PostgreSQL is a LockBackendError with its cause', async () => {
-  const broken = join(modules, 'pg');
-  await mkdir(broken);
-  await writeFile(join(broken, 'package.json'), '{ "name": "pg", "main": "index.js" }');
-  await writeFile(join(broken, 'index.js'), 'throw new Error("broken on purpose")');
+  await addBroken(modules, 'pg');
   expect(await tell()).toMatchObject({ name: 'LockBackendError', cause: 'broken on purpose' });
 });

@@ -1,11 +1,11 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Cluster, Redis } from 'ioredis';
 import { LockConfigError, LockUsageError } from '../../../src/core/errors.js';
 import { dial } from '../../../src/drivers/redis/client.js';
-import { bareModules } from '../../support/bare-package.js';
+import { addBroken, bareModules } from '../../support/bare-package.js';
 import { watchForLeaks } from '../../support/leaks.js';
 import { runSource } from '../../support/process.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
@@ -415,10 +415,7 @@ describe('without ioredis', () => {
   });
 
   test('but with one that breaks, Redis is a LockBackendError with its cause', async () => {
-    const broken = join(modules, 'ioredis');
-    await mkdir(broken);
-    await writeFile(join(broken, 'package.json'), '{ "name": "ioredis", "main": "index.js" }');
-    await writeFile(join(broken, 'index.js'), 'throw new Error("broken on purpose")');
+    await addBroken(modules, 'ioredis');
     expect(await tell()).toMatchObject({ name: 'LockBackendError', cause: 'broken on purpose' });
   });
 });
