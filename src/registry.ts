@@ -1,5 +1,5 @@
 import { checkText } from './core/check.js';
-import type { Clock } from './core/clock.js';
+import { type Clock, LOOK_MS, LOOKS } from './core/clock.js';
 import { type Duration, parseDuration } from './core/duration.js';
 import {
   LockBackendError,
@@ -38,8 +38,6 @@ export interface CloseOptions {
 export const DEFAULT_LOCKER = 'default';
 // How long the drivers may take to take back the leases, and to close; in ms.
 const CLOSING_MS = 5_000;
-// A process that stood still runs its timers before it reads the answers that have come meanwhile.
-const READING_MS = 25;
 // How long a driver may take to say whether it serves, in ms.
 const PING_MS = 3_000;
 const BUILT_IN = ['driver memory', `locker ${DEFAULT_LOCKER}`];
@@ -167,7 +165,9 @@ export class LockRegistry {
     this.#live.closeAll();
     const until = clock.now() + CLOSING_MS;
     let givenBack = await this.#live.empty(CLOSING_MS, clock);
-    if (!givenBack && clock.now() > until + READING_MS) givenBack = await this.#live.empty(READING_MS, clock);
+    // After a stall the answers may be here, unread.
+    if (!givenBack && clock.now() > until + LOOK_MS)
+      givenBack = await this.#live.empty(LOOKS * LOOK_MS, clock);
     const closings = [...this.#backends].map(([name, backend]) => this.#closeDriver(name, backend));
     const failed = (await Promise.allSettled(closings)).find((closing) => closing.status === 'rejected');
     if (failed) throw failed.reason;

@@ -1,5 +1,6 @@
 -- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at, NULL at
--- the end; and how many rows it deleted of locks, and of tokens that left. A fence is not told again: it is larger than the µs of the time it was given at.
+-- the end; and how many rows it deleted of locks, and of tokens that left. A fence is not told again: it is larger than
+-- the µs of the time it was given at.
 CREATE OR REPLACE FUNCTION latchkey.sweep(after_id bytea, amount int, OUT final bytea, OUT deleted int)
 LANGUAGE plpgsql AS $$
 DECLARE
