@@ -18,12 +18,20 @@ interface Hold {
   readonly to: number;
 }
 
-/** Asks for a permit of `key` each time it is told to, and says when it held it. */
+/**
+ * Asks for a permit of `key` for each caller it is sent, and says when that one held it. No hold ends before the
+ * worker is sent 'work', so that how many begin together does not depend on the machine's speed.
+ */
 const asker = (key: string) => `${WORKER}
+  let allow;
+  const allowed = new Promise((resolve) => { allow = resolve; });
   send({ ready: true });
   for await (const caller of received) {
+    if (caller === 'work') { allow(); continue; }
     locker.with('${key}', async ({ fence }) => {
       const from = machineNow();
+      send({ began: caller });
+      await allowed;
       await sleep(${WORK_MS});
       send({ caller, fence, from, to: machineNow() });
     }, { limit: ${PERMITS}, wait: 'forever' });
@@ -70,6 +78,10 @@ describe.each(BACKENDS)('on %s', (name) => {
     }
     const spent = await scriptsOn(backend);
     await first.release();
+    await until(
+      () => workers.flatMap(({ messages }) => messages.filter((m) => 'began' in m)).length >= PERMITS,
+    );
+    for (const worker of workers) worker.send('work');
     await until(() => holds().length === PROCESSES * EACH);
     // All claims have been made by then: this leaves one release a hold, and now and then a look.
     if (spent) expect((await scriptsOn(backend))! - spent).toBeLessThan(1.5 * PROCESSES * EACH);
