@@ -7,7 +7,13 @@ import { typescriptMutants } from './typescript.js';
 
 /** Tests that may notice a mutant. They run one after the other, until one does. */
 export type Stage =
-  | { readonly run: 'tests'; readonly paths: readonly string[]; readonly without?: readonly string[] }
+  | {
+      readonly run: 'tests';
+      readonly paths: readonly string[];
+      readonly without?: readonly string[];
+      /** They wait in real time, for half a minute and more. */
+      readonly slow?: boolean;
+    }
   | { readonly run: 'related'; readonly file: string }
   | { readonly run: 'simulator'; readonly first: number; readonly last: number };
 
@@ -22,6 +28,7 @@ export interface Group {
 }
 
 const tests = (...paths: string[]): Stage => ({ run: 'tests', paths });
+const slowTests = (...paths: string[]): Stage => ({ run: 'tests', paths, slow: true });
 const simulator = (first: number, last: number): Stage => ({ run: 'simulator', first, last });
 
 /** The test of the same name. */
@@ -32,10 +39,10 @@ function own(file: string): Stage[] {
 
 function ofEngine(file: string): Stage[] {
   const related: Stage = { run: 'related', file };
-  const thread = /renew|thread|hold/.test(file) ? [tests('test/drivers/redis/thread.test.ts')] : [];
+  const thread = /renew|thread|hold/.test(file) ? [slowTests('test/drivers/redis/thread.test.ts')] : [];
   const model = /mutex/.test(file) ? [tests('test/mutex/.*model')] : [];
   const early = /^src\/engine\/(?!thread)/.test(file) ? [simulator(1, 64)] : [];
-  const rest = [simulator(65, 1_000), tests('test/drivers/memory', 'test/lease/backend'), ...thread];
+  const rest = [simulator(65, 1_000), slowTests('test/drivers/memory', 'test/lease/backend'), ...thread];
   return [...early, ...own(file), related, ...model, ...rest];
 }
 
@@ -72,7 +79,7 @@ function ofPostgres(file: string): Stage[] {
 /** The tests of a renewal thread take longest, and use of a driver what connects and renews. */
 function ofThread(driver: string, file: string): Stage[] {
   const used = /renew|client|options|address|connection|link/.test(basename(file));
-  return used ? [tests(`test/drivers/${driver}/thread`)] : [];
+  return used ? [slowTests(`test/drivers/${driver}/thread`)] : [];
 }
 
 function ofLua(file: string): Stage[] {

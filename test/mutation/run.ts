@@ -4,10 +4,10 @@ import { parseArgs } from 'node:util';
 import { table } from '../chaos/table.js';
 import { Random } from '../support/random.js';
 import { chanceOfSoFew } from './chance.js';
-import { GROUPS, type Group } from './groups.js';
+import { GROUPS, type Group, type Stage } from './groups.js';
 import { loadable } from './loads.js';
 import { describe, type Mutant } from './mutant.js';
-import { type Verdict, Workspace } from './workspace.js';
+import { type Limits, type Verdict, Workspace } from './workspace.js';
 
 const HELP = `npm run mutate -- [options]
   --group NAME   only that one, or several with commas: ${GROUPS.map(({ name }) => name).join(', ')}
@@ -16,6 +16,7 @@ const HELP = `npm run mutate -- [options]
   --files REGEXP only of files whose path matches
   --bound P      the share that must be noticed, in percent (default: each group's own). A sample fails where it has so few
                  that a group with this share would show as few in less than one of 1,000 samples
+  --brief        without the tests that wait in real time for half a minute and more, and with shorter limits of time
   --minutes M    begin no more after that
   --jobs J       how many at a time (default: one a processor)
   --survivors F  write the survivors to this file, too
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     files: { type: 'string', default: '' },
     bound: { type: 'string' },
+    brief: { type: 'boolean' },
     minutes: { type: 'string', default: 'Infinity' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     survivors: { type: 'string' },
@@ -41,6 +43,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 // A sample that is less likely than this says that the group falls short.
 const BY_CHANCE = 0.001;
+const FULL: Limits = { testMs: 30_000, stageMs: 240_000 };
+const BRIEF: Limits = { testMs: 10_000, stageMs: 60_000 };
 
 interface Trial {
   readonly group: Group;
@@ -57,7 +61,8 @@ async function run(): Promise<boolean> {
   const groups = values.group?.split(',').map(groupOf) ?? GROUPS;
   // All of the same sources, which may change while this runs.
   const workspaces: Workspace[] = [];
-  for (let i = 0; i < Number(values.jobs); i++) workspaces.push(await Workspace.create());
+  for (let i = 0; i < Number(values.jobs); i++)
+    workspaces.push(await Workspace.create(values.brief ? BRIEF : FULL));
   try {
     const chosen: { group: Group; mutant: Mutant }[] = [];
     const counts = new Map<Group, number>();
@@ -114,7 +119,7 @@ async function tryAll(
       const began = performance.now();
       let found: string;
       try {
-        const verdict = await workspace.try(mutant, group.stages(mutant.file));
+        const verdict = await workspace.try(mutant, stagesFor(group, mutant));
         trials.push({ group, mutant, verdict });
         found = verdict ? `${verdict.by}: ${verdict.what}` : 'SURVIVED';
       } catch (error) {
@@ -129,6 +134,10 @@ async function tryAll(
   };
   await Promise.all(workspaces.map(work));
   return trials;
+}
+
+function stagesFor(group: Group, { file }: Mutant): Stage[] {
+  return group.stages(file).filter((stage) => !(values.brief && stage.run === 'tests' && stage.slow));
 }
 
 function report(

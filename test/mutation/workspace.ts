@@ -30,8 +30,6 @@ const COPIED = [
 const RELATED = ['--config', 'test/mutation/jest.config.js', '--passWithNoTests', '--findRelatedTests'];
 const REPORTER = './simulator/test/mutation/reporter.js';
 const JEST = ['--experimental-vm-modules', '--no-warnings', '../../node_modules/jest/bin/jest.js'];
-// Beyond this a mutant has ended nothing: it loops, or waits for ever.
-const STAGE_MS = 240_000;
 // How often tests are run of which another one fails each time, and passes alone.
 const RUNS = 3;
 
@@ -50,15 +48,26 @@ interface Ending {
   readonly late: boolean;
 }
 
+/** In ms. */
+export interface Limits {
+  /** Of a test that has none of its own. */
+  readonly testMs: number;
+  /** Beyond this a mutant has ended nothing: it loops, or waits for ever. */
+  readonly stageMs: number;
+}
+
 /** A copy of the project, inside its folder, whose files may be changed. */
 export class Workspace {
   readonly #passed = new Set<string>();
 
-  private constructor(readonly folder: string) {}
+  private constructor(
+    readonly folder: string,
+    readonly limits: Limits,
+  ) {}
 
-  static async create(): Promise<Workspace> {
+  static async create(limits: Limits): Promise<Workspace> {
     mkdirSync('build', { recursive: true });
-    const workspace = new Workspace(mkdtempSync(join(process.cwd(), 'build/mutation-copy-')));
+    const workspace = new Workspace(mkdtempSync(join(process.cwd(), 'build/mutation-copy-')), limits);
     for (const each of COPIED) cpSync(each, join(workspace.folder, each), { recursive: true });
     const all = readdirSync(workspace.folder, { recursive: true }).map(String);
     // As tests expect it.
@@ -109,6 +118,8 @@ export class Workspace {
       entryPoints: [...files],
       outdir,
       outbase,
+      // For a browser, esbuild puts 'development' where the code reads NODE_ENV.
+      platform: 'node',
       format: 'esm',
       target: 'es2022',
       logLevel: 'silent',
@@ -175,7 +186,8 @@ export class Workspace {
   async #jest(which: readonly string[]): Promise<Failed | undefined> {
     const told = join(this.folder, 'failure.json');
     rmSync(told, { force: true });
-    const args = ['--runInBand', '--bail', '--forceExit', '--reporters', REPORTER, ...which];
+    const limit = ['--testTimeout', String(this.limits.testMs)];
+    const args = ['--runInBand', '--bail', '--forceExit', ...limit, '--reporters', REPORTER, ...which];
     const { code, late } = await this.#node([...JEST, ...args]);
     if (late) return { by: 'time-out', what: which.join(' '), repeat: which };
     if (code === 0) return undefined;
@@ -209,7 +221,7 @@ export class Workspace {
       const timer = setTimeout(() => {
         late = true;
         end();
-      }, STAGE_MS);
+      }, this.limits.stageMs);
       process.once('exit', end);
       child.stdout.on('data', (chunk) => {
         stdout += chunk;
