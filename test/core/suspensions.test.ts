@@ -41,6 +41,19 @@ test('a suspension is told at once, at most two hundredths of a second too long,
   }
 });
 
+test('a suspension of 50 ms is noticed, one of 49 ms is not', () => {
+  const machine = new Machine();
+  const watch = new Suspensions(machine);
+  machine.sleep(49);
+  expect(watch.total()).toBe(0);
+
+  const other = new Machine();
+  const noticed = new Suspensions(other);
+  other.sleep(50);
+  expect(noticed.total()).toBeGreaterThanOrEqual(50);
+  expect(noticed.total()).toBeLessThanOrEqual(70);
+});
+
 test('a step of the wall clock is none, be it in the moment of a suspension', () => {
   const machine = new Machine();
   const watch = new Suspensions(machine);
