@@ -139,14 +139,14 @@ class ThreadHold implements Renewable<Renewal, RenewalAnswer> {
       answered: ([answer]) => {
         this.#sent = false;
         this.#events.renewal(outcomeOf(answer!));
-        return this.#take(answer!, sequence, asOf);
+        return this.#take(answer!, sequence, asOf, ttl);
       },
     };
   }
 
-  #take(answer: RenewalAnswer, sequence: number, asOf: number): Outcome {
+  #take(answer: RenewalAnswer, sequence: number, asOf: number, ttl: number): Outcome {
     if (answer instanceof StoreError) return 'failed';
-    if (answer === 'renewed') this.shared.renewed(sequence, surelyUntil(asOf, this.shared.ttl));
+    if (answer === 'renewed') this.shared.renewed(sequence, surelyUntil(asOf, ttl));
     else if (answer === 'lost') this.shared.end('stolen');
     else {
       this.shared.ttl = 0;

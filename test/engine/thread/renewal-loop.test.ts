@@ -169,3 +169,19 @@ test('a ttl that is set counts from the next renewal on', async () => {
   expect(sent.length).toBeGreaterThan(10);
   expect(sent.every(({ ttl }) => ttl === 600)).toBe(true);
 });
+
+test('a ttl that is set while an answer is awaited does not make the time longer than what was asked for', async () => {
+  let reply: (value: RenewalAnswer) => void = () => {};
+  answer = () =>
+    new Promise((resolve) => {
+      reply = resolve;
+    });
+  const hold = tell(1);
+  await clock.advance(TTL / 3);
+  const [renewal] = sent;
+  hold.ttl = 10 * TTL;
+  reply('renewed');
+  await clock.advance(0);
+  expect(hold.validUntil).toBeLessThanOrEqual(renewal!.at + TTL);
+  expect(hold.validUntil).toBeGreaterThan(renewal!.at + TTL * 0.99);
+});
