@@ -3,7 +3,7 @@ import type { LossReason } from '../core/errors.js';
 import { type Backend, largestFence } from './backend.js';
 import type { Grant, RenewalOutcome, ThreadRenewal } from './driver.js';
 import type { LiveHold } from './live-holds.js';
-import type { Outcome, Renewable, Sent } from './renewer.js';
+import { type Outcome, type Renewable, renewalDue, type Sent } from './renewer.js';
 
 /** For whom the keys are held: it is told when they are not any more. */
 export interface Holder {
@@ -84,8 +84,7 @@ export class GrantSet implements Renewable, LiveHold {
     if (!this.#renews || needless) return Infinity;
     if (this.#suspendedNow > this.#suspended) return until - this.ttl;
     const gone = this.#thread?.running ? THREAD_IS_LATE : RENEWED_AFTER;
-    const grid = this.ttl / 32;
-    return Math.floor((until - this.ttl * (1 - gone)) / grid) * grid;
+    return renewalDue(until, this.ttl, gone);
   }
 
   /** ms left. */

@@ -28,6 +28,19 @@ export interface Renewable<Request = Extension, Answer = Grant | null | Error> e
 const RETRY_AFTER = 1 / 8;
 const LEAST_PAUSE = 10;
 
+// A thread knows no deadline later than four years from now: what lasts longer must not seem nearly over.
+const LONGEST_TTL = 31_536_000_000;
+
+/**
+ * When to renew what lasts until `until`: once the share `gone` of its ttl is gone, on a grid, so that holds of one ttl are
+ * renewed together.
+ */
+export function renewalDue(until: number, ttl: number, gone: number): number {
+  const counted = Math.min(ttl, LONGEST_TTL);
+  const grid = counted / 32;
+  return Math.floor((until - counted * (1 - gone)) / grid) * grid;
+}
+
 /** One timer that keeps many holds alive, in batches, and tells those whose time is up. */
 export class Renewer<Request = Extension, Answer = Grant | null | Error> {
   readonly #clock: Clock;

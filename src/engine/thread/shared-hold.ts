@@ -1,4 +1,5 @@
 import type { LossReason } from '../../core/errors.js';
+import { renewalDue } from '../../lease/renewer.js';
 import { surelyUntil } from '../hold.js';
 import type { SharedClock } from './shared-clock.js';
 
@@ -95,12 +96,11 @@ export class SharedHold {
     }
   }
 
-  /** When to renew it, once `share` of its ttl is gone; on a grid, so that holds of one ttl are renewed together. */
+  /** When to renew it, once `share` of its ttl is gone; Infinity when it is renewed no more. */
   renewAt(share: number): number {
     const { ttl, validUntil } = this;
     if (ttl === 0 || validUntil >= this.#terms.until) return Infinity;
-    const grid = ttl / 32;
-    return Math.floor((validUntil - ttl * (1 - share)) / grid) * grid;
+    return renewalDue(validUntil, ttl, share);
   }
 
   /** A renewal is about to be sent: its number. Until it is answered, a shorter time counts. Undefined: it is over. */

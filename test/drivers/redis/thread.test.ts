@@ -188,3 +188,18 @@ test('memory needs no thread, and does not warn', async () => {
   await finished(holder);
   expect(holder.messages).toEqual([{ held: true, threads: 0, warnings: [] }]);
 });
+
+test('a lease of many years is renewed once, when the thread begins', async () => {
+  const holder = children.start(`
+    const lease = await locker(undefined, 1e12).acquire('years');
+    send({ up: true });
+    await sleep(500);
+    send({ held: lease.held, released: await lease.release(), warnings });
+    await close();
+  `);
+  await holder.waitFor(({ up }) => up === true, 40_000);
+  await server.resetStats();
+  await finished(holder);
+  expect(holder.messages[1]).toEqual({ held: true, released: true, warnings: [] });
+  expect((await server.commandStats()).evalsha ?? 0).toBeLessThan(10);
+}, 60_000);

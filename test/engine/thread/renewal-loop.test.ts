@@ -185,3 +185,12 @@ test('a ttl that is set while an answer is awaited does not make the time longer
   expect(hold.validUntil).toBeLessThanOrEqual(renewal!.at + TTL);
   expect(hold.validUntil).toBeGreaterThan(renewal!.at + TTL * 0.99);
 });
+
+test('a ttl of many years is renewed seldom', async () => {
+  const hold = tell(1);
+  hold.ttl = 1e12;
+  loop.receive({ retimed: 1 });
+  await clock.advance(3_600_000);
+  expect(sent.length).toBe(1);
+  expect(hold.validUntil).toBeGreaterThan(clock.now() + 86_400_000);
+});
