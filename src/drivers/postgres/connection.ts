@@ -111,17 +111,23 @@ export class Connection {
   async #prepare(link: Link, ask: Ask, client: Client): Promise<void> {
     const direct = await isDirect(ask, client);
     // In a session of ours, whatever its default is now or becomes.
-    const ours = direct ? "set_config(name, 'read committed', false)" : 'current_setting(name)';
+    const set = (name: string, value: string) =>
+      direct ? `set_config('${name}', '${value}', false)` : `current_setting('${name}')`;
     const { rows } = await ask(
-      `SELECT current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), ${ours} FROM (VALUES ('default_transaction_isolation')) v (name)`,
+      `SELECT current_setting('server_version_num')::int / 10000, pg_is_in_recovery(), ${set('default_transaction_isolation', 'read committed')}, ${set('client_min_messages', 'warning')}`,
     );
-    const [version, standby, isolation] = rows[0]!;
+    const [version, standby, isolation, messages] = rows[0]!;
     if (Number(version) < 13)
       throw new LockConfigError(`the server has version ${version}, and 13 or later is needed`);
     if (standby === 't') throw new Error('it is a standby, and locks need the primary');
     if (isolation !== 'read committed')
       throw new LockConfigError(
         `default_transaction_isolation is "${isolation}" behind a pooler, and "read committed" is needed`,
+      );
+    // A warning tells that a commit was not confirmed by the standby.
+    if (messages === 'error')
+      throw new LockConfigError(
+        'client_min_messages is "error" behind a pooler, and "warning" or less is needed',
       );
     await ensureSchema(ask, this.#dialler.schema, { running: this.#running });
     this.#running = true;

@@ -37,7 +37,10 @@ async function follow(port?: number): Promise<PostgresServer> {
 }
 
 test('a grant whose wait for the standby is cancelled is none, though it is committed', async () => {
-  const one = await processOn({ url: primary.url() });
+  await primary.ask(
+    `CREATE ROLE quiet LOGIN SUPERUSER PASSWORD '${primary.password}'; ALTER ROLE quiet SET client_min_messages = 'error'`,
+  );
+  const one = await processOn({ url: primary.url({ user: 'quiet' }) });
   const key = freshKey();
   await configure(primary, `synchronous_standby_names = 'nobody'`);
   await sleep(200);
