@@ -40,8 +40,9 @@ export class RenewalBatches {
       batch.map(({ token }) => tokenOf(token)),
       batch.map(({ ttl }) => Math.ceil(ttl)),
       batch.map(({ sequence }) => sequence),
-      batch.map(({ serves }) => serves?.fence ?? null),
-      batch.map(({ serves }) => (serves ? metaOf(serves.meta) : null)),
+      // A role may have turned NULL in arrays off.
+      batch.map(({ serves }) => serves?.fence ?? 0),
+      batch.map(({ serves }) => (serves ? metaOf(serves.meta) : '')),
       this.#connection.process,
       waits,
     ];

@@ -449,8 +449,8 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
   WHERE h.fence IS NOT NULL
 $$;`,
   `-- Renews holds: of the lock names[k], tokens[k] is to last for ttls[k] ms from now; numbers[k] grows with each renewal of
--- a hold; served[k] and metas[k]: the fence and the metadata of whom it serves since it was handed on, or NULL. own: the
--- process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then to fail with
+-- a hold; served[k] and metas[k]: the fence and the metadata of whom it serves since it was handed on, or 0 and ''. own:
+-- the process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then to fail with
 -- 55P03.
 -- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold.
 CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[],
@@ -496,7 +496,7 @@ BEGIN
         WHERE s.id = i AND s.token = tokens[k];
     ELSE
       UPDATE latchkey.lock o SET ends = at + latchkey.ms(ttls[k]), sequence = numbers[k], process = coalesce(own, process),
-        served = coalesce(renew.served[k], o.served), meta = coalesce(metas[k], o.meta)
+        served = coalesce(nullif(renew.served[k], 0), o.served), meta = coalesce(nullif(metas[k], ''), o.meta)
         WHERE o.id = i;
     END IF;
   END LOOP;

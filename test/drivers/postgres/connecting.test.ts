@@ -181,6 +181,7 @@ test('a service that has taught pg other types, or has other defaults, is served
     `TimeZone = 'Asia/Kolkata'`,
     `search_path = ''`,
     `extra_float_digits = -10`,
+    `array_nulls = off`,
   ]) {
     await server.ask(`ALTER ROLE ${user} SET ${setting}`);
   }
@@ -193,6 +194,7 @@ test('a service that has taught pg other types, or has other defaults, is served
     const grant = await take(one, key);
     const next = take(two, key, { wait: 5_000 });
     await until(async () => (await two.inspect(key))?.waiters === 1);
+    expect(await one.extend(grant, 10_000)).toMatchObject({ fence: grant.fence });
     expect(await one.release(grant)).toBe(true);
     expect((await next).fence).toBeGreaterThan(grant.fence);
     expect(Number.isSafeInteger((await next).fence)).toBe(true);

@@ -25,7 +25,7 @@ afterEach(() => stranger.query('ROLLBACK').then(closeStores));
 
 /** The answer of the database to a renewal for 30 s. */
 async function renew(waits: boolean): Promise<number> {
-  const values = [[Buffer.from(key)], ['a'], [30_000], [1], [null], [null], null, waits];
+  const values = [[Buffer.from(key)], ['a'], [30_000], [1], [0], [''], null, waits];
   const { rows } = await own.query('SELECT latchkey.renew($1, $2, $3, $4, $5, $6, $7, $8)', values);
   return rows[0].renew[0];
 }
