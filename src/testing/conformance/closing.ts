@@ -10,7 +10,7 @@ export const closing: Cases = {
   },
 
   'closing rejects the waiters': async (kit) => {
-    await kit.take({ ttl: 1_000 });
+    await kit.take();
     const modes = ['write', 'read', 'write'] as const;
     const codes = modes.map((mode) => codeOf(kit.ask({ mode, wait: 4_000 })));
     await sleep(60);

@@ -1,5 +1,5 @@
 import type { AcquireRequest } from '../../lease/driver.js';
-import { type Cases, type Kit, sleep } from './kit.js';
+import { type Cases, type Kit, LONG, sleep } from './kit.js';
 
 export const crowds: Cases = {
   'of a hundred that ask at once, one is given the key': async (kit) => {
@@ -9,7 +9,7 @@ export const crowds: Cases = {
 
   'of two hundred waiters, all are given the key, one at a time': async (kit) => {
     const counts = new Counts(kit);
-    const jobs = Array.from({ length: 200 }, () => counts.hold({ wait: 4_500 }, 0));
+    const jobs = Array.from({ length: 200 }, () => counts.hold({ wait: LONG }, 0));
     kit.expect((await Promise.all(jobs)).filter(Boolean).length).toBe(200);
     await kit.expectFree();
   },
@@ -17,7 +17,7 @@ export const crowds: Cases = {
   'a hundred readers and a hundred writers all get their turn': async (kit) => {
     const counts = new Counts(kit);
     const jobs = Array.from({ length: 200 }, (_, n) =>
-      counts.hold({ wait: 4_500, mode: n % 2 ? 'read' : 'write' }, 0),
+      counts.hold({ wait: LONG, mode: n % 2 ? 'read' : 'write' }, 0),
     );
     kit.expect((await Promise.all(jobs)).filter(Boolean).length).toBe(200);
     await kit.expectFree();

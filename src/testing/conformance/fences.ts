@@ -1,4 +1,4 @@
-import { type Cases, sleep } from './kit.js';
+import { type Cases, LONG, sleep } from './kit.js';
 
 export const fences: Cases = {
   'fences are safe integers above 0 that grow with every new owner': async (kit) => {
@@ -20,20 +20,20 @@ export const fences: Cases = {
   },
 
   'a fence grows when a hold has expired, also for the same token': async (kit) => {
-    const first = await kit.take({ token: 'owner', ttl: 150 });
-    const second = await kit.take({ token: 'rival', ttl: 150, wait: 4_000 });
+    const first = await kit.take({ token: 'owner', ttl: 300 });
+    const second = await kit.take({ token: 'rival', ttl: 300, wait: LONG });
     kit.expect(second.fence).toBeGreaterThan(first.fence);
-    const third = await kit.take({ token: 'owner', wait: 4_000 });
+    const third = await kit.take({ token: 'owner', wait: LONG });
     kit.expect(third.fence).toBeGreaterThan(second.fence);
   },
 
   'a fence grows when a hold has expired and nobody waited, also for the same token': async (kit) => {
     let last = 0;
     for (const token of ['owner', 'rival', 'rival']) {
-      const { fence } = await kit.take({ token, ttl: 100 });
+      const { fence } = await kit.take({ token, ttl: 200 });
       kit.expect(fence).toBeGreaterThan(last);
       last = fence;
-      await sleep(90);
+      await sleep(180);
       await kit.untilFree();
     }
     kit.expect((await kit.take()).fence).toBeGreaterThan(last);

@@ -14,7 +14,13 @@ export type Expect = (actual: unknown) => {
 export type Cases = Record<string, (kit: Kit) => Promise<void>>;
 
 /** As much as a busy machine may add to a time, in ms. */
-export const SLACK = 2_000;
+export const SLACK = 4_000;
+
+/** A wait that is to end with a grant, in ms. It ends so long before its time that no machine is too slow. */
+export const LONG = 9_000;
+
+/** A wait that is to run out, in ms: the backend has answered before. */
+export const BRIEF = 400;
 
 /** A backend that counts in whole ms may be so early, in ms. */
 export const ROUNDING = 2;
@@ -57,6 +63,8 @@ export class Kit {
       wait: 0,
       retryInterval: 20,
       meta: {},
+      // A backend that stalls for a moment is not at fault.
+      patience: LONG,
     };
     return handled(this.driver.acquire({ ...defaults, ...request } as AcquireRequest));
   }
@@ -76,14 +84,14 @@ export class Kit {
   async queueUp(request: Partial<AcquireRequest> = {}): Promise<{ answer: Promise<Grant | null> }> {
     const waiters = async () => (await this.driver.inspect(request.key ?? this.key))?.waiters ?? 0;
     const before = await waiters();
-    const answer = this.ask({ wait: 4_000, ...request });
+    const answer = this.ask({ wait: LONG, ...request });
     let settled = false;
     const settle = () => {
       settled = true;
     };
     answer.then(settle, settle);
     // A driver that counts its waiters wrongly goes on all the same: a case of its own says so.
-    for (let looks = 0; looks < 20 && !settled && (await waiters()) <= before; looks++) await sleep(10);
+    for (let looks = 0; looks < 60 && !settled && (await waiters()) <= before; looks++) await sleep(10);
     return { answer };
   }
 
@@ -99,7 +107,7 @@ export class Kit {
   /** That so many wait for the key, now or soon: a backend may still be on its way there. */
   async expectWaiters(waiters: number): Promise<void> {
     const count = async () => (await this.driver.inspect(this.key))?.waiters ?? 0;
-    for (let tries = 0; tries < 50 && (await count()) !== waiters; tries++) await sleep(20);
+    for (let tries = 0; tries < 150 && (await count()) !== waiters; tries++) await sleep(20);
     this.expect(await count()).toBe(waiters);
   }
 
@@ -117,10 +125,24 @@ export class Kit {
       this.expect(await this.driver.inspect(key)).toBe(null);
   }
 
-  /** Looks until nobody holds or awaits the key, for a second at most. */
+  /** Looks until nobody holds or awaits the key, for {@link SLACK} at most. */
   async untilFree(key = this.key): Promise<void> {
-    for (const end = performance.now() + 1_000; performance.now() < end; await sleep(5))
+    for (const end = performance.now() + SLACK; performance.now() < end; await sleep(5))
       if (!(await this.driver.inspect(key))) return;
+  }
+
+  /**
+   * A hold of `ttl` ms, and then of `by` ms from its extension on. Where the machine stalls until the first time is up,
+   * it is another one.
+   */
+  async extended(ttl: number, by: number, request?: Partial<AcquireRequest>): Promise<Grant> {
+    for (;;) {
+      const grant = await this.take({ ...request, ttl });
+      const answer = await this.driver.extend(grant, by);
+      if (!answer && performance.now() >= grant.validUntil) continue;
+      this.expect(answer?.fence).toBe(grant.fence);
+      return grant;
+    }
   }
 
   async #take(request?: Partial<AcquireRequest>): Promise<Grant> {
@@ -130,6 +152,22 @@ export class Kit {
   #refused({ key = this.key }: Partial<AcquireRequest> = {}): never {
     throw new Error(`expected to be granted ${key}`);
   }
+}
+
+/** As long as a process that runs does nothing, in ms. */
+const STOOD_STILL = 100;
+
+/** How long this process runs from now on, without the times for which it stands still. */
+export function runTime(): { readonly ms: number; readonly stoodStill: boolean; stop(): void } {
+  const time = { ms: 0, stoodStill: false, stop: () => clearInterval(timer) };
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    time.ms += Math.min(now - last, STOOD_STILL);
+    time.stoodStill ||= now - last >= STOOD_STILL;
+    last = now;
+  }, 10);
+  return time;
 }
 
 /** The promise, whose rejection is nobody's fault but that of the case that awaits it: it may have failed before. */

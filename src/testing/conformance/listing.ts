@@ -23,9 +23,9 @@ export const listing: Cases = {
     if (!kit.driver.list) return;
     kit.expect(await list(kit, kit.prefix)).toEqual([]);
     await kit.driver.release(await kit.take());
-    await kit.take({ key: kit.name('expired'), ttl: 100 });
+    await kit.take({ key: kit.name('expired'), ttl: 300 });
     await kit.driver.release(await kit.take({ key: kit.name('rested') }), 100);
-    await sleep(350);
+    await sleep(500);
     await kit.untilFree(kit.name('expired'));
     kit.expect(await list(kit, kit.prefix)).toEqual([]);
   },

@@ -1,5 +1,5 @@
 import type { AcquireRequest } from '../../lease/driver.js';
-import { type Cases, handled, type Kit, sleep } from './kit.js';
+import { BRIEF, type Cases, handled, type Kit, sleep } from './kit.js';
 
 export const order: Cases = {
   'waiters are served in the order of asking': async (kit) => {
@@ -44,7 +44,7 @@ export const order: Cases = {
         await released;
         released = kit.driver.release(await before.granted);
       }
-      const newcomers = [kit.ask(), kit.ask({ wait: 1 })];
+      const newcomers = [kit.ask(), kit.ask({ wait: BRIEF })];
       kit.expect(await Promise.all(newcomers)).toEqual([null, null]);
       await released;
       for (const { granted } of behind) kit.expect(await kit.driver.release(await granted)).toBe(true);

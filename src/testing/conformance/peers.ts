@@ -1,4 +1,4 @@
-import { handled, type Kit, reasonOf, SLACK, sleep } from './kit.js';
+import { BRIEF, handled, type Kit, LONG, ROUNDING, reasonOf, SLACK, sleep } from './kit.js';
 import { Queue } from './order.js';
 import { holder } from './revocation.js';
 
@@ -34,7 +34,11 @@ export const peers: PeerCases = {
   'a try in one driver does not overtake a waiter of the other': async (kit, peer) => {
     const first = await kit.take();
     const { granted } = await peer.queue();
-    const [, ...newcomers] = await Promise.all([kit.driver.release(first), kit.ask(), kit.ask({ wait: 1 })]);
+    const [, ...newcomers] = await Promise.all([
+      kit.driver.release(first),
+      kit.ask(),
+      kit.ask({ wait: BRIEF }),
+    ]);
     kit.expect(newcomers).toEqual([null, null]);
     kit.expect(await peer.driver.release(await granted)).toBe(true);
   },
@@ -55,14 +59,19 @@ export const peers: PeerCases = {
   },
 
   'a hold that one driver extends is not given away by the other, until it expires': async (kit, peer) => {
-    const grant = await kit.take({ ttl: 400 });
-    const { granted } = await peer.queue();
-    const extended = await kit.driver.extend(grant, 1_200);
-    await peer.expectPending(granted, 700);
-    kit.expect((await granted).fence).toBeGreaterThan(grant.fence);
-    kit.expect(performance.now()).toBeGreaterThan(extended!.validUntil - 2);
-    kit.expect(await kit.driver.extend(grant, 1_000)).toBe(null);
-    kit.expect(await kit.driver.release(grant)).toBe(false);
+    for (;;) {
+      const grant = await kit.take({ ttl: 400 });
+      const { granted } = await peer.queue();
+      const extended = await kit.driver.extend(grant, 1_200);
+      // The machine stalled until its time was up.
+      const late = !extended && performance.now() >= grant.validUntil;
+      kit.expect((await granted).fence).toBeGreaterThan(grant.fence);
+      if (!late) kit.expect(performance.now()).toBeGreaterThan(extended!.validUntil - ROUNDING);
+      kit.expect(await kit.driver.extend(grant, 1_000)).toBe(null);
+      kit.expect(await kit.driver.release(grant)).toBe(false);
+      if (!late) return;
+      kit.expect(await peer.driver.release(await granted)).toBe(true);
+    }
   },
 
   'both drivers show the same holders and waiters': async (kit, peer) => {
@@ -80,10 +89,12 @@ export const peers: PeerCases = {
   },
 
   'a key rests for both drivers': async (kit, peer) => {
-    const before = performance.now();
-    await kit.driver.release(await kit.take(), 400);
+    await kit.driver.release(await kit.take(), 20_000);
     kit.expect(await peer.ask()).toBe(null);
-    await peer.take({ wait: 4_000 });
+    const key = kit.name('soon free');
+    const before = performance.now();
+    await kit.driver.release(await kit.take({ key }), 400);
+    await peer.take({ key, wait: LONG });
     kit.expect(performance.now() - before).toBeGreaterThan(398);
     kit.expect(performance.now() - before).toBeLessThanOrEqual(400 + SLACK);
   },
@@ -102,7 +113,7 @@ export const peers: PeerCases = {
     async (kit, peer) => {
       if (!peer.driver.revoke) return;
       const first = await kit.take();
-      const next = handled(holder(kit, { wait: 4_000 }));
+      const next = handled(holder(kit, { wait: LONG }));
       await kit.expectWaiters(1);
       await kit.driver.release(first);
       const victim = await next;
@@ -114,7 +125,7 @@ export const peers: PeerCases = {
 
   'a driver that closes gives up its places, and leaves the other’s holds and waiters': async (kit, peer) => {
     const held = await kit.take();
-    const gone = reasonOf(peer.take({ wait: 4_000 }));
+    const gone = reasonOf(peer.take({ wait: LONG }));
     await kit.expectWaiters(1);
     const { granted } = await kit.queue();
     await peer.driver.close();
@@ -140,10 +151,10 @@ export const crashes: Record<string, (kit: Kit, peer: Kit, crash: () => Promise<
     const { validUntil, fence } = await peer.take({ ttl: 600 });
     await peer.queue({ ttl: 600, wait: 60_000 });
     await peer.queue({ ttl: 600, wait: 60_000, mode: 'read' });
-    const { granted } = await kit.queue({ wait: 4_500 });
+    const { granted } = await kit.queue({ wait: LONG });
     await crash();
     const next = await granted;
-    kit.expect(performance.now()).toBeGreaterThan(validUntil - 2);
+    kit.expect(performance.now()).toBeGreaterThan(validUntil - ROUNDING);
     kit.expect(next.fence).toBeGreaterThan(fence);
     kit.expect(await kit.driver.release(next)).toBe(true);
   },
@@ -154,7 +165,7 @@ export const crashes: Record<string, (kit: Kit, peer: Kit, crash: () => Promise<
     await crash();
     const started = performance.now();
     let next = await kit.ask();
-    for (; !next && performance.now() - started < 4_000; next = await kit.ask()) await sleep(50);
+    for (; !next && performance.now() - started < LONG; next = await kit.ask()) await sleep(50);
     kit.expect(next?.key).toBe(kit.key);
   },
 };

@@ -1,4 +1,4 @@
-import type { Cases } from './kit.js';
+import { BRIEF, type Cases, LONG } from './kit.js';
 
 export const readers: Cases = {
   'readers hold together, and keep a writer out until the last one leaves': async (kit) => {
@@ -63,7 +63,7 @@ export const readers: Cases = {
 
   'any number of readers that wait enter together': async (kit) => {
     const writer = await kit.take();
-    const waiting = Array.from({ length: 150 }, () => kit.take({ mode: 'read', wait: 4_500 }));
+    const waiting = Array.from({ length: 150 }, () => kit.take({ mode: 'read', wait: LONG }));
     await kit.expectWaiters(150);
     await kit.driver.release(writer);
     const grants = await Promise.all(waiting);
@@ -85,17 +85,17 @@ export const readers: Cases = {
 
   'a writer that times out at the head lets the readers behind it in': async (kit) => {
     await kit.take({ mode: 'read' });
-    const writer = await kit.queueUp({ wait: 150 });
+    const writer = await kit.queueUp({ wait: BRIEF });
     const late = await kit.queue({ mode: 'read' });
     kit.expect(await writer.answer).toBe(null);
     await late.granted;
   },
 
   'readers expire one by one': async (kit) => {
-    const brief = await kit.take({ mode: 'read', ttl: 150 });
+    const brief = await kit.take({ mode: 'read', ttl: 300 });
     const long = await kit.take({ mode: 'read' });
     const { granted } = await kit.queue();
-    await kit.expectPending(granted, 400);
+    await kit.expectPending(granted, 600);
     kit.expect(await kit.driver.extend(brief, 10_000)).toBe(null);
     kit.expect(await kit.driver.release(long)).toBe(true);
     await granted;

@@ -1,5 +1,5 @@
 import type { AcquireRequest, Grant } from '../../lease/driver.js';
-import { type Cases, handled, type Kit, ROUNDING, reasonOf, SLACK, sleep } from './kit.js';
+import { type Cases, handled, type Kit, LONG, ROUNDING, reasonOf, SLACK, sleep } from './kit.js';
 
 /** Registered for every driver; those without `revoke` have nothing to show. */
 export const revocation: Cases = {
@@ -8,7 +8,7 @@ export const revocation: Cases = {
     if (!revoke) return;
     kit.expect(await revoke(1)).toBe(false);
     const first = await holder(kit);
-    const next = handled(holder(kit, { wait: 4_000 }));
+    const next = handled(holder(kit, { wait: LONG }));
     await kit.expectWaiters(1);
     kit.expect(await revoke(first.grant.fence - 1)).toBe(false);
     kit.expect(await kit.driver.release(first.grant)).toBe(true);
@@ -41,7 +41,7 @@ export const revocation: Cases = {
     if (!revoke) return;
     const first = await kit.take();
     const { granted } = await kit.queue();
-    const second = handled(holder(kit, { wait: 4_000 }));
+    const second = handled(holder(kit, { wait: LONG }));
     kit.expect(await revoke(first.fence)).toBe(true);
     const next = await granted;
     kit.expect(next.fence).toBeGreaterThan(first.fence);
@@ -80,10 +80,10 @@ export const revocation: Cases = {
     if (!revoke) return;
     const victim = await holder(kit);
     const { granted } = await kit.queue();
-    const revoked = handled(revoke(victim.grant.fence, 3_000));
+    const revoked = handled(revoke(victim.grant.fence, 8_000));
     await victim.untilTold();
     kit.expect(victim.told[0]!).toBeGreaterThan(0);
-    kit.expect(victim.told[0]!).toBeLessThanOrEqual(3_000);
+    kit.expect(victim.told[0]!).toBeLessThanOrEqual(8_000);
     await kit.expectPending(granted);
     kit.expect(await kit.driver.release(victim.grant)).toBe(true);
     const released = performance.now();
@@ -125,8 +125,8 @@ export const revocation: Cases = {
     if (!revoke) return;
     const released = await holder(kit);
     await kit.driver.release(released.grant);
-    const expired = await holder(kit, { ttl: 100 });
-    await sleep(300);
+    const expired = await holder(kit, { ttl: 300 });
+    await sleep(500);
     kit.expect([released.told, expired.told]).toEqual([[], []]);
   },
 };

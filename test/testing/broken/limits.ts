@@ -65,7 +65,7 @@ export const limits: Broken[] = [
         const leaves = request.wait > 0 && (request.signal || request.wait < 1_000);
         if (leaves)
           right
-            .acquire({ ...request, token: `${request.token} stays`, wait: 8_000, signal: undefined })
+            .acquire({ ...request, token: `${request.token} stays`, wait: 60_000, signal: undefined })
             .catch(() => {});
         return right.acquire(request);
       },
@@ -76,7 +76,7 @@ export const limits: Broken[] = [
     'waiters with a limit, readers and writers are served in the order of asking',
     (right) => ({
       async acquire(request) {
-        if (request.limit && request.wait > 0) await sleep(400);
+        if (request.limit && request.wait > 0) await sleep(1_200);
         return right.acquire(request);
       },
     }),

@@ -136,7 +136,7 @@ export const peers: Broken[] = [
         async release(grant, keepFor) {
           const waiters = (await right.inspect(grant.key))?.waiters ?? 0;
           if (waiters === mine.of(grant.key).length) return right.release(grant, keepFor);
-          return (await right.extend(grant, 3_000)) !== null;
+          return (await right.extend(grant, 6_000)) !== null;
         },
       };
     },
