@@ -2,7 +2,14 @@ import type { Cluster, Redis } from 'ioredis';
 import { LockBackendError, LockConfigError, LockUsageError } from '../../core/errors.js';
 import { parseAddress } from './address.js';
 import type { Client } from './endpoint.js';
-import { CONNECTION, checkOptions, clusterOptions, type LentClient, type RedisOptions } from './options.js';
+import {
+  CONNECTION,
+  checkNumbers,
+  checkOptions,
+  clusterOptions,
+  type LentClient,
+  type RedisOptions,
+} from './options.js';
 
 const DEFAULT_URL = 'redis://127.0.0.1:6379';
 
@@ -35,7 +42,10 @@ export function describe(client: Client): string {
 }
 
 function duplicate(lent: Client): Client {
-  if (!lent.isCluster) return (lent as Redis).duplicate(CONNECTION as object);
+  if (!lent.isCluster) {
+    checkNumbers({ db: (lent as Redis).options.db });
+    return (lent as Redis).duplicate(CONNECTION as object);
+  }
   const { redisOptions, slotsRefreshInterval } = (lent as Cluster).options;
   const options: object = clusterOptions({ redisOptions, slotsRefreshInterval });
   return (lent as Cluster).duplicate([], options);

@@ -89,11 +89,25 @@ const OF_CLUSTER = [
 // So that nodes that were left out for their silence are found again.
 const SLOTS_REFRESH_MS = 5_000;
 
-/** @throws LockUsageError for an option that the driver sets itself */
+// ioredis would take what it cannot read for database 0.
+const NUMBERS: Readonly<Record<string, number>> = { db: Number.MAX_SAFE_INTEGER, port: 65_535 };
+
+/** @throws LockUsageError for a number of a database or a port that is none */
+export function checkNumbers(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, most] of Object.entries(NUMBERS)) {
+    const value = options[name] ?? 0;
+    const whole = typeof value === 'string' ? /^\d+$/.test(value) : Number.isInteger(value);
+    if (whole && Number(value) >= 0 && Number(value) <= most) continue;
+    throw new LockUsageError(`redis.${name}`, value, `a whole number from 0 to ${most}`);
+  }
+}
+
+/** @throws LockUsageError for an option that the driver sets itself, and for one that is not what it should be */
 export function checkOptions(options: Readonly<Record<string, unknown>>): void {
   const { redisOptions, ...others } = options;
   if (typeof redisOptions === 'object' && redisOptions !== null)
     checkOptions(redisOptions as Record<string, unknown>);
+  checkNumbers(options);
   const own: Readonly<Record<string, unknown>> = { ...CLUSTER, ...CONNECTION };
   for (const [name, value] of Object.entries(others)) {
     if (!Object.hasOwn(own, name) || value === undefined || value === own[name]) continue;

@@ -282,6 +282,25 @@ describe('a wrong argument', () => {
     },
   );
 
+  test.each([
+    { db: 'cache' },
+    { db: Number.NaN },
+    { db: -1 },
+    { db: 1.5 },
+    { port: 99_999 },
+    { port: 'redis' },
+  ])('%j is a LockUsageError that names the option, and not database 0', async (options) => {
+    const error = await reasonOf(dial({ port: server.port, ...options }));
+    expect(error).toBeInstanceOf(LockUsageError);
+    expect((error as Error).message).toContain(`\`redis.${Object.keys(options)[0]}\``);
+  });
+
+  test('that is a lent client without a database is a LockUsageError', async () => {
+    const lent = new Redis({ port: server.port, db: 'cache' as never, lazyConnect: true });
+    expect(await reasonOf(dial(lent))).toBeInstanceOf(LockUsageError);
+    lent.disconnect();
+  });
+
   test('that is a URL is not shown: a password may stand in it', async () => {
     const error = await reasonOf(dial('redis://:secret@127.0.0.1' as never));
     expect(error).toMatchObject({ code: 'LOCK_USAGE', option: 'redis' });
