@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep, systemClock } from '../core/clock.js';
 import { parseDuration } from '../core/duration.js';
 import { LockBackendError } from '../core/errors.js';
 import type { LockInfo } from '../lease/driver.js';
@@ -43,7 +43,7 @@ export async function watch(pattern: string | undefined, options: WatchOptions):
       if (options.json) terminal.printJson(now instanceof Error ? { error: now.message } : now);
       else show(terminal, screen, pattern, now, before);
       if (!(now instanceof Error)) before = now;
-      await sleep(interval, undefined, { signal: end.signal }).catch(() => {});
+      await sleep(interval, systemClock, end.signal).catch(() => {});
     }
   } finally {
     screen?.close();

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,6 +79,16 @@ test('inspect shows the holder and the waiters in order', async () => {
   expect(stdout).toMatch(new RegExp(`\nto free it: latchkey revoke order:7 --fence ${order.fence}\n$`));
 });
 
+test('what frees a key like an option gives it after the options', async () => {
+  const lease = await bed.locker.acquire('-rf');
+  const { stdout } = await latchkey(['inspect', '--', '-rf'], bed.env);
+  expect(stdout).toMatch(new RegExp(`\nto free it: latchkey revoke --fence ${lease.fence} -- -rf\n$`));
+  expect((await latchkey(['revoke', '--yes', '--fence', `${lease.fence}`, '--', '-rf'], bed.env)).code).toBe(
+    0,
+  );
+  await lease.release();
+});
+
 test('what frees a key is shown as a shell takes it, whatever the key is', async () => {
   const odd = "it's $HOME; a key";
   const lease = await bed.locker.acquire(odd);
@@ -132,6 +143,18 @@ test('what others named is shown without anything that a terminal obeys', async 
   const { stdout } = await latchkey(['ls', 'evil*'], bed.env);
   expect(stdout).toContain('evil\\u001b[2J\\u000akey');
   expect(stdout).toContain('\\u0007bell\\u202e');
+  await lease.release();
+});
+
+test('JSON is shown without anything that a terminal obeys, and is the same', async () => {
+  const key = 'evil\u009b2J\u202e\u007f\u200bkey';
+  const lease = await bed.locker.acquire(key);
+  const { stdout } = await latchkey(['ls', 'evil*', '--json'], bed.env);
+  expect(stdout.trimEnd()).toMatch(/^[\x20-\x7e]*$/);
+  expect(JSON.parse(stdout)).toMatchObject([{ key }]);
+  expect((await latchkey(['ls', 'evil*'], bed.env)).stdout).toContain(
+    'evil\\u009b2J\\u202e\\u007f\\u200bkey ',
+  );
   await lease.release();
 });
 
@@ -200,6 +223,25 @@ test('a reader that has read enough ends it without a word', async () => {
   const run = start(['ls'], bed.env);
   run.child.stdout?.destroy();
   expect(await run.answer).toMatchObject({ code: 0, signal: null, stderr: '' });
+});
+
+const onFullDisk = process.platform === 'linux' ? test : test.skip;
+onFullDisk('output that cannot be written is told in one line', async () => {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, [join(process.cwd(), 'dist/cli/main.js'), 'ls'], {
+    env: { ...process.env, ...bed.env },
+    stdio: ['ignore', full, 'pipe'],
+  });
+  let stderr = '';
+  child.stderr!.on('data', (text) => {
+    stderr += text;
+  });
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  closeSync(full);
+  expect({ code, stderr }).toEqual({
+    code: EXIT.fault,
+    stderr: expect.stringMatching(/^latchkey: the output cannot be written: .*ENOSPC.*\n$/),
+  });
 });
 
 test('postgres-schema prints the SQL, for a schema and a role', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { until } from '../support/wait.js';
+import { sleep, until } from '../support/wait.js';
 import { CommandBed } from './support/bed.js';
 import { start, startInTerminal } from './support/command.js';
 
@@ -105,4 +105,12 @@ test('in a pipe it prints one look after the other, as JSON where asked, until a
   expect(await plain.answer).toMatchObject({ code: 0 });
   expect(plain.stdout()).not.toContain(ESC);
   await lease.release();
+});
+
+test('a look that is due in weeks is not taken at once', async () => {
+  const watching = start(['watch', '--json', '--interval', '30d'], bed.env);
+  await watching.wrote(/\n/);
+  await sleep(1_000);
+  watching.child.kill('SIGINT');
+  expect(await watching.answer).toMatchObject({ code: 0, stderr: '', stdout: '[]\n' });
 });

@@ -134,8 +134,14 @@ export function showLock(info: LockInfo, width: number, now: number): string {
     );
   }
   const [holder] = info.holders;
-  if (holder) parts.push(`to free it: latchkey revoke ${shellWord(info.key)} --fence ${holder.fence}`);
+  if (holder) parts.push(`to free it: latchkey revoke ${wordsFor(info.key, holder.fence)}`);
   return parts.join('\n\n');
+}
+
+/** A key and a fence as arguments; a key like an option comes after `--`. */
+function wordsFor(key: string, fence: number): string {
+  const word = shellWord(key);
+  return key.startsWith('-') ? `--fence ${fence} -- ${word}` : `${word} --fence ${fence}`;
 }
 
 /** A key as a shell takes it. */

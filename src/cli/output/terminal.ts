@@ -1,4 +1,6 @@
 import { styleText } from 'node:util';
+import { EXIT } from '../exit.js';
+import { printable } from './text.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -8,7 +10,8 @@ export class Terminal {
     // Whoever reads may have read enough, as `head` does.
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit();
-      throw error;
+      process.stderr.write(`latchkey: the output cannot be written: ${error.message}\n`);
+      process.exit(EXIT.fault);
     });
   }
 
@@ -35,6 +38,6 @@ export class Terminal {
   }
 
   printJson(value: unknown): void {
-    this.print(JSON.stringify(value));
+    this.print(printable(JSON.stringify(value)));
   }
 }

@@ -1,9 +1,9 @@
 import stringWidth from 'string-width';
 
-/** Text that others chose, as it may be shown in a terminal: without anything that a terminal obeys. */
+/** Text that others chose, as it may be shown in a terminal: without anything that a terminal obeys, or does not show. */
 export function printable(text: string): string {
   return text.replace(
-    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
+    /[\p{Cc}\p{Bidi_Control}\u00ad\u200b\u2028\u2029\u2060\ufeff]/gu,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
