@@ -26,6 +26,33 @@ export async function until<T>(
   throw new Error(`waited ${timeoutMs} ms in vain for: ${what}${cause ? `\n${cause}` : ''}`, { cause });
 }
 
+// A process that runs does nothing for so long at most, in ms.
+const LONGEST_PAUSE = 50;
+
+export interface Stopwatch {
+  /** ms for which this process ran: what it stood still, alone or with the machine, is left out. */
+  stop(): number;
+}
+
+/** Measures a time that a slow or stalling machine does not make much longer, to bound it from above. */
+export function stopwatch(): Stopwatch {
+  let ran = 0;
+  let last = performance.now();
+  const count = () => {
+    const now = performance.now();
+    ran += Math.min(now - last, LONGEST_PAUSE);
+    last = now;
+  };
+  const timer = setInterval(count, 10).unref();
+  return {
+    stop() {
+      clearInterval(timer);
+      count();
+      return ran;
+    },
+  };
+}
+
 export interface Deferred<T> {
   readonly promise: Promise<T>;
   resolve(value: T): void;
@@ -46,4 +73,10 @@ export function deferred<T = void>(): Deferred<T> {
 /** Keeps this process from doing anything else for `ms`: no timer fires, no socket is read. */
 export function blockEventLoop(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+/** As {@link blockEventLoop}, for `ms` and then until `condition` holds, for 20 s at most. */
+export function blockEventLoopUntil(condition: () => boolean, ms: number): void {
+  blockEventLoop(ms);
+  for (let tries = 0; !condition() && tries < 1_000; tries++) blockEventLoop(20);
 }

@@ -9,7 +9,7 @@ import { addBroken, bareModules } from '../../support/bare-package.js';
 import { watchForLeaks } from '../../support/leaks.js';
 import { runSource } from '../../support/process.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { blockEventLoop, until } from '../../support/wait.js';
+import { blockEventLoop, stopwatch, until } from '../../support/wait.js';
 import {
   ask,
   busyLocks,
@@ -40,13 +40,13 @@ async function works(target: Parameters<typeof open>[0]): Promise<void> {
   const [one, two] = [await open(target), await open(target)];
   const key = freshKey();
   const held = await take(one, key, { wait: 1_000 });
-  const waiting = take(two, key, { wait: 10_000 });
+  const waiting = take(two, key, { wait: 20_000 });
   await until(async () => (await one.inspect(key))?.waiters === 1, 5_000, 'the waiter to be in line');
-  const started = performance.now();
+  const watch = stopwatch();
   expect(await one.release(held)).toBe(true);
   const grant = await waiting;
   // By a message, and not by looking again.
-  expect(performance.now() - started).toBeLessThan(1_000);
+  expect(watch.stop()).toBeLessThan(3_000);
   expect(await two.release(grant)).toBe(true);
 }
 
@@ -243,10 +243,10 @@ describe('a client that is lent', () => {
   test('does not lend its time limit for commands: a server that pauses for a moment is no outage', async () => {
     const lent = new Redis({ port: server.port, commandTimeout: 40, disconnectTimeout: 0 });
     const driver = await open(lent);
-    await server.ask((client) => client.call('CLIENT', 'PAUSE', '300', 'ALL'));
     const started = performance.now();
-    expect(await driver.release(await take(driver, freshKey(), { wait: 3_000 }))).toBe(true);
-    expect(performance.now() - started).toBeGreaterThan(200);
+    await server.ask((client) => client.call('CLIENT', 'PAUSE', '300', 'ALL'));
+    expect(await driver.release(await take(driver, freshKey(), { wait: 10_000 }))).toBe(true);
+    expect(performance.now() - started).toBeGreaterThan(290);
     lent.disconnect();
   });
 
@@ -335,12 +335,12 @@ describe('closing', () => {
     const flying = [1, 2, 3].map((n) =>
       reasonOf(ask(driver, freshKey(`${n}`), { wait: 1_000, ttl: 60_000 })),
     );
-    const started = performance.now();
+    const closing = stopwatch();
     await driver.close();
     for (const error of await Promise.all([...here, ...there, ...flying]))
       expect(error.code).toBe('LOCK_CLOSED');
-    expect(performance.now() - started).toBeLessThan(1_000);
-    await inLine(other.client(), remote, 0, 3_000);
+    expect(closing.stop()).toBeLessThan(2_000);
+    await inLine(other.client(), remote, 0);
     for (const asked of [driver.inspect(key), driver.ping(), ask(driver, key)]) {
       expect((await reasonOf(asked)).code).toBe('LOCK_CLOSED');
     }
@@ -369,7 +369,7 @@ describe('closing', () => {
     await worker.waitFor(({ up }) => up === true);
     other.pause();
     worker.send({});
-    await worker.waitFor(({ closed }) => closed === true, 10_000);
+    await worker.waitFor(({ closed }) => closed === true);
     expect(await worker.exited).toMatchObject({ code: 0 });
     other.resume();
     await other.stop();
@@ -382,8 +382,8 @@ describe('an inspection', () => {
     const key = freshKey();
     const redis = server.client();
     const grants = [
-      await take(one, key, { mode: 'read', ttl: 5_000, meta: { who: 'one' } }),
-      await take(two, key, { mode: 'read', ttl: 9_000, meta: { who: 'two' } }),
+      await take(one, key, { mode: 'read', ttl: 30_000, meta: { who: 'one' } }),
+      await take(two, key, { mode: 'read', ttl: 60_000, meta: { who: 'two' } }),
     ];
     const { granted } = await queue(redis, one, key);
     const { granted: local } = await queue(redis, one, key);
@@ -393,8 +393,8 @@ describe('an inspection', () => {
     expect((await one.inspect(key))!.waiters).toBe(2);
     const holders = info.holders.sort((a, b) => a.fence - b.fence);
     expect(holders.map(({ meta }) => meta.who)).toEqual(['one', 'two']);
-    expect(holders[0]!.ttl).toBeLessThanOrEqual(5_000);
-    expect(holders[1]!.ttl).toBeGreaterThan(5_000);
+    expect(holders[0]!.ttl).toBeLessThanOrEqual(30_000);
+    expect(holders[1]!.ttl).toBeGreaterThan(30_000);
     for (const { token } of grants) expect(JSON.stringify(info)).not.toContain(token);
     await one.release(grants[0]!);
     await two.release(grants[1]!);

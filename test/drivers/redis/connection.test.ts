@@ -140,10 +140,10 @@ describe('ping() has an answer in time', () => {
       [{ url: `redis+cluster://127.0.0.1:${mutePort}` }, 'cluster'],
     ];
     const pings = targets.map(async ([target, message]) => {
-      const { ms, error } = await timed((await open(target, true)).ping());
+      const { ran, error } = await timed((await open(target, true)).ping());
       expect(error).toBeInstanceOf(LockBackendError);
       expect(error!.message).toContain(message);
-      expect(ms).toBeLessThan(4_500);
+      expect(ran).toBeLessThan(4_500);
     });
     await Promise.all(pings);
     await sentinelTimers();
@@ -154,7 +154,7 @@ describe('ping() has an answer in time', () => {
     proxy.blackhole();
     const silent = await timed(driver.ping());
     expect(silent.error).toBeInstanceOf(LockBackendError);
-    expect(silent.ms).toBeLessThan(4_500);
+    expect(silent.ran).toBeLessThan(4_500);
     proxy.passThrough();
     await until(() => driver.ping().then(() => true), 10_000, 'ping() to be answered');
   });
@@ -195,9 +195,9 @@ describe('a connection that is lost', () => {
     await waiter.ping();
     expect(await waitersOf(redis, key)).toBe(1);
     expect(await holder.release(held)).toBe(true);
-    const { ms } = await timed(granted);
+    const { ran } = await timed(granted);
     // Who was not told would look again after 4 s at the soonest.
-    expect(ms).toBeLessThan(2_500);
+    expect(ran).toBeLessThan(2_500);
   });
 
   test('is back by itself after CLIENT KILL, for as long as the driver is open', async () => {
@@ -243,8 +243,8 @@ describe('close()', () => {
       const asked = [driver.ping(), driver.inspect('lock:{a}'), ask(driver, freshKey(), { wait: 20_000 })];
       const outcomes = Promise.allSettled(asked);
       await sleep(target.port === server.port ? 0 : 60);
-      const { ms } = await timed(Promise.all([driver.close(), driver.close()]));
-      expect(ms).toBeLessThan(1_500);
+      const { ran } = await timed(Promise.all([driver.close(), driver.close()]));
+      expect(ran).toBeLessThan(1_500);
       const reasons = (await outcomes).map((outcome) => (outcome as PromiseRejectedResult).reason?.code);
       expect(reasons).toEqual(['LOCK_CLOSED', 'LOCK_CLOSED', 'LOCK_CLOSED']);
       expect((await reasonOf(driver.ping())).code).toBe('LOCK_CLOSED');
@@ -280,21 +280,21 @@ describe('close()', () => {
         send({ closed: true });
       `);
       if (before.includes('cut')) {
-        await worker.waitFor(({ cut }) => cut === true);
+        await worker.waitFor(({ cut }) => cut === true, 60_000);
         proxy.refuse();
         proxy.reset();
       }
-      await worker.waitFor(({ closed }) => closed === true);
-      const { ms, value } = await timed(worker.exited);
+      await worker.waitFor(({ closed }) => closed === true, 60_000);
+      const { ran, value } = await timed(worker.exited);
       expect({ options, ...value, stderr: worker.stderr() }).toEqual({
         options,
         code: 0,
         signal: null,
         stderr: '',
       });
-      expect(ms).toBeLessThan(8_000);
+      expect(ran).toBeLessThan(15_000);
     });
     await Promise.all(ends);
     await proxy.accept();
-  });
+  }, 90_000);
 });

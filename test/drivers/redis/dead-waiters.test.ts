@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { machineNow } from '../../support/backends.js';
 import { runSource, type Worker } from '../../support/process.js';
 import { sleep, until } from '../../support/wait.js';
 import { expectFree, freshKey, inLine, open, queue, take, timed, waitersOf } from './support/rig.js';
@@ -11,7 +12,7 @@ function askers(count: number, key: string, ttl: number): Worker {
   const worker = runSource(`
     import { randomUUID } from 'node:crypto';
     import { redisDriver } from 'latchkey';
-    const base = { key: '${key}', ttl: ${ttl}, wait: 30000, retryInterval: 100, meta: {}, mode: 'write' };
+    const base = { key: '${key}', ttl: ${ttl}, wait: 60000, retryInterval: 100, meta: {}, mode: 'write' };
     for (let i = 0; i < ${count}; i++) {
       const driver = await redisDriver({ url: '${server.url}' });
       driver.acquire({ ...base, token: randomUUID() }).then((grant) => {
@@ -47,8 +48,8 @@ test.each([
 
   const waited = timed(granted);
   await holder.release(held);
-  const { ms, value } = await waited;
-  expect(ms).toBeLessThan(1_000);
+  const { ran, value } = await waited;
+  expect(ran).toBeLessThan(3_000);
   expect(value!.fence).toBeGreaterThan(held.fence);
   await live.release(value!);
   // One that reconnects keeps its place for 3 s. After that, whoever asks next drops the places of the dead.
@@ -69,14 +70,15 @@ test('a waiter killed in the moment of the release costs its ttl, or the time to
   // Redis may not know yet that nobody is at the other end of those connections.
   const waited = timed(granted);
   await holder.release(held);
-  expect((await waited).ms).toBeLessThan(1_000 + 700);
+  expect((await waited).ran).toBeLessThan(1_000 + 1_700);
 });
 
 test('a killed holder keeps others waiting for its ttl and no longer, with killed waiters between', async () => {
   const key = freshKey();
   const [first, live] = [await open(server.url), await open(server.url)];
   const held = await take(first, key, { ttl: 60_000 });
-  askers(1, key, 1_000);
+  // Long enough to kill all before it is over.
+  askers(1, key, 2_500);
   await inLine(redis, key, 1);
   askers(10, key, 1_000);
   await inLine(redis, key, 11);
@@ -85,9 +87,9 @@ test('a killed holder keeps others waiting for its ttl and no longer, with kille
   await first.release(held);
   const { fence } = await workers[0]!.waitFor((message) => 'fence' in message);
   await kill(2);
-  const { ms, value } = await waited;
-  expect(ms).toBeGreaterThan(900);
-  expect(ms).toBeLessThan(1_000 + 700);
+  const { ms, ran, value } = await waited;
+  expect(ms).toBeGreaterThan(2_400);
+  expect(ran).toBeLessThan(2_500 + 1_700);
   expect(value!.fence).toBeGreaterThan(fence as number);
 });
 
@@ -98,13 +100,13 @@ test('a stopped waiter is handed the lock, costs its ttl, and wakes to find that
   const stopped = askers(1, key, 1_000);
   await inLine(redis, key, 1);
   stopped.kill('SIGSTOP');
-  const { granted } = await queue(redis, live, key, { ttl: 1_000 });
-  await holder.release(held);
+  const { granted } = await queue(redis, live, key, { ttl: 3_000 });
   const waited = timed(granted);
+  await holder.release(held);
   expect((await live.inspect(key))?.holders.length).toBe(1);
-  const { ms, value } = await waited;
-  expect(ms).toBeGreaterThan(800);
-  expect(ms).toBeLessThan(2_000);
+  const { ms, ran, value } = await waited;
+  expect(ms).toBeGreaterThan(900);
+  expect(ran).toBeLessThan(1_000 + 3_000 + 700);
   const lasting = (await live.extend(value!, 20_000))!;
 
   stopped.kill('SIGCONT');
@@ -132,8 +134,8 @@ test('a waiter that has been stopped until its stamp is stale is skipped', async
   await server.resetStats();
   const waited = timed(granted);
   await holder.release(held);
-  const { ms, value } = await waited;
-  expect(ms).toBeLessThan(1_000);
+  const { ran, value } = await waited;
+  expect(ran).toBeLessThan(3_000);
   expect((await server.commandStats()).publish).toBe(1);
 
   stopped.kill('SIGCONT');
@@ -154,13 +156,15 @@ test('a holder that was stopped beyond its ttl finds that it does not hold, and 
     const job = (lease) => new Promise((done) => {
       send({ fence: lease.fence });
       const timer = setInterval(() => {
-        send({ held: lease.held });
-        if (lease.held) return;
+        const at = Number(process.hrtime.bigint()) / 1e6;
+        const { held } = lease;
+        send({ at, held });
+        if (held) return;
         clearInterval(timer);
         done(lease.release());
       }, 20);
     });
-    await locks.mustOf().with('stopped', job, { ttl: 700 }).catch(({ code }) => send({ code }));
+    await locks.mustOf().with('stopped', job, { ttl: 2_000 }).catch(({ code }) => send({ code }));
     await locks.close({ grace: 0 });
     process.exit();
   `);
@@ -168,16 +172,14 @@ test('a holder that was stopped beyond its ttl finds that it does not hold, and 
   const { fence } = await stopped.waitFor((message) => 'fence' in message);
   await stopped.waitFor(({ held }) => held === true);
   stopped.kill('SIGSTOP');
-  const before = stopped.messages.length;
-  const grant = await take(live, 'lock:{stopped}', { wait: 10_000, ttl: 60_000 });
+  const grant = await take(live, 'lock:{stopped}', { wait: 20_000, ttl: 60_000 });
   expect(grant.fence).toBeGreaterThan(fence as number);
+  const woken = machineNow();
   stopped.kill('SIGCONT');
   const { code } = await stopped.waitFor((message) => 'code' in message);
   expect(code).toBe('LOCK_LOST');
-  // What it wrote before it was stopped may have been on its way.
-  const later = stopped.messages.slice(before).filter((message) => 'held' in message);
-  expect(later.filter(({ held }) => held).length).toBeLessThanOrEqual(1);
-  expect(later.at(-1)).toEqual({ held: false });
+  const later = stopped.messages.filter(({ at }) => (at as number) > woken);
+  expect(later.map(({ held }) => held)).toEqual([false]);
   expect((await live.inspect('lock:{stopped}'))?.holders).toMatchObject([{ fence: grant.fence }]);
   expect(await live.release(grant)).toBe(true);
 });
@@ -196,12 +198,12 @@ test('a waiter that hears nothing looks by itself, within 5 s or its ttl', async
   await holder.release(held);
   await redis.del(free, short);
   const [one, two, three] = [timed(late.granted), timed(soon.granted), timed(deaf.granted)];
-  expect((await two).ms).toBeLessThan(400 + 600);
+  expect((await two).ran).toBeLessThan(400 + 2_000);
   expect((await waiter.inspect(lost))?.holders.length).toBe(1);
-  expect((await one).ms).toBeLessThan(5_000 + 600);
+  expect((await one).ran).toBeLessThan(5_000 + 2_000);
   // Its look has no answer either: the connection is given up after 1 s, and made anew.
-  const { ms, value } = await three;
+  const { ms, ran, value } = await three;
   expect(ms).toBeGreaterThan(1_000);
-  expect(ms).toBeLessThan(5_000 + 2_500);
+  expect(ran).toBeLessThan(5_000 + 4_000);
   expect((await waiter.inspect(lost))?.holders).toMatchObject([{ fence: value!.fence }]);
 });

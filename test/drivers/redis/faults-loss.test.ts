@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { LockLostError } from '../../../src/core/errors.js';
 import { runSource } from '../../support/process.js';
-import { blockEventLoop, sleep, until } from '../../support/wait.js';
+import { blockEventLoop, blockEventLoopUntil, sleep, stopwatch, until } from '../../support/wait.js';
 import { RENEW_IN } from './support/driver.js';
 import {
   expectFree,
@@ -13,31 +15,32 @@ import {
   queue,
   reasonOf,
   take,
+  timed,
   traces,
 } from './support/rig.js';
 import { proxy, server, stageForEach } from './support/stage.js';
 
 stageForEach({ proxied: true });
 
-/** Runs a `with` of 900 ms under which `steal` happens; what it rejects with, and when its signal aborted. */
+/** Runs a `with` of 3 s under which `steal` happens; what it rejects with, and when its signal aborted. */
 async function robbed(steal: (key: string) => Promise<unknown>, jobFails = false) {
   const locker = locks(server.url).mustOf();
   let abortedAfter = Number.POSITIVE_INFINITY;
-  const started = performance.now();
+  const watch = stopwatch();
   const outcome = locker.with(
     'a',
     async (lease) => {
       lease.signal.addEventListener('abort', () => {
-        abortedAfter = performance.now() - started;
+        abortedAfter = watch.stop();
       });
       await sleep(50);
       await steal('lock:{a}');
-      await until(() => lease.signal.aborted, 5_000, 'the loss to be told');
+      await until(() => lease.signal.aborted, 10_000, 'the loss to be told');
       expect(lease.held).toBe(false);
       expect(lease.signal.reason).toBeInstanceOf(LockLostError);
       if (jobFails) throw new Error('of the job itself');
     },
-    { ttl: 900 },
+    { ttl: 3_000 },
   );
   return { error: await reasonOf(outcome), abortedAfter };
 }
@@ -45,13 +48,13 @@ async function robbed(steal: (key: string) => Promise<unknown>, jobFails = false
 test('a key that is deleted under a with is told by the end of its time, and the with rejects', async () => {
   const { error, abortedAfter } = await robbed((key) => server.client().del(key));
   expect(error).toMatchObject({ code: 'LOCK_LOST', reason: 'stolen' });
-  expect(abortedAfter).toBeLessThan(1_500);
+  expect(abortedAfter).toBeLessThan(3_600);
 });
 
 test('FLUSHALL under a with is told by the end of its time', async () => {
   const { error, abortedAfter } = await robbed(() => server.client().flushall());
   expect(error).toMatchObject({ code: 'LOCK_LOST', reason: 'stolen' });
-  expect(abortedAfter).toBeLessThan(1_500);
+  expect(abortedAfter).toBeLessThan(3_600);
 });
 
 test('a key taken by another under a with is told, and the other keeps it', async () => {
@@ -61,7 +64,7 @@ test('a key taken by another under a with is told, and the other keeps it', asyn
     await take(rival, key, { ttl: 60_000 });
   });
   expect(error).toMatchObject({ code: 'LOCK_LOST', reason: 'stolen' });
-  expect(abortedAfter).toBeLessThan(1_500);
+  expect(abortedAfter).toBeLessThan(3_600);
   expect((await rival.inspect('lock:{a}'))?.holders.length).toBe(1);
 });
 
@@ -73,7 +76,7 @@ test('the job’s own error is what is seen, though the lock was stolen too', as
 test('an extension after the expiry says lost, never taken by another', async () => {
   const [holder, rival] = [locks(server.url).mustOf(), locks(server.url).mustOf()];
   const lease = await holder.acquire('a', { ttl: 200 });
-  const next = await rival.acquire('a', { wait: '5s' });
+  const next = await rival.acquire('a', { wait: '20s' });
   expect(await lease.extend('5s')).toBe(false);
   expect(await lease.refresh()).toBe(false);
   expect(lease.signal.reason).toMatchObject({ code: 'LOCK_LOST', reason: 'expired' });
@@ -86,14 +89,17 @@ test('one renewal whose connection is killed is made again, and nothing is lost'
   await locker.with(
     'a',
     async (lease) => {
-      proxy.delay(50);
-      await sleep(540);
+      // A thread that renews has connected by then.
+      await sleep(1_000);
+      proxy.delay(300);
+      // A third of its time is over, and a renewal is on its way.
+      await until(() => lease.ttl() < 2_980);
       proxy.reset();
       proxy.delay(0);
-      await sleep(2_200);
+      await until(() => lease.ttl() > 3_500 || !lease.held, 10_000, 'the renewal');
       lease.ensureHeld();
     },
-    { ttl: 1_500 },
+    { ttl: 4_500 },
   );
   await expectFree(server.client(), 'lock:{a}');
 });
@@ -105,10 +111,11 @@ test('one renewal whose answer is lost is made again, and nothing is lost', asyn
     async (lease) => {
       // The connection is taken for dead after 1 s without the answer.
       proxy.dropReplies(1);
-      await sleep(4_500);
+      await sleep(2_500);
+      await until(() => lease.ttl() > 4_500 || !lease.held, 10_000, 'the renewal');
       lease.ensureHeld();
     },
-    { ttl: 3_000 },
+    { ttl: 6_000 },
   );
   await expectFree(server.client(), 'lock:{a}');
 });
@@ -122,7 +129,7 @@ test('two faults, then success: the extension succeeds', async () => {
     proxy.reset();
     await sleep(100);
   }
-  await until(() => performance.now() + lease.ttl() > deadline + 1_000, 6_000, 'the renewal');
+  await until(() => performance.now() + lease.ttl() > deadline + 1_000, 10_000, 'the renewal');
   expect(await lease.refresh('20s')).toBe(true);
   expect(await lease.release()).toBe(true);
   await driver.ping();
@@ -145,8 +152,8 @@ test('a shortening whose answer is lost is believed: nobody here is given more t
   const second = take(driver, key, { wait: 10_000, ttl: 60_000 });
   await driver.extend(first, 60_000);
   proxy.dropReplies(1);
-  const shortened = driver.extend(first, 300).catch(() => null);
-  await until(async () => (await holdLeft(server.client(), key)) <= 300, 3_000, 'the shortening');
+  const shortened = driver.extend(first, 3_000).catch(() => null);
+  await until(async () => (await holdLeft(server.client(), key)) <= 3_000, 5_000, 'the shortening');
   proxy.passThrough();
   await shortened;
   await driver.release(first);
@@ -164,7 +171,7 @@ test('a holder whose event loop was blocked past its ttl knows in the next state
     locks.registerLocker('default', { driver: 'redis' });
     send({ up: true });
     for await (const _ of received) {
-      const lease = await locks.mustOf().acquire('a', { wait: '10s', ttl: '20s' });
+      const lease = await locks.mustOf().acquire('a', { wait: '20s', ttl: '20s' });
       send({ fence: lease.fence });
       break;
     }
@@ -180,8 +187,8 @@ test('a holder whose event loop was blocked past its ttl knows in the next state
     async (lease) => {
       fence = lease.fence;
       rival.send({});
-      await inLine(server.client(), 'lock:{a}', 1, 5_000);
-      blockEventLoop(1_500);
+      await inLine(server.client(), 'lock:{a}', 1);
+      blockEventLoop(2_600);
       expect(lease.held).toBe(kept);
       if (kept) {
         await sleep(200);
@@ -191,7 +198,7 @@ test('a holder whose event loop was blocked past its ttl knows in the next state
         await granted();
       }
     },
-    { ttl: 600 },
+    { ttl: 2_000 },
   );
   if (kept) await holding;
   else expect((await reasonOf(holding)).code).toBe('LOCK_LOST');
@@ -201,7 +208,9 @@ test('a holder whose event loop was blocked past its ttl knows in the next state
 
 test('a waiter whose process was blocked past its ttl when it was granted does not take itself for the holder', async () => {
   const [holder, waiter] = [locks(server.url).mustOf(), locks(server.url).mustOf()];
+  const told = join(server.dir, 'told');
   const rival = runSource(`
+    import { writeFileSync } from 'node:fs';
     import { redisDriver } from 'latchkey';
     const driver = await redisDriver({ url: '${server.url}' });
     await driver.ping();
@@ -210,7 +219,8 @@ test('a waiter whose process was blocked past its ttl when it was granted does n
       // The holder's release, and then the next waiter in line.
       await driver.release({ key: 'lock:{a}', token, mode: 'write', fence: 1, validUntil: performance.now() + 9e4 });
       const base = { key: 'lock:{a}', token: 'rival', mode: 'write', ttl: 60000, retryInterval: 100, meta: {} };
-      const grant = await driver.acquire({ ...base, wait: 10000 });
+      const grant = await driver.acquire({ ...base, wait: 20000 });
+      writeFileSync('${told}', '');
       send({ fence: grant.fence });
       for await (const _ of received) break;
       await driver.release(grant);
@@ -221,11 +231,11 @@ test('a waiter whose process was blocked past its ttl when it was granted does n
   `);
   await rival.waitFor(({ up }) => up === true);
   const held = await holder.acquire('a', { ttl: '60s' });
-  const waiting = waiter.acquire('a', { ttl: 300, wait: '15s' });
-  await inLine(server.client(), 'lock:{a}', 1, 5_000);
+  const waiting = waiter.acquire('a', { ttl: 300, wait: '25s' });
+  await inLine(server.client(), 'lock:{a}', 1);
   rival.send({ token: held.token });
   // Until its process can take the message, the waiter's hold has come and gone, and another has the lock.
-  blockEventLoop(1_500);
+  blockEventLoopUntil(() => existsSync(told), 500);
   const { fence } = await rival.waitFor((message) => 'fence' in message);
   let served = false;
   waiting.then(() => {
@@ -254,7 +264,7 @@ test('a with that ends while an extension is on its way tells of no loss', async
         await sleep(round * 8);
         return round;
       },
-      { ttl: 1_000 },
+      { ttl: 10_000 },
     );
     expect(result).toBe(round);
     expect(signal!.aborted).toBe(false);
@@ -294,8 +304,8 @@ test('sets of keys that overlap exclude each other, all or none', async () => {
 test('a lease of several keys that waits for one of them gets them all', async () => {
   const [one, two] = [locks(server.url).mustOf(), locks(server.url).mustOf()];
   const first = await one.acquire('b');
-  const waiting = two.acquire(['a', 'b', 'c'], { wait: '5s' });
-  await inLine(server.client(), 'lock:{b}', 1, 5_000);
+  const waiting = two.acquire(['a', 'b', 'c'], { wait: '15s' });
+  await inLine(server.client(), 'lock:{b}', 1);
   await first.release();
   const lease = await waiting;
   for (const name of ['a', 'b', 'c']) expect(await traces(server.client(), `lock:{${name}}`)).toBe(1);
@@ -309,7 +319,6 @@ test('a waiter in line does not notice a shortened hold later than its end', asy
   const held = await take(holder, key, { ttl: 60_000 });
   const { granted } = await queue(server.client(), waiter, key);
   await holder.extend(held, 200);
-  const started = performance.now();
-  await granted;
-  expect(performance.now() - started).toBeLessThan(2_000);
+  const { ran } = await timed(granted);
+  expect(ran).toBeLessThan(3_500);
 });

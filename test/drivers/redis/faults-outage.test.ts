@@ -3,7 +3,7 @@ import { LockBackendError, LockNotObtainedError, LockTimeoutError } from '../../
 import { lockName } from '../../../src/core/key.js';
 import { freePort } from '../../support/port.js';
 import { startRedis } from '../../support/redis-server.js';
-import { blockEventLoop, sleep, until } from '../../support/wait.js';
+import { blockEventLoop, sleep, stopwatch, until } from '../../support/wait.js';
 import {
   ask,
   closeAll,
@@ -28,9 +28,9 @@ describe('Redis that is stopped', () => {
     const driver = await open(server.url);
     const key = freshKey();
     server.pause();
-    const { ms, error } = await timed(ask(driver, key, { wait: 500 }));
+    const { ms, ran, error } = await timed(ask(driver, key, { wait: 500 }));
     expect(ms).toBeGreaterThan(450);
-    expect(ms).toBeLessThan(1_200);
+    expect(ran).toBeLessThan(1_200);
     expect(error).toBeInstanceOf(LockBackendError);
     // Its connection is given up meanwhile: what was sent comes late, and what is given back by another one.
     await sleep(2_500);
@@ -43,17 +43,17 @@ describe('Redis that is stopped', () => {
     const key = freshKey();
     server.pause();
     const asked = reasonOf(ask(driver, key, { wait: 500, ttl: 60_000 }));
-    await sleep(800);
-    server.resume();
     expect(await asked).toBeInstanceOf(LockBackendError);
+    await sleep(200);
+    server.resume();
     await expectFree(server.client(), key);
   });
 
   test('a single try ends within a second or so', async () => {
     const driver = await open(server.url);
     server.pause();
-    const { ms, error } = await timed(ask(driver, freshKey()));
-    expect(ms).toBeLessThan(2_000);
+    const { ran, error } = await timed(ask(driver, freshKey()));
+    expect(ran).toBeLessThan(2_000);
     expect(error).toBeInstanceOf(LockBackendError);
   });
 
@@ -64,12 +64,12 @@ describe('Redis that is stopped', () => {
         'a',
         async (lease) => {
           server.pause();
-          const paused = performance.now();
+          const paused = stopwatch();
           await new Promise((resolve) => lease.signal.addEventListener('abort', resolve));
-          expect(performance.now() - paused).toBeLessThan(2_000);
+          expect(paused.stop()).toBeLessThan(3_600);
           expect(lease.held).toBe(false);
         },
-        { ttl: 800 },
+        { ttl: 2_400 },
       ),
     );
     expect(error.code).toBe('LOCK_LOST');
@@ -82,9 +82,9 @@ describe('Redis that is stopped', () => {
     server.pause();
     const waits = [300, 400, 500, 600, 1_000, 5_000, 5_000];
     const ends = await Promise.all(waits.map((wait) => timed(ask(driver, key, { wait }))));
-    ends.forEach(({ ms, error }, n) => {
+    ends.forEach(({ ran, error }, n) => {
       expect(error).toBeInstanceOf(LockBackendError);
-      expect(ms).toBeLessThan(Math.min(waits[n]!, 4_500) + 800);
+      expect(ran).toBeLessThan(Math.min(waits[n]!, 4_500) + 800);
     });
     server.resume();
     await expectFree(server.client(), key);
@@ -98,9 +98,9 @@ describe('Redis that is stopped', () => {
     const ends = waits.map((wait) => timed(ask(driver, key, { wait })));
     await sleep(30);
     const later = [0, 1].map((wait) => timed(ask(driver, key, { wait })));
-    for (const { error, ms } of await Promise.all([...ends, ...later])) {
+    for (const { error, ran } of await Promise.all([...ends, ...later])) {
       expect(error).toBeInstanceOf(LockBackendError);
-      expect(ms).toBeLessThan(2_000);
+      expect(ran).toBeLessThan(2_000);
     }
     server.resume();
     await expectFree(server.client(), key);
@@ -151,7 +151,7 @@ describe('a process that is busy while its answers arrive', () => {
     const locker = registry.mustOf();
     await take(holder, lockName('', 'a'), { ttl: 20_000 });
     for (let round = 0; round < 3; round++) {
-      proxy.delay(30);
+      proxy.delay(10);
       const asked = [1, 5, 5].map((wait) => reasonOf(locker.acquire('a', { ...options, wait })));
       await sleep(after);
       blockEventLoop(250);
@@ -167,26 +167,26 @@ describe('Redis that is away', () => {
     'a refused connection is a backend error with its cause, long before a wait of %s is over',
     async (wait) => {
       const locker = locks(await refused()).mustOf();
-      const { ms, error } = await timed(locker.acquire('a', wait ? { wait } : {}));
+      const { ran, error } = await timed(locker.acquire('a', wait ? { wait } : {}));
       expect(error).toBeInstanceOf(LockBackendError);
       expect(error).not.toBeInstanceOf(LockTimeoutError);
       expect((error!.cause as NodeJS.ErrnoException).code).toBe('ECONNREFUSED');
-      expect(ms).toBeLessThan(4_000);
+      expect(ran).toBeLessThan(4_000);
     },
   );
 
   test('a wait of 500 ms ends on time, and so does a single try, a ping and an inspection', async () => {
     const driver = await open(await refused(), true);
-    const { ms, error } = await timed(ask(driver, freshKey(), { wait: 500 }));
+    const { ran, error } = await timed(ask(driver, freshKey(), { wait: 500 }));
     expect(error).toBeInstanceOf(LockBackendError);
-    expect(ms).toBeLessThan(1_200);
+    expect(ran).toBeLessThan(1_200);
     for (const end of await Promise.all([
       timed(ask(driver, freshKey())),
       timed(driver.ping()),
       timed(driver.inspect(freshKey())),
     ])) {
       expect(end.error).toBeInstanceOf(LockBackendError);
-      expect(end.ms).toBeLessThan(3_500);
+      expect(end.ran).toBeLessThan(3_500);
     }
   });
 
@@ -196,9 +196,9 @@ describe('Redis that is away', () => {
     const ends = await Promise.all(
       Array.from({ length: 10 }, () => timed(ask(driver, key, { wait: 30_000 }))),
     );
-    for (const { ms, error } of ends) {
+    for (const { ran, error } of ends) {
       expect(error).toBeInstanceOf(LockBackendError);
-      expect(ms).toBeLessThan(4_500);
+      expect(ran).toBeLessThan(4_500);
     }
   });
 
@@ -208,7 +208,7 @@ describe('Redis that is away', () => {
     proxy.refuse();
     proxy.reset();
     const asked = take(driver, key, { wait: 10_000 });
-    await sleep(600);
+    await sleep(300);
     await proxy.accept();
     expect(await driver.release(await asked)).toBe(true);
     expect(await driver.release(await take(driver, key))).toBe(true);
@@ -219,9 +219,9 @@ describe('Redis that is away', () => {
     const driver = await open(proxy.url);
     const key = freshKey();
     proxy.blackhole();
-    const { ms, error } = await timed(ask(driver, key, { wait: 700 }));
+    const { ran, error } = await timed(ask(driver, key, { wait: 700 }));
     expect(error).toBeInstanceOf(LockBackendError);
-    expect(ms).toBeLessThan(1_500);
+    expect(ran).toBeLessThan(1_500);
     proxy.passThrough();
     await expectFree(server.client(), key);
   });
@@ -229,9 +229,9 @@ describe('Redis that is away', () => {
   test('a connection into a black hole is a backend error in time', async () => {
     proxy.blackhole();
     const driver = await open(proxy.url, true);
-    const { ms, error } = await timed(ask(driver, freshKey(), { wait: 30_000 }));
+    const { ran, error } = await timed(ask(driver, freshKey(), { wait: 30_000 }));
     expect(error).toBeInstanceOf(LockBackendError);
-    expect(ms).toBeLessThan(3_500);
+    expect(ran).toBeLessThan(3_500);
   });
 });
 
@@ -246,8 +246,8 @@ describe('a connection that breaks', () => {
       proxy[fault]();
       await sleep(50);
       await holder.release(held);
-      const { ms, value } = await timed(granted);
-      expect(ms).toBeLessThan(4_000);
+      const { ran, value } = await timed(granted);
+      expect(ran).toBeLessThan(4_000);
       expect(await waiter.release(value!)).toBe(true);
       await expectFree(server.client(), key);
     },
@@ -262,10 +262,13 @@ describe('a connection that breaks', () => {
       const asked = take(driver, key, { wait: 10_000 });
       await sleep(30);
       proxy[fault]();
+      proxy.delay(0);
       const grant = await asked;
+      proxy.delay(60);
       const released = driver.release(grant);
       await sleep(30);
       proxy[fault]();
+      proxy.delay(0);
       expect(await released).toBe(true);
       await expectFree(server.client(), key);
     },

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { startProxy } from '../../support/proxy.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { blockEventLoop, sleep, until } from '../../support/wait.js';
+import { blockEventLoop, sleep, stopwatch, until } from '../../support/wait.js';
 import { closeAll, freshKey, holdLeft, inLine, open, queue, take } from './support/rig.js';
 
 let server: RedisServer;
@@ -27,10 +27,10 @@ test('a server that knows no HELLO is served over two connections, by messages',
   const key = freshKey();
   const held = await take(one, key, { ttl: 60_000 });
   const { granted } = await queue(server.client(), two, key, { ttl: 60_000 });
-  const started = performance.now();
+  const watch = stopwatch();
   await one.release(held);
   await granted;
-  expect(performance.now() - started).toBeLessThan(1_500);
+  expect(watch.stop()).toBeLessThan(3_000);
 });
 
 test('a grant that is pushed is claimed once more, for the order of two connections says nothing', async () => {
@@ -62,10 +62,10 @@ test('a waiter whose process is gone is skipped: its channel has no subscriber',
   const { granted } = await queue(server.client(), two, key, { ttl: 60_000 });
   await link.close();
   await until(async () => (await ours()).length === 4, 5_000, 'the loss');
-  const started = performance.now();
+  const watch = stopwatch();
   await one.release(held);
   await granted;
-  expect(performance.now() - started).toBeLessThan(1_500);
+  expect(watch.stop()).toBeLessThan(3_000);
 });
 
 test('a subscriber that is lost alone is made anew: commands go on, and nobody is forgotten', async () => {
@@ -78,10 +78,10 @@ test('a subscriber that is lost alone is made anew: commands go on, and nobody i
   expect(await two.release(await take(two, other))).toBe(true);
   await until(async () => (await subscriptions()).join() === '0,0,1,1', 5_000, 'the subscriptions');
   await inLine(server.client(), key, 1);
-  const started = performance.now();
+  const watch = stopwatch();
   await one.release(held);
   await granted;
-  expect(performance.now() - started).toBeLessThan(1_500);
+  expect(watch.stop()).toBeLessThan(3_000);
 });
 
 test('a subscriber that falls silent is noticed within seconds, though nothing is sent to it', async () => {
@@ -94,10 +94,10 @@ test('a subscriber that falls silent is noticed within seconds, though nothing i
   await sleep(3_500);
   link.passThrough();
   await until(() => two.ping().then(() => true), 10_000, 'the connections');
-  const started = performance.now();
+  const watch = stopwatch();
   await one.release(held);
   await granted;
-  expect(performance.now() - started).toBeLessThan(1_500);
+  expect(watch.stop()).toBeLessThan(3_000);
   await closeAll();
   await link.close();
 }, 40_000);

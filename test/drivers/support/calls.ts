@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { lockName } from '../../../src/core/key.js';
 import type { AcquireRequest, Grant, LockDriver } from '../../../src/lease/driver.js';
+import { stopwatch } from '../../support/wait.js';
 
 /** A key that no other test uses, as a driver is given it. */
 export const freshKey = (name = 'key'): string => lockName(`${randomUUID()}:`, name);
@@ -34,13 +35,20 @@ export async function take(
   return grant;
 }
 
-/** How long it took, in ms, and what came of it. */
-export async function timed<T>(promise: Promise<T>): Promise<{ ms: number; value?: T; error?: Error }> {
+/**
+ * How long it took, in ms, and what came of it. `ran` is how long this process ran meanwhile: a bound from above is one
+ * of that, for the machine may stall.
+ */
+export async function timed<T>(
+  promise: Promise<T>,
+): Promise<{ ms: number; ran: number; value?: T; error?: Error }> {
   const started = performance.now();
+  const watch = stopwatch();
+  const took = () => ({ ms: performance.now() - started, ran: watch.stop() });
   try {
     const value = await promise;
-    return { ms: performance.now() - started, value };
+    return { ...took(), value };
   } catch (error) {
-    return { ms: performance.now() - started, error: error as Error };
+    return { ...took(), error: error as Error };
   }
 }

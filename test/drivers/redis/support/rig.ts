@@ -47,16 +47,16 @@ export async function queue(
   const before = await waitersOf(redis, key);
   const granted = take(driver, key, { wait: 20_000, ...request });
   granted.catch(() => {});
-  await until(async () => (await waitersOf(redis, key)) > before, 5_000, 'the waiter to be queued');
+  await until(async () => (await waitersOf(redis, key)) > before, 10_000, 'the waiter to be queued');
   return { granted };
 }
 
 /** Resolves when just so many are in line. */
-export async function inLine(redis: Redis, key: string, count: number, withinMs = 10_000): Promise<void> {
+export async function inLine(redis: Redis, key: string, count: number, withinMs = 20_000): Promise<void> {
   await until(async () => (await waitersOf(redis, key)) === count, withinMs, `${count} in line`);
 }
 
-export async function expectFree(redis: Redis, key: string, withinMs = 3_000): Promise<void> {
+export async function expectFree(redis: Redis, key: string, withinMs = 8_000): Promise<void> {
   await until(async () => (await traces(redis, key)) === 0, withinMs, `${key} to be free`);
 }
 
