@@ -255,3 +255,7 @@ test('a test replaces a locker by its token', async () => {
   apps.push(app);
   expect(app.get(Orders).jobs).toBe(registry.of('jobs'));
 });
+
+test('a name of a locker that is no text is refused', () => {
+  expect(() => getLockerToken(5 as never)).toThrow('`name` to be text that is not empty, got 5');
+});
