@@ -521,10 +521,15 @@ describe('stopping', () => {
     const lease = await locker.acquire('b');
     const waiting = locker.acquire('b').catch((error: Error) => error);
     await Promise.resolve();
+    const before = performance.now();
     const stopping = made.stop();
     expect(await waiting).toBeInstanceOf(LockClosedError);
     expect(lease.held).toBe(true);
     await stopping;
+    const took = performance.now() - before;
+    expect(took).toBeGreaterThan(198);
+    // Less than the 5 s that holders have by default.
+    expect(took).toBeLessThan(4_500);
     expect(lease.held).toBe(false);
     expect(lease.signal.reason).toMatchObject({ code: 'LOCK_LOST', reason: 'closed' });
     await expect(locker.acquire('c')).rejects.toThrow(LockClosedError);
