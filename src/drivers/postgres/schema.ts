@@ -54,18 +54,19 @@ export async function ensureSchema(
   { upgrades = UPGRADES, running = false } = {},
 ): Promise<void> {
   const known = upgrades.length + 1;
-  const found = await versionOf(ask, schema);
-  const newer = found !== undefined && found > known;
-  if (newer && !running) {
+  let found = await versionOf(ask, schema);
+  // Another process may have made it meanwhile, and newer.
+  if (found === undefined || found < known) found = await make(ask, schema, upgrades);
+  if (found > known && !running) {
     throw new LockConfigError(
       `the schema "${schema}" has version ${found}, and this release of latchkey knows ${known}: use a newer release, or another schema`,
     );
   }
-  if (found !== known && !newer) await make(ask, schema, upgrades);
   await checkRights(ask, schema);
 }
 
-async function make(ask: Ask, schema: string, upgrades: readonly string[]): Promise<void> {
+/** Answers the version that is there then. */
+async function make(ask: Ask, schema: string, upgrades: readonly string[]): Promise<number> {
   const known = upgrades.length + 1;
   let found: number | undefined;
   try {
@@ -84,6 +85,7 @@ async function make(ask: Ask, schema: string, upgrades: readonly string[]): Prom
     }
     if (found === undefined || found < known) await ask(functionsIn(schema));
     await ask('COMMIT');
+    return Math.max(found ?? known, known);
   } catch (error) {
     await ask('ROLLBACK').catch(() => {});
     if (codeOf(error) !== '42501') throw error;

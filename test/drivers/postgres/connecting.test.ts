@@ -69,6 +69,30 @@ test('a process that has waited for another one to make the schema finds it made
   expect(written).toEqual([{ own: true }]);
 });
 
+test('a process of an older release that has waited for a newer one to make the schema is refused', async () => {
+  const [newer, older] = [asking(await server.client()), asking(await server.client())];
+  const [made, commit] = [deferred(), deferred()];
+  const slowly: Ask = async (statement, values) => {
+    if (statement === 'COMMIT') {
+      made.resolve();
+      await commit.promise;
+    }
+    return newer(statement, values);
+  };
+  const upgrades = ['ALTER TABLE latchkey.lock ADD COLUMN extra int'];
+  const making = ensureSchema(slowly, 'overtaken', { upgrades });
+  await made.promise;
+  const refused = reasonOf(ensureSchema(older, 'overtaken'));
+  const waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+  await until(async () => (await server.ask(waiting)).length === 1);
+  commit.resolve();
+  await making;
+  expect(await refused).toMatchObject({
+    code: 'LOCK_CONFIG',
+    message: expect.stringContaining('"overtaken" has version 2, and this release of latchkey knows 1'),
+  });
+});
+
 test('a role that may not make the schema is told which right it lacks, and what to run', async () => {
   const user = await role('poor');
   const driver = await open({ url: server.url({ user }), schema: 'not_there' }, true);
