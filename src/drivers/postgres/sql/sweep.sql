@@ -12,7 +12,7 @@ BEGIN
   DELETE FROM latchkey.departed d WHERE d.ctid = ANY (ARRAY(
     SELECT o.ctid FROM latchkey.departed o WHERE o.until < clock_timestamp() LIMIT amount FOR UPDATE SKIP LOCKED));
   GET DIAGNOSTICS deleted = ROW_COUNT;
-  FOR l IN SELECT o.id, o.last, o.ends, o.token, o.rests FROM latchkey.lock o WHERE o.id > after_id ORDER BY o.id LIMIT amount LOOP
+  FOR l IN SELECT o.id, o.last, o.ends, o.token, o.rests, o.salt FROM latchkey.lock o WHERE o.id > after_id ORDER BY o.id LIMIT amount LOOP
     seen := seen + 1;
     final := l.id;
     DELETE FROM latchkey.stamp s WHERE s.id = l.id AND s.vouched < at;
@@ -21,7 +21,7 @@ BEGIN
     CONTINUE WHEN NOT FOUND;
     DELETE FROM latchkey.place p WHERE p.id = l.id AND p.since < at
       AND NOT EXISTS (SELECT FROM latchkey.stamp s WHERE s.id = l.id AND s.process = p.process);
-    DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends < at;
+    DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends < at AND pg_try_advisory_xact_lock(s.fence # l.salt);
     DELETE FROM latchkey.lock o WHERE o.id = l.id
       AND (o.token IS NULL OR o.ends < at AND pg_try_advisory_xact_lock(o.fence # o.salt))
       AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = l.id)

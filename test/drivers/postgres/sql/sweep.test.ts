@@ -136,6 +136,21 @@ test('a hold that a transaction guards stays, and so does a row that is locked, 
   expect(await left('lock')).toEqual([]);
 });
 
+test('the share of a reader that a transaction guards stays, and its lock with it', async () => {
+  await lock('a');
+  await share('a', 'x', 25);
+  const guard = await server.client();
+  await guard.query('BEGIN');
+  await guard.query(
+    `SELECT pg_advisory_xact_lock_shared(s.fence # o.salt) FROM latchkey.lock o JOIN latchkey.share s USING (id)`,
+  );
+  await sweep();
+  expect([await left('share', 'token'), await left('lock')]).toEqual([['ax'], ['a']]);
+  await guard.query('ROLLBACK');
+  await sweep();
+  expect([await left('share', 'token'), await left('lock')]).toEqual([[], []]);
+});
+
 test('some rows at a time are looked at, in the order of their ids, and the last one is told but at the end', async () => {
   const names = ['a', 'b', 'c', 'd', 'e'];
   for (const name of names) await lock(name);
