@@ -24,6 +24,14 @@ export interface GrantedHold {
   readonly run: readonly string[];
 }
 
+/** The thread that renews a hold too. */
+export interface Sharer {
+  /** Its time has become shorter. */
+  shortened(): void;
+  /** It is not shared any more. */
+  ended(): void;
+}
+
 /** A hold in the store. Inside this process it may serve several requests, one after the other. */
 export class Hold implements Deadline {
   at = Infinity;
@@ -56,7 +64,7 @@ export class Hold implements Deadline {
   #renewing = 0;
   /** Its time, while another thread renews it too. */
   #shared: SharedHold | undefined;
-  #onUnshare: (() => void) | undefined;
+  #sharer: Sharer | undefined;
   readonly #onDeadline: (hold: Hold) => void;
 
   /** `fences`: how many come after its own, for handing it on. */
@@ -119,7 +127,7 @@ export class Hold implements Deadline {
   startRenewal(ttl: number, now: number): number | undefined {
     this.#renewing++;
     this.longestTtl = Math.max(this.longestTtl, ttl);
-    if (this.#shared) return this.#shared.startRenewal(ttl, now);
+    if (this.#shared) return this.#startShared(this.#shared, ttl, now);
     this.#validUntil = Math.min(this.#validUntil, surelyUntil(now, ttl));
     return ++this.#sequence;
   }
@@ -141,10 +149,10 @@ export class Hold implements Deadline {
     else this.#validUntil = Math.min(this.#validUntil, at);
   }
 
-  /** Another thread renews it too, by `shared`, until it is told by `onUnshare`. */
-  share(shared: SharedHold, onUnshare: () => void): void {
+  /** Another thread renews it too, by `shared`. */
+  share(shared: SharedHold, sharer: Sharer): void {
     this.#shared = shared;
-    this.#onUnshare = onUnshare;
+    this.#sharer = sharer;
   }
 
   /** No other thread starts a renewal any more. `loss`: why the hold is over, if it is. */
@@ -156,7 +164,7 @@ export class Hold implements Deadline {
     // Its renewal may come late, and no answer will tell: such a hold is not handed on.
     if (pending) this.#renewing++;
     this.#shared = undefined;
-    this.#onUnshare?.();
+    this.#sharer?.ended();
   }
 
   /** The token of who is next in the run, until `skip` or `handOn`. */
@@ -182,6 +190,13 @@ export class Hold implements Deadline {
     this.fence = Math.max(this.fence, usedFence) + 1;
     this.request = request;
     this.late ||= late;
+  }
+
+  #startShared(shared: SharedHold, ttl: number, now: number): number | undefined {
+    const { validUntil } = shared;
+    const sequence = shared.startRenewal(ttl, now);
+    if (shared.validUntil < validUntil) this.#sharer?.shortened();
+    return sequence;
   }
 }
 

@@ -27,7 +27,7 @@ export interface HoldMessage {
 export type ToThread =
   /** Renews the hold from now on. */
   | { readonly renew: HoldMessage }
-  /** Its ttl has changed. */
+  /** Its ttl has changed, or its time has become shorter. */
   | { readonly retimed: number }
   /** They are over. */
   | { readonly forget: readonly number[] };

@@ -70,7 +70,8 @@ export class RenewalThread {
     this.#beatFor(maxBlock);
     const memory = SharedHold.memory(this.#sharedClock, hold.validUntil, hold.sequence, ttl);
     const shared = new SharedHold(memory, this.#sharedClock, { until, maxBlock });
-    hold.share(shared, () => this.#forget(id));
+    const retime = () => this.#post({ retimed: id });
+    hold.share(shared, { shortened: retime, ended: () => this.#forget(id) });
     this.#kept.set(id, { hold, shared, onLost, onRenewal });
     const { key, token, request } = hold;
     const sharedUntil = this.#sharedClock.toShared(until);
@@ -91,7 +92,7 @@ export class RenewalThread {
       },
       setTtl: (ms) => {
         shared.ttl = ms;
-        this.#post({ retimed: id });
+        retime();
       },
     };
   }
