@@ -22,8 +22,9 @@ export function outcomeOf(error: unknown): Outcome {
   return PASSING.test(state) ? 'passing' : 'refused';
 }
 
-// Connections, transactions to be tried again, read-only (a fail-over), out of resources, locks, cancelled, I/O.
-const PASSING = /^(08|25006|40|53|55|57|58)/;
+// Connections, transactions to be tried again, read-only (a fail-over), out of resources, limits (a full queue of
+// notifications), locks, cancelled, I/O.
+const PASSING = /^(08|25006|40|53|54|55|57|58)/;
 
 /** What went wrong, without what was asked: it holds a token. */
 export function storeError(address: string, error: unknown, outcome: Outcome): StoreError {

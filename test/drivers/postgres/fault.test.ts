@@ -10,6 +10,7 @@ test.each([
   ['25006', 'passing'],
   ['40001', 'passing'],
   ['53300', 'passing'],
+  ['54000', 'passing'],
   ['55P03', 'passing'],
   ['57014', 'passing'],
   ['58030', 'passing'],

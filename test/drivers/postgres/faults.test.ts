@@ -276,3 +276,43 @@ test('a connection that is cut or silent is made again, and the loss is told on 
   await one.close();
   await proxy.close();
 });
+
+test('while the queue of notifications is full a hand-over is an outage, and it goes on when that can be emptied', async () => {
+  const small = await startPostgres(['max_notify_queue_pages=64']);
+  try {
+    const [one, two] = [await open({ url: small.url() }), await open({ url: small.url() })];
+    const held = await take(one, key, { ttl: 60_000 });
+    const waiting = take(two, key, { wait: 20_000 });
+    waiting.catch(() => {});
+    await until(async () => (await one.inspect(key))?.waiters === 1, 5_000);
+    const listener = await small.client();
+    await listener.query('LISTEN others');
+    await listener.query('BEGIN; SELECT 1');
+    const fill = () =>
+      small.ask(`SELECT pg_notify('others', repeat('x', 7000) || g) FROM generate_series(1, 10) g`).then(
+        () => false,
+        (error) => error.message.includes('NOTIFY queue'),
+      );
+    await until(fill, 5_000, 'a full queue');
+    expect((await timed(one.release(held))).error).toMatchObject({ code: 'LOCK_BACKEND' });
+    // Other keys need no message.
+    const other = await take(one, freshKey());
+    expect(await one.release(other)).toBe(true);
+    await listener.end();
+    const empties = async () => {
+      // As every driver does it now and then.
+      await small.ask(`SELECT latchkey.sweep('', 1)`);
+      return small.ask(`SELECT pg_notify('others', '')`).then(
+        () => true,
+        () => false,
+      );
+    };
+    await until(empties, 5_000, 'room in the queue');
+    const next = await waiting;
+    expect(next.fence).toBeGreaterThan(held.fence);
+    expect(await two.release(next)).toBe(true);
+  } finally {
+    await closeAll();
+    await small.stop();
+  }
+});

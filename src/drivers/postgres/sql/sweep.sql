@@ -9,6 +9,8 @@ DECLARE
   seen int := 0;
   locks int;
 BEGIN
+  -- A queue of notifications that was full stays so until somebody asks.
+  PERFORM pg_notification_queue_usage();
   DELETE FROM latchkey.departed d WHERE d.ctid = ANY (ARRAY(
     SELECT o.ctid FROM latchkey.departed o WHERE o.until < clock_timestamp() LIMIT amount FOR UPDATE SKIP LOCKED));
   GET DIAGNOSTICS deleted = ROW_COUNT;
