@@ -50,12 +50,17 @@ test('many processes that start at once make one schema', async () => {
 
 test('a process that has waited for another one to make the schema finds it made', async () => {
   const [first, second] = [asking(await server.client()), asking(await server.client())];
-  const commit = deferred();
+  const [made, commit] = [deferred(), deferred()];
   const slowly: Ask = async (statement, values) => {
-    if (statement === 'COMMIT') await commit.promise;
+    if (statement === 'COMMIT') {
+      made.resolve();
+      await commit.promise;
+    }
     return first(statement, values);
   };
-  const both = Promise.all([ensureSchema(slowly, 'waited'), ensureSchema(second, 'waited')]);
+  const making = ensureSchema(slowly, 'waited');
+  await made.promise;
+  const both = Promise.all([making, ensureSchema(second, 'waited')]);
   const waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
   await until(async () => (await server.ask(waiting)).length === 1);
   commit.resolve();

@@ -1,6 +1,7 @@
 import { postgresDriver } from '../../../../src/drivers/postgres/driver.js';
 import type { LentPool, PostgresOptions } from '../../../../src/drivers/postgres/options.js';
 import type { LockDriver } from '../../../../src/lease/driver.js';
+import { until } from '../../../support/wait.js';
 
 export * from '../../support/calls.js';
 
@@ -12,6 +13,11 @@ export async function open(postgres: LentPool | PostgresOptions, cold = false): 
   opened.push(driver);
   if (!cold) await driver.ping();
   return driver;
+}
+
+/** Resolves when the driver is connected again. */
+export async function back(driver: LockDriver): Promise<void> {
+  await until(() => driver.ping().then(() => true), 20_000, 'the connection');
 }
 
 export async function closeAll(): Promise<void> {
