@@ -1,4 +1,4 @@
-import { checkText } from './core/check.js';
+import { checkNames, checkText } from './core/check.js';
 import { type Clock, LOOK_MS, LOOKS } from './core/clock.js';
 import { type Duration, parseDuration } from './core/duration.js';
 import {
@@ -17,7 +17,6 @@ import type { LockerHost } from './lease/host.js';
 import { LeaseLocker } from './lease/lease-locker.js';
 import { LiveHolds } from './lease/live-holds.js';
 import type { Locker } from './lease/locker.js';
-import { checkNames } from './lease/option-checks.js';
 import { DEFAULTS, type LockerOptions, resolveOptions, type Settings } from './lease/options.js';
 
 /** A locker's name and settings; durations in ms. */

@@ -1,6 +1,6 @@
+import { checkNames } from './core/check.js';
 import { LockUsageError, show } from './core/errors.js';
 import { Locker } from './lease/locker.js';
-import { checkNames } from './lease/option-checks.js';
 import { type AcquireOptions, CALL_OPTIONS, DEFAULTS, resolveCall } from './lease/options.js';
 import { lock } from './running.js';
 

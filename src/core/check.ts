@@ -1,4 +1,5 @@
 import { LockUsageError } from './errors.js';
+import { nearest } from './nearest.js';
 
 /** @throws LockUsageError for what is no text, or empty. */
 export function checkText(option: string, value: unknown): string {
@@ -22,4 +23,20 @@ export function checkObject(option: string, value: unknown): void {
 /** @throws LockUsageError for what cannot be called. */
 export function checkFn(fn: unknown): void {
   if (typeof fn !== 'function') throw new LockUsageError('fn', fn, 'a function');
+}
+
+/** @throws LockUsageError for what is no object, and for a name in it that is none of `known`, whatever its value. */
+export function checkNames(options: object, known: readonly string[]): void {
+  checkObject('options', options);
+  for (const [name, value] of Object.entries(options)) {
+    if (!known.includes(name)) throw unknownName(name, value, known);
+  }
+}
+
+export function unknownName(name: string, value: unknown, known: readonly string[]): LockUsageError {
+  const near = nearest(name, known);
+  const which = near ? `did you mean \`${near}\`?` : `there are: ${known.join(', ')}`;
+  // It may have been meant for an address, and hold a password.
+  const got = typeof value === 'string' ? 'text' : typeof value === 'object' && value ? 'an object' : value;
+  return new LockUsageError(name, got, `an option that is known (${which})`);
 }

@@ -1,4 +1,4 @@
-import { checkFn } from '../core/check.js';
+import { checkFn, checkNames } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkKey, checkKeys, keyOfName, lockName, nameStart } from '../core/key.js';
@@ -14,7 +14,6 @@ import type { Lease } from './lease.js';
 import { Lock } from './lock.js';
 import { type Keys, type ListOptions, Locker, type TryWithResult } from './locker.js';
 import { type OnceOptions, type OnceResult, parseOnce, runnerOf, runOnce, slotKey } from './once.js';
-import { checkNames } from './option-checks.js';
 import { type AcquireOptions, checkAtLeast, resolveCall, type Settings } from './options.js';
 import { warnOfShortTtl } from './short-ttl.js';
 import { runUnder, type Work } from './with.js';

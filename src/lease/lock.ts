@@ -1,10 +1,10 @@
+import { checkNames } from '../core/check.js';
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Duration } from '../core/duration.js';
 import { LockNotHeldError, LockUsageError } from '../core/errors.js';
 import type { WaitOptions } from '../mutex/keyed-queue.js';
 import type { Lease } from './lease.js';
 import type { Locker } from './locker.js';
-import { checkNames } from './option-checks.js';
 import type { AcquireOptions } from './options.js';
 
 /** A handle to lock and unlock one key any number of times, one hold at a time. `New` creates it. */

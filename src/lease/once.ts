@@ -1,10 +1,10 @@
+import { checkNames } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockBackendError, LockUsageError } from '../core/errors.js';
 import { checkKey } from '../core/key.js';
 import type { LockInfo } from './driver.js';
 import type { HeldLease } from './held-lease.js';
 import { runHolding } from './holding.js';
-import { checkNames } from './option-checks.js';
 import { type AcquireOptions, CALL_OPTIONS } from './options.js';
 import type { Work } from './with.js';
 

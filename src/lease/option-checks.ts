@@ -1,28 +1,10 @@
 import { checkSignal } from '../core/abort.js';
-import { checkObject } from '../core/check.js';
 import { LockUsageError } from '../core/errors.js';
-import { nearest } from '../core/nearest.js';
 import { checkRetry, type RetryStrategy } from '../core/retry.js';
 import type { LockMode } from './driver.js';
 
 /** Bytes of JSON of all metadata of a lease together. */
 const MAX_META_BYTES = 4_096;
-
-/** @throws LockUsageError for what is no object, and for a name in it that is none of `known`, whatever its value. */
-export function checkNames(options: object, known: readonly string[]): void {
-  checkObject('options', options);
-  for (const [name, value] of Object.entries(options)) {
-    if (!known.includes(name)) throw unknownName(name, value, known);
-  }
-}
-
-export function unknownName(name: string, value: unknown, known: readonly string[]): LockUsageError {
-  const near = nearest(name, known);
-  const which = near ? `did you mean \`${near}\`?` : `there are: ${known.join(', ')}`;
-  // It may have been meant for an address, and hold a password.
-  const got = typeof value === 'string' ? 'text' : typeof value === 'object' && value ? 'an object' : value;
-  return new LockUsageError(name, got, `an option that is known (${which})`);
-}
 
 export function checkMode(value: unknown): LockMode {
   if (value !== 'write' && value !== 'read') throw new LockUsageError('mode', value, "'write' or 'read'");

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { checkObject, checkText } from '../core/check.js';
+import { checkObject, checkText, unknownName } from '../core/check.js';
 import { type Duration, parseDuration, parseWait, type Wait } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkPrefix } from '../core/key.js';
@@ -14,7 +14,6 @@ import {
   checkRenewIn,
   checkStrategy,
   checkUserSignal,
-  unknownName,
 } from './option-checks.js';
 
 /**

@@ -1,5 +1,5 @@
 import { checkSignal } from '../core/abort.js';
-import { checkFn, checkObject } from '../core/check.js';
+import { checkFn, checkNames } from '../core/check.js';
 import type { Clock } from '../core/clock.js';
 import { parseWait, type Wait } from '../core/duration.js';
 import { LockNotHeldError, LockTimeoutError } from '../core/errors.js';
@@ -13,6 +13,7 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
+const OPTIONS = ['wait', 'signal'];
 const ENTERED = Promise.resolve();
 
 // One entry that never leaves. V8 makes a new table for a map that empties and fills again: this spares a third of the
@@ -157,7 +158,7 @@ export class KeyedQueue<K> {
 }
 
 function check(options: WaitOptions): { wait: number; signal: AbortSignal | undefined } {
-  checkObject('options', options);
+  checkNames(options, OPTIONS);
   const { wait = 'forever', signal } = options;
   const ms = parseWait('wait', wait);
   checkSignal(signal);

@@ -1,11 +1,10 @@
-import { checkObject, checkText } from '../core/check.js';
+import { checkNames, checkObject, checkText } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import type { LentPool, PostgresOptions } from '../drivers/postgres/options.js';
 import { checkLentClient } from '../drivers/redis/lent-client.js';
 import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
 import type { DriverFactory, LockDriver } from '../lease/driver.js';
-import { checkNames } from '../lease/option-checks.js';
 import { DEFAULTS, LOCKER_OPTIONS, type LockerOptions, resolveOptions } from '../lease/options.js';
 
 /** The options of all lockers, and those of the component. The file and the environment override them. */

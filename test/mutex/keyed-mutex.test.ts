@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { LockNotHeldError, LockTimeoutError } from '../../src/core/errors.js';
 import { retry } from '../../src/core/retry.js';
 import { KeyedMutex, mutex } from '../../src/mutex/keyed-mutex.js';
+import { KeyedSemaphore } from '../../src/mutex/keyed-semaphore.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 import { deferred } from '../support/wait.js';
 
@@ -257,6 +258,24 @@ describe('waiting', () => {
     );
     await expect(locks.rLockFunc('k', () => 1, { wait: '0s' })).rejects.toBeInstanceOf(LockTimeoutError);
     expect(locks.waiting('k')).toBe(0);
+  });
+
+  test('takes no option that it does not know, and says which was meant', async () => {
+    const locks = new KeyedMutex<string>();
+    const options = { wiat: 5 } as never;
+    for (const refused of [
+      () => locks.lock('k', options),
+      () => locks.rLockFunc('k', () => 1, options),
+      () => locks.tryLockWithRetry('k', [0], options),
+      () => new KeyedSemaphore<string>(2).lock('k', options),
+    ]) {
+      await expect(refused()).rejects.toMatchObject({
+        code: 'LOCK_USAGE',
+        option: 'wiat',
+        message: expect.stringContaining('did you mean `wait`?'),
+      });
+    }
+    expect(locks.size).toBe(0);
   });
 
   test('ends with the signal’s reason, not with a time-out', async () => {
