@@ -9,9 +9,12 @@ export interface HealthStatus {
   error?: string;
 }
 
-/** The answer of a health check: records by name, or nothing when everything works. Otherwise it rejects. */
+/**
+ * The answer of a health check: its own state, the states of several parts by name, or nothing when everything works.
+ * Otherwise it rejects.
+ */
 // biome-ignore lint/suspicious/noConfusingVoidType: an async function that returns nothing must fit
-export type HealthAnswer = Promise<Health | void>;
+export type HealthAnswer = Promise<HealthStatus | Health | void>;
 
 interface Checked {
   name: string;
@@ -36,10 +39,15 @@ async function check(part: Checked): Promise<Health> {
   const asked = performance.now();
   const latencyMs = () => Math.round((performance.now() - asked) * 1000) / 1000;
   try {
-    const health = await part.health?.();
-    return health ?? { [part.name]: { status: 'up', latencyMs: latencyMs() } };
+    const health = (await part.health?.()) ?? { status: 'up', latencyMs: latencyMs() };
+    return isStatus(health) ? { [part.name]: health } : health;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { [part.name]: { status: 'down', latencyMs: latencyMs(), error: message } };
   }
+}
+
+/** A part may have the name `status`; its state is no text. */
+function isStatus(health: HealthStatus | Health): health is HealthStatus {
+  return typeof health.status === 'string';
 }

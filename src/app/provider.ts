@@ -33,7 +33,8 @@ export interface Provider extends ConfigOwner {
    */
   stop?(app: App): void | Promise<void>;
   /**
-   * Resolves when everything works, and rejects otherwise. It can also resolve to the state of several parts, by name.
+   * Resolves when everything works, and rejects otherwise. It can also resolve to its state, or to the states of several
+   * parts by name.
    */
   health?(app: App): HealthAnswer;
 }

@@ -13,6 +13,12 @@ test('one that resolves is up and one that rejects is down, by its name, with th
   });
 });
 
+test('one may tell its own state', async () => {
+  const up = { status: 'up' as const, latencyMs: 3 };
+  expect(await healthOf([{ name: 'a', health: async () => up }])).toEqual({ a: up });
+  expect(await healthOf([{ name: 'a', health: async () => ({ status: up }) }])).toEqual({ status: up });
+});
+
 test('a health that throws at once is down', async () => {
   const health = () => {
     throw 'text';
