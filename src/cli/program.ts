@@ -1,11 +1,14 @@
 import { Command } from 'commander';
-import { postgresSchema } from '../drivers/postgres/schema.js';
 import { doctor } from './doctor.js';
 import { inspect, ls } from './look.js';
+import { postgresSchema, type SchemaOptions } from './postgres-schema.js';
 import { type RevokeOptions, revoke } from './revoke.js';
 import { type RunOptions, run } from './run.js';
 import type { CommonOptions } from './session.js';
 import { type WatchOptions, watch } from './watch.js';
+
+const CONFIG = ['--config <file>', 'the configuration file of the service, TOML or JSON'] as const;
+const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 
 /** The command `latchkey`, with all that it can be asked. */
 export function program(version: string): Command {
@@ -58,11 +61,11 @@ export function program(version: string): Command {
   root
     .command('postgres-schema')
     .description('print the SQL that the driver postgres needs, to be run once')
-    .option('--schema <name>', 'the schema to make', 'latchkey')
+    .option('--schema <name>', 'the schema to make; default: the settings of the service')
     .option('--role <role>', 'the role of the service, which is granted what it needs')
-    .action(({ schema, role }: { schema: string; role?: string }) => {
-      process.stdout.write(`${postgresSchema(schema, role)}\n`);
-    });
+    .option(...CONFIG)
+    .option(...JSON_OUTPUT)
+    .action((options: SchemaOptions) => postgresSchema(options));
   return root;
 }
 
@@ -70,7 +73,7 @@ function common(command: Command): Command {
   return command
     .option('--url <url>', 'where the backend is; default: the settings of the service')
     .option('--prefix <prefix>', 'what stands before every key; default: the settings of the service')
-    .option('--config <file>', 'the configuration file of the service, TOML or JSON')
+    .option(...CONFIG)
     .option('--locker <name>', 'the locker of the service whose settings count')
-    .option('--json', 'print JSON');
+    .option(...JSON_OUTPUT);
 }

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { loadConfig } from '../app/config.js';
 import { lockSchema } from '../app/lock/schema.js';
-import { givenFor, withConfig } from '../app/lock/settings.js';
+import { givenFor, type Settled, withConfig } from '../app/lock/settings.js';
 import { LockConfigError } from '../core/errors.js';
 import type { Locker } from '../lease/locker.js';
 import { DEFAULT_LOCKER, type LockRegistry } from '../registry.js';
@@ -36,14 +36,8 @@ export interface Session extends AsyncDisposable {
  * @throws LockConfigError, ConfigError
  */
 export async function readTarget({ url, prefix, config, locker }: CommonOptions): Promise<Target> {
-  const owner = {
-    name: 'lock',
-    config: lockSchema(driverNames({}), []),
-    configError: (message: string) => new LockConfigError(message),
-  };
   const address: Record<string, string> = url === undefined ? {} : addressOf(url);
-  const env = { ...process.env, ...address };
-  const settled = { config: await loadConfig([owner], { file: config, env, others: 'ignore' }), env };
+  const settled = await readSettings(config, { ...process.env, ...address });
   const { lockers = {}, ...general } = withConfig({}, settled);
   if (locker !== undefined && !Object.hasOwn(lockers, locker)) {
     const known = [DEFAULT_LOCKER, ...Object.keys(lockers)].join(', ');
@@ -65,6 +59,16 @@ export async function readTarget({ url, prefix, config, locker }: CommonOptions)
     );
   const { driver, prefix: fullPrefix } = info!;
   return { registry, driver, prefix: fullPrefix, redis: general.redis, postgres: general.postgres };
+}
+
+/** The file, and over it the environment. @throws LockConfigError, ConfigError */
+export async function readSettings(file: string | undefined, env: Settled['env']): Promise<Settled> {
+  const owner = {
+    name: 'lock',
+    config: lockSchema(driverNames({}), []),
+    configError: (message: string) => new LockConfigError(message),
+  };
+  return { config: await loadConfig([owner], { file, env, others: 'ignore' }), env };
 }
 
 /** Connects. @throws LockBackendError when the backend does not serve */

@@ -251,3 +251,15 @@ test('postgres-schema prints the SQL, for a schema and a role', async () => {
   expect(stdout).toContain('GRANT USAGE ON SCHEMA "locks" TO "app";');
   expect(stdout).toMatch(/COMMIT;\n$/);
 });
+
+test('postgres-schema takes the schema of the settings, and prints JSON', async () => {
+  const env = { LOCK_POSTGRES_SCHEMA: 'locks' };
+  const [set, asked, json] = await Promise.all([
+    latchkey(['postgres-schema'], env),
+    latchkey(['postgres-schema', '--schema', 'others'], env),
+    latchkey(['postgres-schema', '--json'], env),
+  ]);
+  expect(set.stdout).toMatch(/^BEGIN;\n\nCREATE SCHEMA "locks";/);
+  expect(asked.stdout).toMatch(/^BEGIN;\n\nCREATE SCHEMA "others";/);
+  expect(JSON.parse(json.stdout)).toEqual({ schema: 'locks', sql: set.stdout.trimEnd() });
+});

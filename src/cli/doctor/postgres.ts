@@ -3,7 +3,7 @@ import { type Dialler, dialler, quoted } from '../../drivers/postgres/client.js'
 import type { Ask } from '../../drivers/postgres/link.js';
 import { isDirect } from '../../drivers/postgres/listener.js';
 import type { LentPool, PostgresOptions } from '../../drivers/postgres/options.js';
-import { missingRights, SCHEMA_VERSION } from '../../drivers/postgres/schema.js';
+import { missingRights, SCHEMA_VERSION, schemaCommand } from '../../drivers/postgres/schema.js';
 import { type Check, error, ok, warning } from './check.js';
 import { latencyOf, offsetOf } from './measures.js';
 
@@ -106,7 +106,7 @@ async function checkMessages(client: Client): Promise<Check> {
 async function checkSchema(ask: Ask, schema: string): Promise<Check[]> {
   const what = 'schema';
   const role = await answerTo(ask, 'current_user');
-  const command = `npx latchkey postgres-schema --schema ${schema} --role ${role}`;
+  const command = schemaCommand(schema, role);
   if ((await answerTo(ask, `to_regnamespace('${quoted(schema)}') IS NOT NULL`)) !== 't') {
     const may = await answerTo(ask, `has_database_privilege(current_database(), 'CREATE')`);
     return may === 't'

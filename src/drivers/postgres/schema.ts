@@ -31,6 +31,10 @@ export function postgresSchema(schema = 'latchkey', role?: string): string {
   return ['BEGIN;', ...parts, version, 'COMMIT;'].join('\n\n');
 }
 
+/** What prints the SQL for a role that may not make it. */
+export const schemaCommand = (schema: string, role: string): string =>
+  `npx latchkey postgres-schema --schema ${schema} --role ${/^\w+$/.test(role) ? role : `'${role}'`}`;
+
 function granted(schema: string, role: string): string[] {
   return [
     `GRANT USAGE ON SCHEMA ${schema} TO ${role};`,
@@ -92,8 +96,9 @@ async function make(ask: Ask, schema: string, upgrades: readonly string[]): Prom
     const task = found === undefined ? 'create' : 'upgrade';
     const right =
       found === undefined ? 'CREATE on the database' : 'the ownership of the schema and all it contains';
+    const { role, who } = await roleIn(ask);
     throw new LockConfigError(
-      `${await whoIn(ask)} may not ${task} the schema "${schema}": grant it ${right}, or let an administrator run the SQL that \`npx latchkey postgres-schema\` prints`,
+      `${who} may not ${task} the schema "${schema}": grant it ${right}, or let an administrator run the SQL that \`${schemaCommand(schema, role)}\` prints`,
       { cause: error },
     );
   }
@@ -112,8 +117,9 @@ async function versionOf(ask: Ask, schema: string): Promise<number | undefined> 
   } catch (error) {
     if (codeOf(error) !== '42501') throw error;
     await ask('ROLLBACK').catch(() => {});
+    const { role, who } = await roleIn(ask);
     throw new LockConfigError(
-      `${await whoIn(ask)} lacks USAGE on the schema "${schema}" or SELECT on its tables: grant them, or let an administrator run the SQL that \`npx latchkey postgres-schema --role\` prints for the role`,
+      `${who} lacks USAGE on the schema "${schema}" or SELECT on its tables: grant it what \`${schemaCommand(schema, role)}\` prints`,
       { cause: error },
     );
   }
@@ -121,7 +127,7 @@ async function versionOf(ask: Ask, schema: string): Promise<number | undefined> 
 
 async function checkRights(ask: Ask, schema: string): Promise<void> {
   const missing = await missingRights(ask, schema);
-  if (missing) throw new LockConfigError(`${await whoIn(ask)} lacks ${missing}`);
+  if (missing) throw new LockConfigError(`${(await roleIn(ask)).who} lacks ${missing}`);
 }
 
 /** What the role may not do with the tables of the schema, in words. */
@@ -135,10 +141,10 @@ export async function missingRights(ask: Ask, schema: string): Promise<string | 
   return rows[0]![0]!;
 }
 
-async function whoIn(ask: Ask): Promise<string> {
+async function roleIn(ask: Ask): Promise<{ role: string; who: string }> {
   const { rows } = await ask('SELECT current_user, current_database()');
   const [role, database] = rows[0]!;
-  return `the role "${role}" in the database "${database}"`;
+  return { role: role!, who: `the role "${role}" in the database "${database}"` };
 }
 
 const codeOf = (error: unknown) => ((error as Error).cause as PgError | undefined)?.code;

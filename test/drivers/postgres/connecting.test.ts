@@ -107,7 +107,7 @@ test('a role that may not make the schema is told which right it lacks, and what
     'the role "poor" in the database "postgres" may not create the schema "not_there"',
   );
   expect(message).toContain('CREATE on the database');
-  expect(message).toContain('npx latchkey postgres-schema');
+  expect(message).toContain('`npx latchkey postgres-schema --schema not_there --role poor`');
   const refused = await reasonOf(ask(driver, freshKey()));
   expect(refused.code).toBe('LOCK_BACKEND');
   expect(refused.message).toContain('CREATE on the database');
