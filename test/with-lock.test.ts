@@ -159,6 +159,19 @@ describe('WithLock', () => {
     expect(await target.marked()).toBe('k');
   });
 
+  test('works where nothing has loaded reflect-metadata', async () => {
+    const { getOwnMetadataKeys } = Reflect;
+    Object.assign(Reflect, { getOwnMetadataKeys: undefined });
+    const target = { handle: async () => currentLease()?.key };
+    const descriptor = Object.getOwnPropertyDescriptor(target, 'handle')!;
+    try {
+      WithLock('k')(target, 'handle', descriptor);
+    } finally {
+      Object.assign(Reflect, { getOwnMetadataKeys });
+    }
+    expect(await descriptor.value()).toBe('k');
+  });
+
   test('works as a standard decorator, of methods and of static ones', async () => {
     const source = `class Orders {
       id = 7;

@@ -221,6 +221,15 @@ describe('named entries', () => {
     ]);
   });
 
+  test('a section of others in the file is a mistake, unless such are to be ignored', async () => {
+    const file = await fileOf("[lock]\nttl = '5s'\n[orders]\nurl = 'x'");
+    const owners = [{ name: 'lock', config: lock }];
+    await expect(loadConfig(owners, { file, env: {} })).rejects.toThrow('orders');
+    const config = await loadConfig(owners, { file, env: {}, others: 'ignore' });
+    expect(config.get('lock.ttl')).toBe('5s');
+    expect(config.has('orders')).toBe(false);
+  });
+
   test('two variables of one entry, in other cases or with other signs, may not set the same', async () => {
     const twice = { LOCK_LOCKERS__JOBS__TTL: '1s', LOCK_LOCKERS__jobs__ttl: '2s' };
     expect(await mistakesOf({ env: twice })).toEqual([

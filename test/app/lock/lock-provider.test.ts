@@ -76,9 +76,23 @@ describe('choosing the driver', () => {
   });
 
   test('LOCK_PROVIDER chooses a driver of your own', async () => {
-    await startWith({ drivers: { mine: () => memoryDriver() } }, { LOCK_PROVIDER: 'mine' });
-    expect(settings()?.driver).toBe('mine');
-    await expect(lock.L().with('k', () => 1)).resolves.toBe(1);
+    for (const mine of [() => memoryDriver(), memoryDriver()]) {
+      const made = await startWith({ drivers: { mine } }, { LOCK_PROVIDER: 'mine' });
+      expect(settings()?.driver).toBe('mine');
+      await expect(lock.L().with('k', () => 1)).resolves.toBe(1);
+      await made.stop();
+    }
+  });
+
+  test.each(['redis', 'postgres'])('a message about the address of %s does not show it', async (name) => {
+    const folder = await mkdtemp(join(tmpdir(), 'latchkey-provider-'));
+    const config = join(folder, 'service.json');
+    await writeFile(config, JSON.stringify({ lock: { [name]: { url: 271_828 } } }));
+    const error = await startWith(undefined, {}, { configFile: config }).catch((reason) => reason);
+    expect(error).toBeInstanceOf(LockConfigError);
+    expect(error.message).toContain(`lock.${name}.url`);
+    expect(error.message).not.toContain('271828');
+    await rm(folder, { recursive: true });
   });
 
   test('an unknown name stops the start and lists the names there are', async () => {
@@ -305,7 +319,10 @@ describe('settings', () => {
     [{ lockers: { jobs: { ttl: 0 } } }, '`ttl`'],
     [{ drivers: 5 }, '`drivers`'],
     [{ drivers: { mine: {} } }, 'expected `drivers.mine` to be a LockDriver, or a function that makes one'],
-    [{ redis: 'redis://:hunter2@host' }, 'expected `redis` to be an ioredis client'],
+    [
+      { redis: 'redis://:hunter2@host' },
+      'expected `redis` to be an ioredis client, or its options, or { url }, got "text"',
+    ],
     [{ redis: null }, '`redis`'],
     [{ postgres: 'postgres://:hunter2@host' }, '`postgres`'],
   ])(
