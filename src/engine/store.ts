@@ -44,7 +44,10 @@ export interface Granted {
 /** Somebody else has the lock, or comes first. With a {@link Place}, the claim has a place in the queue now. */
 export interface Refused {
   readonly granted: false;
-  /** ms until the time of the last holder is up, or the key has rested; 0 where nobody holds it. */
+  /**
+   * ms until the time of the last holder is up, or the key has rested; 0 where nobody holds it. For a claim with a limit,
+   * until the first of the shared holds may be over.
+   */
   readonly left: number;
   /** How many places stand before it; an estimate. */
   readonly before: number;

@@ -139,7 +139,7 @@ export class ModelLock {
     const before = this.#places.findIndex((place) => place.token === token);
     return {
       granted: false,
-      left: this.#left(),
+      left: this.#left(mode, limit),
       before: before < 0 ? this.#places.length : before,
       kept: former !== undefined,
     };
@@ -384,14 +384,16 @@ export class ModelLock {
     return (end < 0 ? places : places.slice(0, end)).map(({ token }) => token);
   }
 
-  #left(): number {
-    let last = this.#now;
-    for (const { until } of this.#holds.values()) last = Math.max(last, until);
-    return last - this.#now;
+  /** ms until the last hold is over; for one with a limit, the first of the shared ones. */
+  #left(mode: LockMode, limit: number): number {
+    const ends = [...this.#holds.values()].map(({ until }) => until);
+    if (ends.length === 0) return 0;
+    const shared = mode === 'read' && limit < Infinity;
+    return (shared ? Math.min(...ends) : Math.max(...ends)) - this.#now;
   }
 
   #tellWhenFree(): void {
     const [first] = this.#places;
-    if (first) this.#send(first.process, { what: 'lookIn', ms: this.#left() });
+    if (first) this.#send(first.process, { what: 'lookIn', ms: this.#left(first.mode, first.limit) });
   }
 }

@@ -55,8 +55,8 @@ export const FUNCTIONS: readonly string[] = [
   `-- Claims a lock. n: its name; t: the token; m: w or r; most: the reader's limit; lasts: ms; own: the process;
 -- vouch: ms for which the process vouches for its places, NULL to try once; patience: ms to wait for claims that came
 -- first, and again for somebody else who has the row locked; with 0 it waits for nobody.
--- Answers "granted <fence> <ms left> <tokens that may be handed the lock on>", or "refused <ms until the last holder's
--- time is up> <places before, at most 100> <true if it had a place already>".
+-- Answers "granted <fence> <ms left> <tokens that may be handed the lock on>", or "refused <ms until it may be its
+-- turn: see time_left> <places before, at most 100> <true if it had a place already>".
 CREATE OR REPLACE FUNCTION latchkey.claim(n bytea, t text, m "char", most float8, lasts int8, about text, own int8,
   vouch int8, patience int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -134,7 +134,7 @@ BEGIN
     END IF;
     -- A place that a crash takes is asked for again, so its commit is not waited for; that of a grant is.
     IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
-    RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, mine) || ' ' || kept;
+    RETURN 'refused ' || latchkey.time_left(i, most) || ' ' || latchkey.places_before(i, mine) || ' ' || kept;
   EXCEPTION WHEN lock_not_available THEN
     RETURN latchkey.take_place(me, vouch);
   END;
@@ -410,9 +410,9 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
     LATERAL (SELECT substring(o.name FROM 1 FOR length(prefix)) = prefix AS matches) m
   ORDER BY o.id
 $$;`,
-  `-- Asks the process of the first place to claim again when the time of all who are inside is up.
+  `-- Asks the process of the first place to claim again when it may be its turn.
 CREATE OR REPLACE FUNCTION latchkey.look_in(l latchkey.lock) RETURNS void LANGUAGE sql AS $$
-  SELECT latchkey.tell(p.process, 'look-in ' || ceil(latchkey.time_left(l.id)), p.token, l.name)
+  SELECT latchkey.tell(p.process, 'look-in ' || ceil(latchkey.time_left(l.id, p.most)), p.token, l.name)
   FROM (SELECT * FROM latchkey.place o WHERE o.id = l.id ORDER BY o.place LIMIT 1) p
 $$;`,
   `-- So many ms as an interval.
@@ -612,14 +612,16 @@ BEGIN
       regexp_replace(left(array_to_string(run || ''::text, ','), 7990 - length(message)), '[^,]*$', ''));
   END IF;
 END $$;`,
-  `-- The ms until the last holder's time is up, or the key has rested; 0 where nobody holds it. A hold whose time is up and
--- that is guarded has a few ms left.
-CREATE OR REPLACE FUNCTION latchkey.time_left(i bytea) RETURNS float8 LANGUAGE sql STABLE AS $$
-  SELECT coalesce(max(greatest(extract(epoch FROM h.ends - clock_timestamp()) * 1000, h.shortest)), 0)
+  `-- The ms until the last holder's time is up, or the key has rested; 0 where nobody holds it. For one with a limit, until
+-- the first of the shared holds is over. A hold whose time is up and that is guarded has a few ms left.
+CREATE OR REPLACE FUNCTION latchkey.time_left(i bytea, most float8) RETURNS float8 LANGUAGE sql STABLE AS $$
+  SELECT coalesce(CASE WHEN most < 'Infinity' THEN min(h.remains) FILTER (WHERE h.shared) END, max(h.remains), 0)
   FROM (
-    SELECT o.ends, 20 AS shortest FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL
-    UNION ALL SELECT o.rests, 0 FROM latchkey.lock o WHERE o.id = i
-    UNION ALL SELECT s.ends, 20 FROM latchkey.share s WHERE s.id = i
+    SELECT greatest(extract(epoch FROM o.ends - clock_timestamp()) * 1000, o.shortest) AS remains, o.shared FROM (
+      SELECT o.ends, 20 AS shortest, false AS shared FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL
+      UNION ALL SELECT o.rests, 0, false FROM latchkey.lock o WHERE o.id = i
+      UNION ALL SELECT s.ends, 20, true FROM latchkey.share s WHERE s.id = i
+    ) o
   ) h
 $$;`,
   `-- What a claim of the lock locks for as long as it takes.

@@ -83,6 +83,19 @@ export const rests: Cases = {
     await kit.expectFree(key);
   },
 
+  'a waiter with a limit enters when the first share has rested, however long others stay': async (kit) => {
+    const permit = { mode: 'read', limit: 2, ttl: 60_000 } as const;
+    const [resting, other] = [await kit.take(permit), await kit.take(permit)];
+    const next = await kit.queue(permit);
+    const before = performance.now();
+    kit.expect(await kit.driver.release(resting, REST)).toBe(true);
+    kit.expect(await kit.driver.release(await next.granted)).toBe(true);
+    kit.expect(performance.now() - before).toBeGreaterThan(REST - ROUNDING);
+    kit.expect(performance.now() - before).toBeLessThanOrEqual(REST + SLACK / 4);
+    await kit.driver.release(other);
+    await kit.expectFree();
+  },
+
   'a wait that runs out during a rest answers null, and an abort rejects': async (kit) => {
     await kit.driver.release(await kit.take(), 20_000);
     kit.expect(await kit.ask({ wait: BRIEF })).toBe(null);

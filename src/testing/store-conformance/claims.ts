@@ -94,6 +94,13 @@ export const claims: StoreCases = {
     kit.expectBetween(refused.granted ? 0 : refused.left, 60_000 - LATE_MS, 60_000);
   },
 
+  'a refusal says to one with a limit how long the first of the holders has left': async (kit) => {
+    await kit.one.take({ mode: 'read', ttl: 60_000 });
+    await kit.one.take({ mode: 'read', ttl: 5_000 });
+    const refused = await kit.two.try({ mode: 'read', limit: 2 });
+    kit.expectBetween(refused.granted ? 0 : refused.left, 5_000 - LATE_MS, 5_000);
+  },
+
   'calls about one key take effect in the order in which they were made': async (kit) => {
     const calls = [
       kit.one.try({ token: 'a' }),

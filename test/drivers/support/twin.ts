@@ -72,8 +72,9 @@ export class Twin {
     if (call.do === 'claim') {
       const { claim, vouchFor } = call;
       const answer = await store.claim({ ...claim, key }, vouchFor === undefined ? undefined : { vouchFor });
-      // How many are before it is an estimate, another one in each backend.
-      if (!answer.granted) return { left: time(answer.left), kept: answer.kept };
+      // How many are before it is an estimate, another one in each backend; so is what one with a limit has to wait.
+      if (!answer.granted)
+        return { ...(claim.limit === Infinity && { left: time(answer.left) }), kept: answer.kept };
       return { fence: this.#named(claim.token, answer.fence), ttl: time(answer.ttl), run: answer.run };
     }
     if (call.do === 'free') {

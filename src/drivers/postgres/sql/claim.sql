@@ -1,8 +1,8 @@
 -- Claims a lock. n: its name; t: the token; m: w or r; most: the reader's limit; lasts: ms; own: the process;
 -- vouch: ms for which the process vouches for its places, NULL to try once; patience: ms to wait for claims that came
 -- first, and again for somebody else who has the row locked; with 0 it waits for nobody.
--- Answers "granted <fence> <ms left> <tokens that may be handed the lock on>", or "refused <ms until the last holder's
--- time is up> <places before, at most 100> <true if it had a place already>".
+-- Answers "granted <fence> <ms left> <tokens that may be handed the lock on>", or "refused <ms until it may be its
+-- turn: see time_left> <places before, at most 100> <true if it had a place already>".
 CREATE OR REPLACE FUNCTION latchkey.claim(n bytea, t text, m "char", most float8, lasts int8, about text, own int8,
   vouch int8, patience int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -80,7 +80,7 @@ BEGIN
     END IF;
     -- A place that a crash takes is asked for again, so its commit is not waited for; that of a grant is.
     IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
-    RETURN 'refused ' || latchkey.time_left(i) || ' ' || latchkey.places_before(i, mine) || ' ' || kept;
+    RETURN 'refused ' || latchkey.time_left(i, most) || ' ' || latchkey.places_before(i, mine) || ' ' || kept;
   EXCEPTION WHEN lock_not_available THEN
     RETURN latchkey.take_place(me, vouch);
   END;

@@ -64,4 +64,4 @@ if vouch > 0 and had_place == 0 and not fence then
 end
 finish(true)
 if fence then return {1, fence, ttl, mode == 'w' and run_of(process) or ''} end
-return {0, time_left(), vouch > 0 and number_of_place - first or places, had_place}
+return {0, time_left(limit), vouch > 0 and number_of_place - first or places, had_place}

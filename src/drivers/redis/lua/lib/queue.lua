@@ -139,9 +139,9 @@ end
 -- Tells the process of the first place when the lock will be free. Only after finish.
 local function tell_when_free()
   for n = first, math.min(next_place, first + STEPS) - 1 do
-    local token, _, _, _, _, process = place_at(n)
+    local token, _, limit, _, _, process = place_at(n)
     if token then
-      redis.call('PUBLISH', 'latchkey:' .. process, 'look ' .. time_left() .. ' ' .. lock)
+      redis.call('PUBLISH', 'latchkey:' .. process, 'look ' .. time_left(tonumber(limit)) .. ' ' .. lock)
       return
     end
   end

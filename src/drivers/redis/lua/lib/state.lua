@@ -88,8 +88,10 @@ local function count_shared()
 end
 if inside > 0 and earliest <= now then count_shared() end
 
--- ms until nobody surely holds the lock any more, and it does not rest. Only after save.
-local function time_left()
+-- ms until nobody surely holds the lock any more, and it does not rest; for one with a limit, until the first of the shared
+-- holds may be over. Only after save.
+local function time_left(limit)
+  if inside > 0 and limit > 0 then return math.max(earliest, now) - now end
   if inside > 0 and exact == 0 then
     count_shared()
     -- Or each who asks would count them all. A full Redis may refuse it.
