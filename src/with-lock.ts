@@ -63,8 +63,8 @@ export function WithLock<const Key extends string | KeyOf>(
   key: Key,
   options: WithLockOptions = {},
 ): LockDecorator<Key> {
-  const { locker, ...acquireOptions } = options;
   checkNames(options, [...CALL_OPTIONS, 'locker']);
+  const { locker, ...acquireOptions } = options;
   resolveCall(DEFAULTS, acquireOptions);
   const lockerOf = checkLocker(locker);
   const keyOf: KeyOf = typeof key === 'function' ? (key as KeyOf) : template(key);

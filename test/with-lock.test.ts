@@ -120,6 +120,7 @@ describe('WithLock', () => {
     expect(() => WithLock('k', { ttl: 0 })).toThrow(LockUsageError);
     expect(() => WithLock('k', { lockr: 'jobs' } as never)).toThrow('did you mean `locker`?');
     expect(() => WithLock('k', { prefix: 'x:' } as never)).toThrow(LockUsageError);
+    expect(() => WithLock('k', null as never)).toThrow(LockUsageError);
     expect(() => WithLock(5 as never)).toThrow(LockUsageError);
     expect(() => WithLock('k')({}, 'field', {})).toThrow(LockUsageError);
   });

@@ -8,7 +8,9 @@ import {
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
+import { LockUsageError } from '../core/errors.js';
 import { inProduction } from '../core/node-env.js';
+import { checkNames } from '../lease/option-checks.js';
 import { DEFAULT_LOCKER, LockRegistry } from '../registry.js';
 import { enter, leave } from '../running.js';
 import { checkOptions, type LockProviderOptions } from '../setup/options.js';
@@ -57,14 +59,13 @@ export class LatchkeyModule implements OnModuleInit, OnApplicationShutdown {
 
   /**
    * For options that are known only when the app starts. If they are wrong, the start fails with LockUsageError.
-   * @throws LockUsageError for a wrong name of a locker.
+   * @throws LockUsageError for a wrong option, or a wrong name of a locker.
    */
-  static forRootAsync({
-    imports = [],
-    inject = [],
-    lockers = [],
-    useFactory,
-  }: LatchkeyAsyncOptions): DynamicModule {
+  static forRootAsync(asked: LatchkeyAsyncOptions): DynamicModule {
+    checkNames(asked, ['imports', 'inject', 'lockers', 'useFactory']);
+    const { imports = [], inject = [], lockers = [], useFactory } = asked;
+    if (typeof useFactory !== 'function') throw new LockUsageError('useFactory', useFactory, 'a function');
+    if (!Array.isArray(lockers)) throw new LockUsageError('lockers', lockers, 'an array of names');
     const options: Provider = {
       provide: OPTIONS,
       inject,

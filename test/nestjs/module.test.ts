@@ -227,6 +227,16 @@ test('wrong options are refused: at once by forRoot, at the start by forRootAsyn
   await expect(start(late)).rejects.toThrow('`ttl`');
   expect(() => LatchkeyModule.forRoot({ provder: 'redis' } as never)).toThrow('did you mean `provider`?');
   expect(() => InjectLocker('')).toThrow(LockUsageError);
+  class Options {}
+  const useFactory = () => ({});
+  for (const wrong of [
+    undefined,
+    {},
+    { useClass: Options },
+    { useFactory: 1 },
+    { useFactory, lockers: 'jobs' },
+  ])
+    expect(() => LatchkeyModule.forRootAsync(wrong as never)).toThrow(LockUsageError);
 });
 
 test('a locker that nobody named stops the start with its name', async () => {

@@ -1,5 +1,7 @@
 import { type Duration, parseDuration, parseWait, type Wait } from '../../core/duration.js';
+import { checkPrefix } from '../../core/key.js';
 import { nearest } from '../../core/nearest.js';
+import { checkSchema } from '../../drivers/postgres/client.js';
 import { checkLimit } from '../../lease/option-checks.js';
 import { type ConfigEntry, type ConfigSchema, flag, text, texts } from '../schema.js';
 
@@ -43,7 +45,16 @@ const limit: Setting = {
   expected: 'a whole number of at least 1',
   parse: (value) => (/^\d+$/.test(value) ? Number(value) : value),
 };
-const prefix: Setting = { default: null, format: isPrefix, expected: 'text without braces' };
+const prefix: Setting = {
+  default: null,
+  format: (value) => void checkPrefix(value),
+  expected: 'text without braces, of at most 2,048 bytes',
+};
+const schema: Setting = {
+  default: null,
+  format: (value) => void checkSchema(value),
+  expected: 'a lower-case name of letters, digits and _',
+};
 
 /**
  * The settings under `lock`. `drivers` are the names that may be chosen, where they are known already; `lockers` those
@@ -80,7 +91,7 @@ export function lockSchema(drivers: readonly string[] | undefined, lockers: read
       redis: { url: { ...text, default: null, env: ['LOCK_REDIS_URL', 'REDIS_URL'], sensitive: true } },
       postgres: {
         url: { ...text, default: null, env: ['LOCK_POSTGRES_URL', 'DATABASE_URL'], sensitive: true },
-        schema: { ...text, default: null, env: 'LOCK_POSTGRES_SCHEMA' },
+        schema: { ...schema, env: 'LOCK_POSTGRES_SCHEMA' },
       },
     },
   };
@@ -99,8 +110,4 @@ export function checkVariable(variable: string, known: readonly string[]): strin
 
 function duration(parse: (value: unknown) => number, expected: string): Setting {
   return { default: null, format: (value) => void parse(value), expected };
-}
-
-function isPrefix(value: unknown): void {
-  if (typeof value !== 'string' || /[{}]/.test(value)) throw new TypeError('not a prefix');
 }

@@ -219,6 +219,13 @@ describe('settings', () => {
     }
   });
 
+  test('a wrong schema or prefix is told with its variable, among all that are wrong', async () => {
+    const env = { LOCK_POSTGRES_SCHEMA: 'My Locks', LOCK_PREFIX: 'x'.repeat(2_049), LOCK_TTL: '0' };
+    const error = await startWith(undefined, env).catch((reason) => reason);
+    expect(error).toBeInstanceOf(LockConfigError);
+    for (const name of Object.keys(env)) expect(error.message).toContain(`(env ${name})`);
+  });
+
   test('code beats defaults', async () => {
     await startWith({ ttl: '10s' });
     expect(settings()?.ttl).toBe(10_000);
