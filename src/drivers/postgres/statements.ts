@@ -16,7 +16,7 @@ export interface Statements {
 
 export function statementsIn(schema: string): Statements {
   const statement = (name: string, text: string): Statement => ({
-    name: `latchkey ${schema} ${name}`,
+    name: `latchkey ${name}`,
     text: inSchema(text, schema),
   });
   return {

@@ -232,6 +232,18 @@ test('a service that has taught pg other types, or has other defaults, is served
   }
 });
 
+test('a schema whose name has 63 characters serves all statements', async () => {
+  const options = { url: server.url(), schema: 's'.repeat(63) };
+  const [one, two] = [await open(options), await open(options)];
+  const key = freshKey();
+  const grant = await take(one, key);
+  const next = take(two, key, { wait: 5_000 });
+  await until(async () => (await one.inspect(key))?.waiters === 1);
+  expect(await one.extend(grant, 10_000)).toMatchObject({ fence: grant.fence });
+  expect(await one.release(grant)).toBe(true);
+  expect(await two.release(await next)).toBe(true);
+});
+
 test('a database in another encoding keeps keys, tokens and meta data', async () => {
   await server.ask(`CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'`);
   const driver = await open({ url: server.url({ database: 'latin' }) });
