@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { lockName } from '../../../src/core/key.js';
 import type { Grant, LockDriver } from '../../../src/lease/driver.js';
 import { type LeakWatch, watchForLeaks } from '../../support/leaks.js';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
@@ -285,6 +286,20 @@ test('a connection that is cut or silent is made again, and the loss is told on 
   expect(await two.release(next)).toBe(true);
   await one.close();
   await proxy.close();
+});
+
+test('a key whose name fits in no message is handed over all the same: its waiters look', async () => {
+  const [one, two] = [await open(url()), await open(url())];
+  // Escaped it has 6,144 bytes, and 8,300 in a message.
+  key = lockName('lock:', '%'.repeat(2_048));
+  const held = await take(one, key, { ttl: 60_000 });
+  const [waiting] = await queue(two, one);
+  expect(await one.release(held)).toBe(true);
+  const { ms, value } = await timed(waiting!);
+  expect(value!.fence).toBeGreaterThan(held.fence);
+  expect(ms).toBeLessThan(7_000);
+  expect(await one.revoke!(key, value!.fence)).toBe(true);
+  expect(await two.release(value!)).toBe(false);
 });
 
 test('while the queue of notifications is full a hand-over is an outage, and it goes on when that can be emptied', async () => {
