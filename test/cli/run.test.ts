@@ -260,10 +260,10 @@ test('a Ctrl-C in a terminal reaches the command once, and its exit code comes t
 });
 
 test('a command that ignores SIGTERM goes on under its lock, renewed', async () => {
-  const running = run(['--ttl', '1s'], 'trap "" TERM; echo up; sleep 3; echo done');
+  const running = run(['--ttl', '2s'], 'trap "" TERM; echo up; sleep 5; echo done');
   await running.wrote(/up/);
   running.child.kill('SIGTERM');
-  await sleep(1_500);
+  await sleep(2_500);
   expect(await bed.locker.tryAcquire(key)).toBeNull();
   expect(await running.answer).toMatchObject({ code: 0, stdout: 'up\ndone\n' });
 });

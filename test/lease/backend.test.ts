@@ -48,7 +48,7 @@ test('a driver that throws from a renewal breaks nothing but the lease', async (
   const extend = () => {
     throw socket;
   };
-  const working = lockerOn({ extend }).with('k', () => sleep(400), { ttl: 200 });
+  const working = lockerOn({ extend }).with('k', () => sleep(1_300), { ttl: 1_000 });
   await expect(working).rejects.toBeInstanceOf(LockLostError);
   await expect(working).rejects.toMatchObject({ reason: 'backend', cause: { cause: socket } });
 });

@@ -82,7 +82,7 @@ describe.each(BACKENDS)('on %s', (name) => {
       () => workers.flatMap(({ messages }) => messages.filter((m) => 'began' in m)).length >= PERMITS,
     );
     for (const worker of workers) worker.send('work');
-    await until(() => holds().length === PROCESSES * EACH);
+    await until(() => holds().length === PROCESSES * EACH, 30_000);
     // All claims have been made by then: this leaves one release a hold, and now and then a look.
     if (spent) expect((await scriptsOn(backend))! - spent).toBeLessThan(1.5 * PROCESSES * EACH);
     await until(async () => (await locker.inspect(key)) === null);

@@ -32,15 +32,19 @@ const LONGEST_PAUSE = 50;
 export interface Stopwatch {
   /** ms for which this process ran: what it stood still, alone or with the machine, is left out. */
   stop(): number;
+  /** The longest time that it stood still, in ms. */
+  readonly longestStall: number;
 }
 
 /** Measures a time that a slow or stalling machine does not make much longer, to bound it from above. */
 export function stopwatch(): Stopwatch {
   let ran = 0;
+  let longestStall = 0;
   let last = performance.now();
   const count = () => {
     const now = performance.now();
     ran += Math.min(now - last, LONGEST_PAUSE);
+    longestStall = Math.max(longestStall, now - last);
     last = now;
   };
   const timer = setInterval(count, 10).unref();
@@ -49,6 +53,9 @@ export function stopwatch(): Stopwatch {
       clearInterval(timer);
       count();
       return ran;
+    },
+    get longestStall() {
+      return longestStall;
     },
   };
 }

@@ -43,7 +43,7 @@ test('a grant whose wait for the standby is cancelled is none, though it is comm
   const one = await processOn({ url: primary.url({ user: 'quiet' }) });
   const key = freshKey();
   await configure(primary, `synchronous_standby_names = 'nobody'`);
-  await sleep(200);
+  await sleep(1_000);
   const fault = faultOf(one.store.claim(claimOf(key, 'a')));
   const [waiting] = await until(async () => {
     const rows = await primary.ask<{ pid: number }>(
@@ -75,7 +75,7 @@ test('a grant whose wait for the standby is cancelled is none, though it is comm
 test('a grant that a synchronous standby has confirmed survives the fail-over, with its fence', async () => {
   const standby = await follow();
   await configure(primary, `synchronous_standby_names = 'mirror'`);
-  await sleep(300);
+  await sleep(1_000);
   const one = await processOn({ url: primary.url() });
   const key = freshKey();
   const { fence } = await take(one, key, 'a', { ttl: 60_000 });

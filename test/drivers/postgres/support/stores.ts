@@ -43,7 +43,7 @@ export async function processOn(
   const event = (kind: Event['kind'], token?: string) =>
     until(
       () => events.find((each) => each.kind === kind && (token === undefined || each.id?.token === token)),
-      5_000,
+      20_000,
       `${kind} ${token ?? ''} among ${JSON.stringify(events)}`,
     );
   if (!cold) await event('ready');

@@ -2,8 +2,8 @@ import { runSource, type Worker } from '../../../support/process.js';
 
 export type DriverName = 'redis' | 'postgres';
 
-/** Of the leases of `threadChild`, in ms. */
-export const TTL = 900;
+/** Of the leases of `threadChild`, in ms: two thirds of it are as much as a machine may stall. */
+export const TTL = 1_500;
 
 /**
  * `locker()` renews in a thread; `block(ms)` computes; `standStill(ms)` takes no CPU, so that many processes can do it at
