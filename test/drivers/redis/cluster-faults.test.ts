@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { LockDriver } from '../../../src/lease/driver.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
-import { sleep, until } from '../../support/wait.js';
+import { sleep, stopwatch, until } from '../../support/wait.js';
 import { ask, busyLocks, closeAll, freshKey, open, take } from './support/rig.js';
 import { StoredLock } from './support/stored.js';
 
@@ -42,9 +42,9 @@ test('a node that hangs shuts nobody out of the others, neither newcomers nor wh
       }, 10_000);
     }
   };
-  const started = performance.now();
+  const watch = stopwatch();
   await Promise.all([...before, ...newcomers].map(serves));
-  expect(performance.now() - started).toBeLessThan(9_000);
+  expect(watch.stop()).toBeLessThan(9_000);
 }, 60_000);
 
 test('whoever gives up while a slot is on the move, and its claims are sent from node to node, leaves nothing behind', async () => {
@@ -68,8 +68,8 @@ test('whoever gives up while a slot is on the move, and its claims are sent from
     had.push(...tries());
     expect((await Promise.all(had)).filter(Boolean).length).toBeGreaterThan(0);
     const left = () => to.ask((client) => busyLocks(client, key));
-    await until(async () => (await left()).length === 0, 5_000, 'nothing to be left');
-    expect((await take(drivers[0]!, key, { wait: 2_000 })).fence).toBeGreaterThan(0);
+    await until(async () => (await left()).length === 0, 15_000, 'nothing to be left');
+    expect((await take(drivers[0]!, key, { wait: 10_000 })).fence).toBeGreaterThan(0);
   }
 }, 60_000);
 
@@ -77,7 +77,7 @@ test('a claim that a node gets after its waiter has left is refused', async () =
   const driver = await open(url);
   const key = freshKey();
   const held = await take(driver, key);
-  expect(await ask(driver, key, { token: 'late', wait: 50, ttl: 60_000 })).toBeNull();
+  expect(await ask(driver, key, { token: 'late', wait: 400, ttl: 60_000 })).toBeNull();
   expect(await driver.release(held)).toBe(true);
   const lock = new StoredLock(cluster.client() as never as Redis, key);
   for (const mode of ['w', 'r'] as const) {

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { Cluster, type Redis } from 'ioredis';
 import type { LockDriver } from '../../../src/lease/driver.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
-import { blockEventLoop, sleep, until } from '../../support/wait.js';
+import { blockEventLoop, sleep, stopwatch, until } from '../../support/wait.js';
 import { ask, closeAll, freshKey, holdLeft, inLine, locks, open, reasonOf, take } from './support/rig.js';
 
 let cluster: RedisCluster;
@@ -35,10 +35,10 @@ test('waiters that are connected through different nodes are each woken promptly
       await inLine(redis, key, n + 1);
     }
     for (const { driver, granted } of line) {
-      const started = performance.now();
+      const watch = stopwatch();
       expect(await owner.release(grant)).toBe(true);
       const next = await granted;
-      expect(performance.now() - started).toBeLessThan(1_000);
+      expect(watch.stop()).toBeLessThan(3_000);
       expect(next.fence).toBeGreaterThan(grant.fence);
       [owner, grant] = [driver, next];
     }
@@ -55,10 +55,10 @@ test('several keys over several slots are one lease, renewed and released togeth
     keys,
     async (lease) => {
       expect(await two.tryAcquire(['0', '4'])).toBeNull();
-      await sleep(2_500);
+      await sleep(4_000);
       lease.ensureHeld();
     },
-    { ttl: 1_500 },
+    { ttl: 3_600 },
   );
   const lease = await two.acquire(keys, { wait: 0 });
   expect(await lease.release()).toBe(true);
@@ -73,12 +73,12 @@ test('a client of a cluster that is lent is followed, left alone, and lends no k
   const locker = locks(lent).mustOf();
   const lease = await locker.acquire('lent');
   expect(await redis.exists('lock:{lent}')).toBe(1);
-  const waiting = locks(lent).mustOf().acquire('lent', { wait: '10s' });
+  const waiting = locks(lent).mustOf().acquire('lent', { wait: '20s' });
   await inLine(redis, 'lock:{lent}', 1);
-  const started = performance.now();
+  const watch = stopwatch();
   expect(await lease.release()).toBe(true);
   expect(await (await waiting).release()).toBe(true);
-  expect(performance.now() - started).toBeLessThan(1_000);
+  expect(watch.stop()).toBeLessThan(3_000);
   await closeAll();
   expect(await lent.ping()).toBe('PONG');
   lent.disconnect();
@@ -104,7 +104,7 @@ test('a lease that was handed over counts from its confirmation, and not from th
 test('an extension of many holds over many slots answers for each', async () => {
   const driver = await open(url);
   const grants = await Promise.all(
-    Array.from({ length: 30 }, (_, i) => take(driver, freshKey(`${i}`), { ttl: 5_000 })),
+    Array.from({ length: 30 }, (_, i) => take(driver, freshKey(`${i}`), { ttl: 20_000 })),
   );
   await redis.del(grants[7]!.key);
   const extended = await driver.extendMany!(grants.map((grant) => ({ grant, ttl: 60_000 })));
@@ -186,7 +186,7 @@ test('a node that is killed: its locks are a backend error in time, and the othe
   const [lost, ...kept] = await Promise.all([dead, ...alive].map(keyOn));
   const held = await take(holder, lost!, { ttl: 60_000 });
   await dead!.kill();
-  const started = performance.now();
+  const watch = stopwatch();
   const fault = async (asked: Promise<unknown>) => expect((await reasonOf(asked)).code).toBe('LOCK_BACKEND');
   const faults = Promise.all([
     fault(take(rival, lost!, { wait: 3_000 })),
@@ -195,7 +195,7 @@ test('a node that is killed: its locks are a backend error in time, and the othe
     fault(holder.inspect(lost!)),
   ]);
   for (const key of kept) {
-    const grant = await take(holder, key, { wait: 3_000 });
+    const grant = await take(holder, key, { wait: 10_000 });
     const granted = take(rival, key, { wait: 15_000 });
     await inLine(redis, key, 1);
     expect(await holder.extend(grant, 20_000)).not.toBeNull();
@@ -203,15 +203,15 @@ test('a node that is killed: its locks are a backend error in time, and the othe
     expect(await rival.release(await granted)).toBe(true);
   }
   await faults;
-  expect(performance.now() - started).toBeLessThan(12_000);
+  expect(watch.stop()).toBeLessThan(12_000);
   await dead!.start();
   await until(() => ask(rival, lost!).then((grant) => grant !== null), 20_000, 'the lock, after the restart');
 }, 60_000);
 
 test('a cluster that nobody can reach is a backend error in time', async () => {
   const driver = await open('redis+cluster://127.0.0.1:1', true);
-  const started = performance.now();
+  const watch = stopwatch();
   const error = await reasonOf(take(driver, freshKey(), { wait: 500 }));
   expect(error.code).toBe('LOCK_BACKEND');
-  expect(performance.now() - started).toBeLessThan(1_500);
+  expect(watch.stop()).toBeLessThan(1_500);
 });

@@ -138,7 +138,7 @@ test('metadata comes back from inspect, whatever is in it, also of who was hande
 
 test('of three keys one vanishes under a renewed lease: the others are free at once', async () => {
   const locker = locks(server.url).mustOf();
-  const lease = await locker.acquire(['a', 'b', 'c'], { ttl: 900, autoRenew: true });
+  const lease = await locker.acquire(['a', 'b', 'c'], { ttl: 3_000, autoRenew: true });
   await redis.del('lock:{b}');
   await until(() => lease.signal.aborted, 5_000, 'the loss to be told');
   expect(lease.signal.reason).toMatchObject({ code: 'LOCK_LOST', reason: 'stolen' });

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import type { Redis } from 'ioredis';
 import { createApp, lockProvider } from '../../../src/index.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { until } from '../../support/wait.js';
+import { stopwatch, until } from '../../support/wait.js';
 import { ask, closeAll, open, reasonOf, take } from './support/rig.js';
 
 let server: RedisServer;
@@ -100,12 +100,12 @@ test('a user with no more than these rights is served, waits, and is handed the 
   const [one, two] = [await open(url), await open(url)];
   const held = await take(one, 'lock:{least}', { ttl: 60_000 });
   const waiting = take(two, 'lock:{least}', { ttl: 60_000, wait: 20_000 });
-  await until(async () => (await one.inspect('lock:{least}'))?.waiters === 1, 5_000, 'the waiter');
+  await until(async () => (await one.inspect('lock:{least}'))?.waiters === 1, 10_000, 'the waiter');
   expect(await one.extend(held, 50_000)).not.toBeNull();
-  const started = performance.now();
+  const watch = stopwatch();
   expect(await one.release(held)).toBe(true);
   const grant = await waiting;
-  expect(performance.now() - started).toBeLessThan(1_500);
+  expect(watch.stop()).toBeLessThan(3_000);
   expect(await two.revoke!('lock:{least}', grant.fence)).toBe(true);
   expect((await reasonOf(take(one, 'other:{a}'))).message).toContain('NOPERM');
   expect(await ask(one, 'lock:{least}')).not.toBeNull();

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import type { RedisOptions } from '../../../src/drivers/redis/options.js';
 import { type SentinelGroup, startSentinel } from '../../support/redis-sentinel.js';
-import { sleep, until } from '../../support/wait.js';
+import { sleep, stopwatch, until } from '../../support/wait.js';
 import { ask, closeAll, freshKey, inLine, locks, open, queue, reasonOf, take } from './support/rig.js';
 
 let group: SentinelGroup;
@@ -23,10 +23,10 @@ test('a lock is taken, awaited and handed over through sentinels', async () => {
   const key = freshKey();
   const held = await take(one, key);
   const { granted } = await queue(group.primary.client(), two, key);
-  const started = performance.now();
+  const watch = stopwatch();
   expect(await one.release(held)).toBe(true);
   expect(await two.release(await granted)).toBe(true);
-  expect(performance.now() - started).toBeLessThan(1_000);
+  expect(watch.stop()).toBeLessThan(3_000);
 });
 
 test('a client of sentinels that is lent is followed, and left alone', async () => {
@@ -82,8 +82,8 @@ test('a holder renews, a waiter waits and gets the lock, with a larger fence, th
     'a',
     async (lease) => {
       fence = lease.fence;
-      waiting = waiter.acquire('a', { wait: '30s' });
-      await inLine(old.client(), 'lock:{a}', 1, 5_000);
+      waiting = waiter.acquire('a', { wait: '40s' });
+      await inLine(old.client(), 'lock:{a}', 1);
       await group.inSync();
       await group.failover();
       // The old primary is a replica now, whoever was connected to it.
@@ -93,7 +93,7 @@ test('a holder renews, a waiter waits and gets the lock, with a larger fence, th
       expect(group.primary).not.toBe(old);
       expect(await group.primary.client().exists('lock:{a}')).toBe(1);
     },
-    { ttl: 6_000 },
+    { ttl: 12_000 },
   );
   const next = await waiting!;
   expect(next.fence).toBeGreaterThan(fence);
@@ -102,12 +102,12 @@ test('a holder renews, a waiter waits and gets the lock, with a larger fence, th
 
 test('a clean fail-over: all go to the new primary within seconds, and nobody is given what is held', async () => {
   const [holder, rival] = [locks(url).mustOf(), locks(url).mustOf()];
-  const lease = await holder.acquire('clean', { ttl: '4s', autoRenew: true });
+  const lease = await holder.acquire('clean', { ttl: '7s', autoRenew: true });
   await (await rival.acquire('warm')).release();
   await group.inSync();
   const old = group.primary;
   await group.failover();
-  const moved = performance.now();
+  const moved = stopwatch();
   const there = await open(url, true);
   const given = async () => {
     const grant = await ask(there, 'lock:{clean}').catch(() => null);
@@ -121,8 +121,8 @@ test('a clean fail-over: all go to the new primary within seconds, and nobody is
     expect(await given()).toBe(false);
     return (await ours()).length === 0;
   }, 20_000);
-  expect(performance.now() - moved).toBeLessThan(5_000);
-  await sleep(4_500);
+  expect(moved.stop()).toBeLessThan(5_000);
+  await sleep(7_500);
   expect(await given()).toBe(false);
   expect(lease.held).toBe(true);
   expect(await lease.release()).toBe(true);
@@ -133,10 +133,10 @@ test('sentinels that are all stopped harm nobody who is connected; newcomers are
   for (const sentinel of group.sentinels) sentinel.pause();
   const key = freshKey();
   const held = await take(holder, key);
-  const started = performance.now();
+  const watch = stopwatch();
   const newcomer = await open(url, true);
   expect((await reasonOf(ask(newcomer, key, { wait: 1_500 }))).code).toBe('LOCK_BACKEND');
-  expect(performance.now() - started).toBeLessThan(3_000);
+  expect(watch.stop()).toBeLessThan(3_000);
   expect(await holder.extend(held, 10_000)).not.toBeNull();
   expect(await holder.release(held)).toBe(true);
   for (const sentinel of group.sentinels) sentinel.resume();

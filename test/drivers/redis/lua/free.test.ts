@@ -85,7 +85,7 @@ describe('a free with a time to rest', () => {
       const [granted, left] = (await lock.claim('u', { mode })) as number[];
       expect(granted).toBe(0);
       expect(left).toBeLessThanOrEqual(4_000);
-      expect(left).toBeGreaterThan(3_000);
+      expect(left).toBeGreaterThan(500);
     }
     await lock.expire();
     expect(await lock.claim('u')).toMatchObject([1, {}, 10_000, '']);
@@ -97,7 +97,7 @@ describe('a free with a time to rest', () => {
     const [granted, left] = (await lock.claim('w')) as number[];
     expect(granted).toBe(0);
     expect(left).toBeLessThanOrEqual(4_000);
-    expect(left).toBeGreaterThan(3_000);
+    expect(left).toBeGreaterThan(500);
     expect(await lock.claim('r', { mode: 'r' })).toMatchObject([1, {}, 10_000, '']);
     expect(await lock.claim('r2', { mode: 'r', limit: 2 })).toMatchObject([0, {}, 0, 0]);
     await lock.free('r', { mode: 'r' });
@@ -110,7 +110,7 @@ describe('a free with a time to rest', () => {
     await lock.claim('b', { mode: 'r', ttl: 1_000 });
     await lock.free('b', { mode: 'r', keep: 30_000 });
     const [, left] = (await lock.claim('w')) as number[];
-    expect(left).toBeGreaterThan(29_000);
+    expect(left).toBeGreaterThan(26_000);
     const [count, earliest] = (await lock.field('c'))!.split(' ').map(Number);
     expect(count).toBe(2);
     expect(earliest! - (await lock.now())).toBeLessThan(2_000);

@@ -121,8 +121,8 @@ describe('a place whose process does not vouch any more', () => {
     await lock.claim('t');
     for (const token of ['a', 'b']) await lock.place(token, { process: 'dead' });
     await lock.place('c', { process: 'alive' });
-    const soon = Math.floor(await lock.now()) + 400;
-    await lock.set('~dead', `2 ${soon} 0`);
+    const later = Math.floor(await lock.now()) + 20_000;
+    await lock.set('~dead', `2 ${later} 0`);
     await lock.free('t');
     expect(await lock.holder()).toBe('a');
     await lock.free('a');

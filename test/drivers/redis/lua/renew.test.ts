@@ -13,12 +13,12 @@ beforeEach(() => {
 async function endsIn(ms: number, name = 'h'): Promise<void> {
   const left = (await lock.hold(name)).until - (await lock.now());
   expect(left).toBeLessThanOrEqual(ms);
-  expect(left).toBeGreaterThan(ms - 1_000);
+  expect(left).toBeGreaterThan(ms - 3_500);
 }
 async function livesFor(ms: number): Promise<void> {
   const life = await lock.life();
   expect(life).toBeLessThanOrEqual(ms);
-  expect(life).toBeGreaterThan(ms - 1_000);
+  expect(life).toBeGreaterThan(ms - 3_500);
 }
 
 describe('a renewal of a writer’s hold', () => {
@@ -70,7 +70,7 @@ describe('a renewal of a writer’s hold', () => {
     await lock.revoke(fence, 4_000);
     const answer = (await lock.renew('t', 60_000, 7)) as number;
     expect(answer).toBeGreaterThanOrEqual(-4_000);
-    expect(answer).toBeLessThan(-3_000);
+    expect(answer).toBeLessThan(-500);
     await endsIn(4_000);
     await lock.expire();
     expect(await lock.renew('t', 60_000, 8)).toBe(0);
@@ -104,16 +104,16 @@ describe('a renewal of a reader’s hold', () => {
     await lock.expire('s:short');
     const [granted, left] = (await lock.claim('w')) as number[];
     expect(granted).toBe(0);
-    expect(left).toBeGreaterThan(29_000);
+    expect(left).toBeGreaterThan(26_000);
     expect((await lock.field('c'))!.split(' ')[0]).toBe('1');
   });
 
   test('of the longest that shortens is seen by who asks how long it takes', async () => {
     await lock.claim('a', { mode: 'r', ttl: 60_000 });
-    await lock.renew('a', 2_000, 1, 'r');
+    await lock.renew('a', 6_000, 1, 'r');
     const [, left] = (await lock.claim('w')) as number[];
-    expect(left).toBeLessThanOrEqual(2_000);
-    expect(left).toBeGreaterThan(1_000);
+    expect(left).toBeLessThanOrEqual(6_000);
+    expect(left).toBeGreaterThan(2_000);
   });
 
   test('revives none whose time is up', async () => {

@@ -48,7 +48,7 @@ describe('a writer’s hold', () => {
     const hold = await lock.hold();
     expect([hold.sequence, hold.fence]).toEqual(['r', fence]);
     expect(hold.until - (await lock.now())).toBeLessThanOrEqual(4_000);
-    expect(hold.until - (await lock.now())).toBeGreaterThan(3_000);
+    expect(hold.until - (await lock.now())).toBeGreaterThan(500);
     expect(await heard()).toBe(`revoked 4000 t ${lock.key}`);
     expect(await heard(waiter)).toBe(`look 4000 ${lock.key}`);
     expect(await lock.renew('t', 60_000, 1)).toBeLessThan(0);
@@ -60,10 +60,10 @@ describe('a writer’s hold', () => {
     await lock.revoke(fence, 60_000);
     const left = (await lock.hold()).until - (await lock.now());
     expect(left).toBeLessThanOrEqual(3_000);
-    expect(left).toBeGreaterThan(2_000);
+    expect(left).toBeGreaterThan(100);
     const [, ms] = /^revoked (\d+) /.exec(await heard())!;
     expect(Number(ms)).toBeLessThanOrEqual(3_000);
-    expect(Number(ms)).toBeGreaterThan(2_000);
+    expect(Number(ms)).toBeGreaterThan(100);
   });
 
   test('goes to the first whose process listens, where subscribers are counted', async () => {
@@ -103,15 +103,15 @@ describe('a reader’s hold', () => {
   test('with grace ends then, and a writer that waits comes in', async () => {
     const [, fence] = (await lock.claim('a', { mode: 'r', process: holder.process })) as number[];
     await lock.place('w');
-    expect(await lock.revoke(fence!, 2_000)).toBe(1);
-    expect(await heard()).toBe(`revoked 2000 a ${lock.key}`);
+    expect(await lock.revoke(fence!, 8_000)).toBe(1);
+    expect(await heard()).toBe(`revoked 8000 a ${lock.key}`);
     const { until: end } = await lock.hold('s:a');
-    expect(end - (await lock.now())).toBeLessThanOrEqual(2_000);
+    expect(end - (await lock.now())).toBeLessThanOrEqual(8_000);
     expect((await lock.field('c'))!.split(' ').slice(0, 2)).toEqual(['1', `${end}`]);
     const [, left] = (await lock.claim('x')) as number[];
-    expect(left).toBeLessThanOrEqual(2_000);
-    expect(left).toBeGreaterThan(1_000);
-    expect(await lock.renew('a', 60_000, 1, 'r')).toBeLessThan(-1_000);
+    expect(left).toBeLessThanOrEqual(8_000);
+    expect(left).toBeGreaterThan(4_000);
+    expect(await lock.renew('a', 60_000, 1, 'r')).toBeLessThan(-4_000);
     await lock.expire('s:a');
     await lock.place('w');
     expect(await lock.holder()).toBe('w');
@@ -119,7 +119,7 @@ describe('a reader’s hold', () => {
 
   test('with grace is over then for who comes later, too', async () => {
     const [, fence] = (await lock.claim('a', { mode: 'r', process: holder.process })) as number[];
-    await lock.revoke(fence!, 2_000);
+    await lock.revoke(fence!, 8_000);
     const { until: end } = await lock.hold('s:a');
     expect((await lock.field('c'))!.split(' ').slice(0, 2)).toEqual(['1', `${end}`]);
   });
