@@ -98,7 +98,7 @@ const modeOf = (caller: number): LockMode => (caller < 4 ? 'write' : 'read');
 
 /** Waits until both were told the same number of things. What one is told besides is seen after the next call. */
 async function settle(one: Twin, other: Twin): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 1_500; tries++) {
     if (one.told === other.told) return;
     await sleep(2);
   }

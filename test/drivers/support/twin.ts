@@ -147,6 +147,6 @@ function renewed(answer: RenewalAnswer): unknown {
 
 /** The nearest of some times; what is neither is told as it is. */
 function time(ms: number): string {
-  const near = TIMES.find((each) => Math.abs(each - ms) < 5_000);
+  const near = TIMES.find((each) => Math.abs(each - ms) < 9_500);
   return near === undefined ? `${ms}` : `about ${near}`;
 }
