@@ -35,7 +35,10 @@ export interface ConformanceOptions {
    * nothing more. The suite then also tests what happens to its holds and waiters. Default: it does not.
    */
   crash?: ((peer: LockDriver) => void | Promise<void>) | undefined;
-  /** The runner's own: jest's, vitest's or `node:test`'s. A case takes less than 5 s. */
+  /**
+   * The runner's own: jest's, vitest's or `node:test`'s. A case takes less than 5 s, and up to 20 s where the driver is
+   * wrong or the machine stalls.
+   */
   test: (name: string, fn: () => Promise<void>) => unknown;
   /** jest's or vitest's, or another with the same matchers. */
   expect: Expect;

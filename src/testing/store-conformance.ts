@@ -14,7 +14,10 @@ import { sharing } from './store-conformance/sharing.js';
 export interface StoreConformanceOptions {
   /** Makes the store of one process, not open yet. Each case opens two and closes them; all share one backend. */
   createStore: () => LockStore | Promise<LockStore>;
-  /** The runner's own: jest's, vitest's or `node:test`'s. A case takes less than 5 s. */
+  /**
+   * The runner's own: jest's, vitest's or `node:test`'s. A case takes less than 5 s, and up to 20 s where the store is
+   * wrong or the machine stalls.
+   */
   test: (name: string, fn: () => Promise<void>) => unknown;
   /** jest's or vitest's, or another with the same matchers. */
   expect: Expect;
