@@ -59,7 +59,7 @@ export class PendingReleases {
   }
 
   /**
-   * Frees a hold; true when it was ours until then. `surelyOurs`: it is held at this moment, so that a second attempt,
+   * Frees a hold; true when it was ours until then, also if it is in use and freed later. `surelyOurs`: it is held at this moment, so that a second attempt,
    * after an answer was lost, need not find it.
    * @throws LockBackendError when the store does not answer; it is freed later then.
    */
@@ -114,6 +114,7 @@ export class PendingReleases {
     } catch (again) {
       this.#keep({ key: id.key, token: id.token, until, late: how.late ?? false, freeing: how });
       this.#retryLater();
+      if ((again as StoreError).outcome === 'in-use') return true;
       throw again;
     }
   }

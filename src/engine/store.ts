@@ -159,6 +159,8 @@ export type Outcome =
   | 'refused'
   /** The server refused it, and will take it soon: a fail-over, a start. */
   | 'passing'
+  /** The hold is ours, and the server keeps it for now: a transaction relies on it. It can be freed afterwards. */
+  | 'in-use'
   /** It may have taken effect: the connection was lost before the answer. */
   | 'unknown';
 

@@ -3,13 +3,13 @@ import { LockBackendError } from '../../src/core/errors.js';
 import { Link } from '../../src/engine/link.js';
 import { PendingReleases } from '../../src/engine/pending-releases.js';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
-import { StoreError } from '../../src/engine/store.js';
+import { type Outcome, StoreError } from '../../src/engine/store.js';
 import { FakeClock, ModelServer, type ModelStore } from '../../src/testing/index.js';
 
 let clock: FakeClock;
 let store: ModelStore;
 /** The store refuses to give anything up. */
-let unwilling: boolean;
+let unwilling: boolean | Outcome;
 /** What was given up: in how many calls, and how many tokens. */
 let given: { calls: number; tokens: number };
 
@@ -22,7 +22,8 @@ beforeEach(() => {
   const count = <T>(tokens: number, call: () => Promise<T>): Promise<T> => {
     given.calls++;
     given.tokens += tokens;
-    return unwilling ? Promise.reject(new StoreError('NOREPLICAS', 'refused')) : call();
+    const outcome = typeof unwilling === 'string' ? unwilling : 'refused';
+    return unwilling ? Promise.reject(new StoreError('NOREPLICAS', outcome)) : call();
   };
   Object.assign(store, {
     leave: (...args: Parameters<ModelStore['leave']>) =>
@@ -83,6 +84,24 @@ test('of what cannot be given back the latest 10,000 are kept, as long as the st
   expect(given.calls).toBeLessThan(50);
   expect(warned.mock.calls.map(([, options]) => options)).toEqual([{ code: 'LATCHKEY_PENDING' }]);
   warned.mockRestore();
+  await pending.close();
+});
+
+test('a hold that is in use was ours, and is freed once the store lets go of it', async () => {
+  const { releases: pending } = releases();
+  await clock.advance(10);
+  const id = { key: 'lock:{k}', token: 't' };
+  const answered = async <T>(asked: Promise<T>): Promise<T> => {
+    await clock.advance(10);
+    return asked;
+  };
+  await answered(store.claim({ ...id, mode: 'write', limit: 1, ttl: 60_000, meta: {} }));
+  unwilling = 'in-use';
+  expect(await answered(pending.free(id, { mode: 'write' }, 3_600_000, true))).toBe(true);
+  expect((await answered(store.read(id.key)))?.holders.length).toBe(1);
+  unwilling = false;
+  await clock.advance(500);
+  expect(await answered(store.read(id.key))).toBe(null);
   await pending.close();
 });
 

@@ -19,6 +19,8 @@ export function outcomeOf(error: unknown): Outcome {
   if (state === undefined) return 'unknown';
   // Told by a session that ends: the statement before it may have been committed.
   if (/^57P/.test(state)) return 'unknown';
+  // A transaction guards the hold.
+  if (state === 'LK002') return 'in-use';
   return PASSING.test(state) ? 'passing' : 'refused';
 }
 

@@ -155,7 +155,7 @@ $$;`,
   `-- Ends a hold, and hands the lock over. n: the lock's name; t: the token; served: the tokens of the run that it served;
 -- used: the last fence it was used under, or 0; rest: ms for which nobody gets it, or a reader's share; late: whether
 -- claims of these tokens may still come; own: the process.
--- Answers whether the hold lasted until now. Fails with 55P03 while a transaction guards it.
+-- Answers whether the hold lasted until now. Fails with LK002 while a transaction guards it.
 CREATE OR REPLACE FUNCTION latchkey.free(n bytea, t text, served text[], used int8, rest int8, late bool, own int8)
 RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE
@@ -370,7 +370,7 @@ $$;`,
   `-- Gives up the places of tokens, and what was granted to them meanwhile, and hands the lock over. n: the lock's name;
 -- late: whether claims of the tokens may still come; own: the process; blind: to give up places and no more, where
 -- somebody else has the row locked.
--- Fails with 55P03 while a transaction guards such a hold, or blindly where there is one.
+-- Fails with LK002 while a transaction guards such a hold; with 55P03 blindly where there is one.
 CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8, blind bool) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -629,11 +629,11 @@ $$;`,
 CREATE OR REPLACE FUNCTION latchkey.turn_of(i bytea) RETURNS int8 LANGUAGE sql IMMUTABLE AS $$
   SELECT ('x' || encode(substring(i FROM 1 FOR 8), 'hex'))::bit(64)::int8
 $$;`,
-  `-- Fails with 55P03 while a transaction guards the hold with this salted fence; none can from now on.
+  `-- Fails with LK002 while a transaction guards the hold with this salted fence; none can from now on.
 CREATE OR REPLACE FUNCTION latchkey.unguarded(f int8) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF NOT pg_try_advisory_xact_lock(f) THEN
-    RAISE lock_not_available USING MESSAGE = 'a transaction guards the lock';
+    RAISE EXCEPTION 'a transaction guards the lock' USING ERRCODE = 'LK002';
   END IF;
 END $$;`,
   `-- The process lives: its places in the queue count for so many ms.

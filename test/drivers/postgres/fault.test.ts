@@ -14,6 +14,7 @@ test.each([
   ['55P03', 'passing'],
   ['57014', 'passing'],
   ['58030', 'passing'],
+  ['LK002', 'in-use'],
   ['57P01', 'unknown'],
   ['57P03', 'unknown'],
   ['25001', 'refused'],

@@ -1,7 +1,7 @@
 -- Ends a hold, and hands the lock over. n: the lock's name; t: the token; served: the tokens of the run that it served;
 -- used: the last fence it was used under, or 0; rest: ms for which nobody gets it, or a reader's share; late: whether
 -- claims of these tokens may still come; own: the process.
--- Answers whether the hold lasted until now. Fails with 55P03 while a transaction guards it.
+-- Answers whether the hold lasted until now. Fails with LK002 while a transaction guards it.
 CREATE OR REPLACE FUNCTION latchkey.free(n bytea, t text, served text[], used int8, rest int8, late bool, own int8)
 RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE

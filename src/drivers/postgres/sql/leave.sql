@@ -1,7 +1,7 @@
 -- Gives up the places of tokens, and what was granted to them meanwhile, and hands the lock over. n: the lock's name;
 -- late: whether claims of the tokens may still come; own: the process; blind: to give up places and no more, where
 -- somebody else has the row locked.
--- Fails with 55P03 while a transaction guards such a hold, or blindly where there is one.
+-- Fails with LK002 while a transaction guards such a hold; with 55P03 blindly where there is one.
 CREATE OR REPLACE FUNCTION latchkey.leave(n bytea, tokens text[], late bool, own int8, blind bool) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
