@@ -58,11 +58,13 @@ class MemoryDriver implements LockDriver {
   }
 
   async inspect(key: string): Promise<LockInfo | null> {
+    if (this.#closed) throw new LockClosedError(key);
     this.#deadlines.run();
     return this.#locks.get(key)?.info(this.#clock.now()) ?? null;
   }
 
   async *list(prefix: string): AsyncGenerator<LockInfo, void, void> {
+    if (this.#closed) throw new LockClosedError();
     for (const key of [...this.#locks.keys()].filter((name) => name.startsWith(prefix))) {
       const info = await this.inspect(key);
       if (info) yield info;
@@ -70,6 +72,7 @@ class MemoryDriver implements LockDriver {
   }
 
   async revoke(key: string, fence: number, grace = 0): Promise<boolean> {
+    if (this.#closed) throw new LockClosedError(key);
     const now = this.#clock.now();
     const lock = this.#locks.get(key);
     const hold = lock && [...lock.holds.values()].find((held) => held.fence === fence);
