@@ -59,8 +59,8 @@ export class PendingReleases {
   }
 
   /**
-   * Frees a hold; true when it was ours until then, also if it is in use and freed later. `surelyOurs`: it is held at this moment, so that a second attempt,
-   * after an answer was lost, need not find it.
+   * Frees a hold; true when it was ours until then, also if it is in use and is freed later. `surelyOurs`: it is held at
+   * this moment, so that a second attempt, after an answer was lost, need not find it.
    * @throws LockBackendError when the store does not answer; it is freed later then.
    */
   free(id: ClaimId, how: Freeing, until: number, surelyOurs: boolean): Promise<boolean> {

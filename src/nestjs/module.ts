@@ -8,9 +8,9 @@ import {
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
+import { checkNames } from '../core/check.js';
 import { LockUsageError } from '../core/errors.js';
 import { inProduction } from '../core/node-env.js';
-import { checkNames } from '../lease/option-checks.js';
 import { DEFAULT_LOCKER, LockRegistry } from '../registry.js';
 import { enter, leave } from '../running.js';
 import { checkOptions, type LockProviderOptions } from '../setup/options.js';

@@ -26,8 +26,8 @@ type PooledClient<Client> = Client & {
  * writes is committed while the lock is yours, or not at all. It costs one statement. The transaction cannot be committed
  * when it rejects.
  *
- * Commit before you release the lease: until then a release resolves, but does not take effect. To roll back to a savepoint that is older
- * than the guard ends the guard.
+ * Commit before you release the lease: until then a release resolves, but does not take effect. A rollback to a savepoint
+ * that is older than the guard ends the guard.
  *
  * ```ts
  * await client.query('BEGIN');
