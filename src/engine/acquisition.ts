@@ -170,7 +170,8 @@ export class Acquisition implements GrantedClaim, Deadline {
     if (since >= 0 && since <= this.#host.store.limits.fencesPerClaim) return;
     if (this.#phase === 'ended' || this.#phase === 'leaving') return this.#host.leave(this);
     const { ttl } = this.request;
-    const validUntil = surelyUntil(answer.asOf, answer.ttl);
+    // More is left where the server's clock has stepped back since; it may step forward again.
+    const validUntil = surelyUntil(answer.asOf, Math.min(answer.ttl, ttl));
     if (this.#host.clock.now() < validUntil)
       return this.#obtain({ fence: answer.fence, run: answer.run, validUntil });
     // Once, it may be this process that was slow; then the round trip is longer than the lease.

@@ -326,6 +326,21 @@ describe('a connection that breaks', () => {
     expect(await driver.release(grant)).toBe(true);
     await expectFree(server.client(), key);
   });
+
+  test('an acquire whose answer is lost is as long as was asked for, though the server’s clock steps back meanwhile', async () => {
+    const driver = await open(proxy.url);
+    const key = freshKey();
+    await driver.release(await take(driver, freshKey()));
+    proxy.dropReplies(1);
+    const asked = take(driver, key, { wait: 10_000, ttl: 20_000 });
+    const record = (await until(() => server.client().hget(key, 'h')))!;
+    const ends = Number(record.split(' ')[0]) + 3_600_000;
+    await server.client().hset(key, 'h', record.replace(/^\d+/, `${ends}`));
+    proxy.passThrough();
+    const { validUntil } = await asked;
+    expect(validUntil - performance.now()).toBeLessThanOrEqual(20_000);
+    expect(validUntil - performance.now()).toBeGreaterThan(10_000);
+  });
 });
 
 describe('Redis that loses its data', () => {
