@@ -8,7 +8,7 @@ import { type GrantedClaim, type GrantedHold, type Hold, surelyUntil } from './h
 import type { Link } from './link.js';
 import type { Claim, Granted, LockStore, Place, Refused, StoreError } from './store.js';
 
-// How long a newcomer waits for a store that has never answered it.
+// How long a newcomer waits for a store that has never answered it, and answers nobody else.
 const PATIENCE = 2_000;
 // How long the answer to a single try may take.
 const TRY_PATIENCE = 1_000;
@@ -211,7 +211,7 @@ export class Acquisition implements GrantedClaim, Deadline {
     const end = this.#askedAt + wait;
     if (this.#phase !== 'asking') return end;
     const { link } = this.#host;
-    const since = link.ready ? this.#sentAt : link.lostAt;
+    const since = link.ready ? Math.max(this.#sentAt, link.answeredAt) : link.lostAt;
     return Math.min(end, Math.max(this.#askedAt, since) + PATIENCE);
   }
 

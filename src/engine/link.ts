@@ -10,6 +10,7 @@ export class Link {
   #fault: LockBackendError;
   #lostAt: number;
   #answers = 0;
+  #answeredAt = -Infinity;
 
   constructor(clock: Clock, fault: LockBackendError) {
     this.#clock = clock;
@@ -36,8 +37,14 @@ export class Link {
     return this.#answers;
   }
 
+  /** `clock.now()` of the last answer. */
+  get answeredAt(): number {
+    return this.#answeredAt;
+  }
+
   answered(): void {
     this.#answers++;
+    this.#answeredAt = this.#clock.now();
   }
 
   up(): void {

@@ -75,6 +75,30 @@ describe('a wait', () => {
     expect(what.after).toBeGreaterThanOrEqual(250);
   });
 
+  test('goes on while the store answers others first, and is an outage when it answers nobody any more', async () => {
+    await take(other);
+    const { claim } = store;
+    const unanswered: (() => void)[] = [];
+    store.claim = (...args) =>
+      new Promise((resolve, reject) => {
+        unanswered.push(() => void claim.apply(store, args).then(resolve, reject));
+      });
+    const asked = Array.from({ length: 12 }, () => ask(driver, { wait: 60_000 }));
+    for (let i = 0; i < 10; i++) {
+      await clock.advance(500);
+      unanswered.shift()!();
+    }
+    await clock.advance(1_900);
+    expect(asked).toEqual(asked.map(() => ({})));
+    await clock.advance(800);
+    expect(asked.slice(0, 10)).toEqual(asked.slice(0, 10).map(() => ({})));
+    for (const { outcome, after } of asked.slice(10)) {
+      expect(outcome).toBeInstanceOf(LockBackendError);
+      expect(after).toBeGreaterThanOrEqual(7_000);
+      expect(after).toBeLessThan(7_700);
+    }
+  });
+
   test('is contention although a fault came before, and has passed', async () => {
     await take(other);
     server.refusal = 'passing';
