@@ -128,10 +128,18 @@ export class GrantSet implements Renewable, LiveHold {
     this.#restUntil = Math.max(this.#restUntil, this.#backend.clock.now() + ms);
   }
 
-  /** Sets what a renewal sets, in ms. */
-  setTtl(ttl: number): void {
+  /** Sets the time left, and what a renewal sets from now on. False: it is over, or revoked. @throws LockBackendError */
+  async refresh(ttl: number): Promise<boolean> {
+    const longer = ttl > this.ttl;
     this.ttl = ttl;
-    this.#thread?.setTtl(ttl);
+    if (!longer) this.#thread?.setTtl(ttl);
+    try {
+      return await this.extend(ttl);
+    } finally {
+      // Not before: with less left than a longer ttl asks for, the thread would renew at once, and only the answer to the
+      // latest renewal counts.
+      if (longer) this.#thread?.setTtl(this.ttl);
+    }
   }
 
   /** Whether it is not over; one whose time is up is told so now. */

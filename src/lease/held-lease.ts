@@ -82,13 +82,13 @@ export class HeldLease implements Lease, Holder {
   }
 
   async refresh(ttl?: Duration): Promise<boolean> {
-    this.#set.setTtl(ttl === undefined ? this.#settings.ttl : parseTtl(ttl));
-    return this.#extend(this.#set.ttl);
+    const ms = ttl === undefined ? this.#settings.ttl : parseTtl(ttl);
+    return this.#traced(() => this.#set.refresh(ms));
   }
 
   async extend(by: Duration): Promise<boolean> {
     const ms = parseDuration('by', by);
-    const add = () => this.#extend(Math.ceil(this.ttl() + ms));
+    const add = () => this.#traced(() => this.#set.extend(Math.ceil(this.ttl() + ms)));
     // Each adds to what the one before it left.
     this.#extended = this.#extended ? this.#extended.then(add, add) : add();
     return this.#extended;
@@ -154,9 +154,9 @@ export class HeldLease implements Lease, Holder {
     return this.keys.length === 1 ? this.key : this.keys;
   }
 
-  #extend(ttl: number): Promise<boolean> {
+  #traced(extend: () => Promise<boolean>): Promise<boolean> {
     return tracings.extend.hasSubscribers && this.#set.check()
-      ? trace('extend', this.#locker, this, () => this.#set.extend(ttl))
-      : this.#set.extend(ttl);
+      ? trace('extend', this.#locker, this, extend)
+      : extend();
   }
 }

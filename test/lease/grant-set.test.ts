@@ -220,3 +220,37 @@ describe('the grants of several keys', () => {
     expect(lease.ttl()).toBe(100);
   });
 });
+
+test('a thread is told of a shorter ttl before the refresh is sent, and of a longer one when it is in force', async () => {
+  const clock = new FakeClock();
+  const told: string[] = [];
+  const memory = memoryDriver({ clock });
+  const driver: LockDriver = Object.assign(memory, {
+    extend: async (grant: Grant, ttl: number) => {
+      told.push(`asks for ${ttl}`);
+      await null;
+      told.push('has its answer');
+      return { ...grant, validUntil: clock.now() + ttl };
+    },
+    renewInThread: (grant: Grant) => ({
+      get validUntil() {
+        return grant.validUntil;
+      },
+      loss: undefined,
+      running: true,
+      setTtl: (ttl: number) => told.push(`tells the thread ${ttl}`),
+    }),
+  });
+  const locker = new LockRegistry({ clock }).registerDriver('memory', driver).mustOf();
+  const lease = await locker.acquire('k', { ttl: 1_000, autoRenew: true, renewIn: 'thread' });
+  await lease.refresh(5_000);
+  await lease.refresh(2_000);
+  expect(told).toEqual([
+    'asks for 5000',
+    'has its answer',
+    'tells the thread 5000',
+    'tells the thread 2000',
+    'asks for 2000',
+    'has its answer',
+  ]);
+});
