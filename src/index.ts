@@ -10,6 +10,7 @@ export {
   type ConfigSchema,
   type ConfigShape,
   type ConfigTable,
+  type ConfigType,
   flag,
   text,
   texts,

@@ -1,6 +1,7 @@
 import convict from 'convict';
 import { readConfigFile } from './config-file.js';
 import { type ConfigNode, ConfigTree, type Leaf, type Mistake } from './config-tree.js';
+import { formatOf } from './config-types.js';
 import { AppError, ConfigError } from './errors.js';
 import type { ConfigOwner, ConfigSchema } from './schema.js';
 import { show } from './show.js';
@@ -96,7 +97,8 @@ function layer(tree: ConfigTree, file: string, variables: ReadonlyMap<string, st
 
 function accept(tree: ConfigTree, leaf: Leaf, value: unknown, source: string): void {
   if (value === undefined || value === null) return;
-  const { format, parse, sensitive, expected } = leaf.entry;
+  const { sensitive } = leaf.entry;
+  const { format, parse, expected } = formatOf(leaf.entry);
   try {
     leaf.value = parse && source === `env ${leaf.variable}` ? parse(value as string) : value;
     if (typeof format === 'function') format(leaf.value);

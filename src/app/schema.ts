@@ -2,8 +2,11 @@
 export interface ConfigEntry {
   /** The value where neither file nor environment gives one, checked as theirs are. `null`: unset. */
   default: unknown;
-  /** A function that throws for a wrong value, or a list of the allowed values. It is not used for an unset value. */
-  format: ((value: unknown) => void) | readonly unknown[];
+  /**
+   * A function that throws for a wrong value, a list of the allowed values, or a type. A type also turns the text of a
+   * variable into its value. `String`, `Number` and `Boolean` themselves are types too. It is not used for an unset value.
+   */
+  format: ((value: unknown) => void) | readonly unknown[] | ConfigType;
   /**
    * A description of a good value, for the message "expected …". Default: what `format` lists, or the message it
    * throws.
@@ -16,6 +19,9 @@ export interface ConfigEntry {
   /** `true` keeps the value, and any message `format` makes of it, out of every error. Default: `false`. */
   sensitive?: boolean;
 }
+
+/** A type of settings: `int` is a whole number, `nat` one of at least 0, `port` one from 0 to 65535. */
+export type ConfigType = 'String' | 'Number' | 'Boolean' | 'int' | 'nat' | 'port';
 
 /** The settings of each entry of a table. Their variables come from the table's. */
 export type ConfigShape = Readonly<Record<string, Omit<ConfigEntry, 'env'>>>;
@@ -67,7 +73,10 @@ export function isTable(node: ConfigSchema[string]): node is ConfigTable {
 }
 
 /** A ready-made format, to be spread into a setting: `{ ...flag, default: null, env: 'LOCK_AUTO_RENEW' }`. */
-export type ConfigFormat = Required<Pick<ConfigEntry, 'format' | 'expected'>> & Pick<ConfigEntry, 'parse'>;
+export interface ConfigFormat extends Pick<ConfigEntry, 'parse'> {
+  format: Exclude<ConfigEntry['format'], ConfigType>;
+  expected: string;
+}
 
 const WORDS = new Map([
   ...['true', '1', 'yes', 'on'].map((word) => [word, true] as const),

@@ -1,4 +1,5 @@
 import type { Container } from 'inversify';
+import { isFormat, TYPE_NAMES } from './config-types.js';
 import { AppError } from './errors.js';
 import type { Provider } from './provider.js';
 import { type ConfigSchema, isEntry, isTable } from './schema.js';
@@ -59,15 +60,15 @@ export function checkProvider(provider: Provider): void {
 function checkSchema(schema: ConfigSchema, what: string): void {
   expect(isObject(schema) && !Array.isArray(schema), what, 'an object', schema);
   for (const [key, node] of Object.entries(schema)) {
-    const at = `${what}, at "${key}",`;
-    expect(isObject(node), at, 'a setting, a table or a section', node);
+    const at = `${what}, at "${key}"`;
+    expect(isObject(node), `${at},`, 'a setting, a table or a section', node);
     if (isEntry(node)) {
-      const good = typeof node.format === 'function' || Array.isArray(node.format);
-      expect(good, `\`format\` in ${at}`, 'a function or a list', node.format);
+      const wanted = `a function, a list, or one of ${TYPE_NAMES}`;
+      expect(isFormat(node.format), `\`format\` in ${at},`, wanted, node.format);
     } else if (isTable(node)) {
       checkSchema(node.each, at);
       const other = Object.keys(node.each).find((setting) => !isEntry(node.each[setting]!));
-      expect(other === undefined, `\`each\` in ${at}`, 'settings only, each with a `default`', other);
+      expect(other === undefined, `\`each\` in ${at},`, 'settings only, each with a `default`', other);
     } else checkSchema(node, at);
   }
 }

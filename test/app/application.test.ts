@@ -93,7 +93,11 @@ describe('install', () => {
       { name: 'a', config: { b: 1 } },
       'expected `config` of provider "a", at "b", to be a setting, a table or a section',
     ],
-    [{ name: 'a', config: { b: { default: 1 } } }, 'at "b", to be a function or a list, got undefined'],
+    [{ name: 'a', config: { b: { default: 1 } } }, 'at "b", to be a function, a list, or one of String'],
+    [
+      { name: 'a', config: { b: { c: { default: 1, format: 'prot' } } } },
+      'expected `format` in `config` of provider "a", at "b", at "c", to be a function, a list, or one of String, Number, Boolean, int, nat, port, got "prot"',
+    ],
     [
       { name: 'a', config: { b: { each: { c: {} } } } },
       'to be settings only, each with a `default`, got "c"',

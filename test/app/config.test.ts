@@ -400,3 +400,53 @@ describe('mistakes', () => {
     });
   });
 });
+
+describe('a type', () => {
+  const settle = async (format: unknown, words: string) => {
+    const web = { web: { at: { default: null, format, env: 'AT' } } } as ConfigSchema;
+    const config = await loadConfig([{ name: 'web', config: web }], { env: { AT: words } }).catch(
+      (error: Error) => error,
+    );
+    return config instanceof Error ? config.message : config.get('web.at');
+  };
+
+  test.each([
+    [String, '10s', '10s'],
+    ['String', '8080', '8080'],
+    [Number, '-1.5', -1.5],
+    ['Number', ' 7 ', 7],
+    [Boolean, 'no', false],
+    ['Boolean', 'true', true],
+    ['int', '-3', -3],
+    ['nat', '0', 0],
+    ['port', '65535', 65_535],
+  ])('%p makes of the text %p the value %p', async (format, words, value) => {
+    expect(await settle(format, words)).toBe(value);
+  });
+
+  test.each([
+    ['Number', '10s', 'a number'],
+    [Number, ' ', 'a number'],
+    ['int', '1.5', 'a whole number'],
+    ['nat', '-1', 'a whole number of at least 0'],
+    ['port', '65536', 'a whole number from 0 to 65535'],
+    ['port', '-1', 'a whole number from 0 to 65535'],
+    ['Boolean', 'maybe', 'true or false'],
+  ])('%p refuses %p', async (format, words, expected) => {
+    expect(await settle(format, words)).toContain(`web.at (env AT) is "${words}": expected ${expected}`);
+  });
+
+  test('in a file takes a value of that type only', async () => {
+    const file = await fileOf('[web]\nport = "80"\nname = 5\nhosts = 3');
+    const config = {
+      web: {
+        port: { default: 1, format: 'port' },
+        name: { default: 'x', format: String },
+        hosts: { default: 1, format: 'nat' },
+      },
+    } as const;
+    const refused = await loadConfig([{ name: 'web', config }], { file, env: {} }).catch((error) => error);
+    expect(refused).toBeInstanceOf(ConfigError);
+    expect(refused.mistakes).toHaveLength(2);
+  });
+});
