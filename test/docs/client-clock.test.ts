@@ -16,12 +16,12 @@ test.each([3_600_000, -3_600_000])(
       .registerLocker('redis', { driver: 'redis' });
     for (const locker of [registry.mustOf(), registry.mustOf('redis')]) {
       const real = Date.now;
-      const lease = await locker.acquire('a', { ttl: '300ms' });
+      const lease = await locker.acquire('a', { ttl: '20s' });
       jest.spyOn(Date, 'now').mockImplementation(() => real() + step);
       expect(lease.held).toBe(true);
-      expect(lease.ttl()).toBeLessThanOrEqual(300);
-      expect(await lease.refresh('200ms')).toBe(true);
+      expect(lease.ttl()).toBeLessThanOrEqual(20_000);
       expect(await locker.tryAcquire('a')).toBeNull();
+      expect(await lease.refresh('200ms')).toBe(true);
       await sleep(230);
       expect(lease.held).toBe(false);
       expect((await locker.tryAcquire('a'))?.fence).toBeGreaterThan(lease.fence);

@@ -146,9 +146,9 @@ secure('a thread that renews is let in by the certificate and the hidden key of 
     const ssl = { ca: file('ours-ca.crt'), cert: file('postgres.crt'), key: file('postgres.key') };
     const options = { host: '127.0.0.1', port: +PORT, user: 'postgres', database: 'certified', ssl };
     const registry = new LockRegistry().registerDriver('postgres', () => postgresDriver(options));
-    const terms = { driver: 'postgres', autoRenew: true, renewIn: 'thread', ttl: 900 };
+    const terms = { driver: 'postgres', autoRenew: true, renewIn: 'thread', ttl: 1500 };
     const lease = await registry.registerLocker('default', terms).mustOf().acquire('a');
-    const end = performance.now() + 3000;
+    const end = performance.now() + 4500;
     while (performance.now() < end);
     send({ held: lease.held });
     await registry.close();
