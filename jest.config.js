@@ -40,6 +40,6 @@ export default {
       globals: { renewIn: 'thread' },
     },
   ],
-  testTimeout: 30_000,
+  testTimeout: 60_000,
   maxWorkers: 2,
 };

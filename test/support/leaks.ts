@@ -6,7 +6,7 @@ const watched = /^(Timeout|Immediate|TCP\w+|TLSWrap|DNSChannel|GetAddrInfoReqWra
 export interface LeakWatch {
   /** Rejections nobody handled in time, since the start of the watch; handled later or not. */
   readonly unhandled: readonly unknown[];
-  /** Throws if there was one, or if more timers and sockets are open than at the start, 2 s later at most. */
+  /** Throws if there was one, or if more timers and sockets are open than at the start, 5 s later at most. */
   assertNone(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export function watchForLeaks(): LeakWatch {
         left = excess(active(), before);
         return left.length === 0;
       };
-      await until(settled, 2000).catch(() => {
+      await until(settled, 5_000).catch(() => {
         throw new Error(`still open: ${left.join(', ')}`);
       });
     },

@@ -8,7 +8,7 @@ export function sleep(ms: number): Promise<void> {
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  timeoutMs = 10_000,
+  timeoutMs = 20_000,
   what = String(condition),
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;

@@ -24,13 +24,13 @@ export function ask(
   });
 }
 
-/** As `ask`, where the answer must be a grant. */
+/** As `ask`, where the answer must be a grant: a server that stalls for a moment is waited for. */
 export async function take(
   driver: LockDriver,
   key: string,
   request: Partial<AcquireRequest> = {},
 ): Promise<Grant> {
-  const grant = await ask(driver, key, request);
+  const grant = await ask(driver, key, { patience: 5_000, ...request });
   if (!grant) throw new Error(`expected to be granted ${key}`);
   return grant;
 }
