@@ -35,6 +35,17 @@ export async function take(
   return grant;
 }
 
+/** Resolves when it is connected, which may take a slow machine longer than a ping waits; rejects with what keeps it from that. */
+export async function connected(driver: LockDriver): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await driver.ping();
+    } catch (error) {
+      if (tries === 10 || !(error as Error).message.endsWith('not connected')) throw error;
+    }
+  }
+}
+
 /**
  * How long it took, in ms, and what came of it. `ran` is how long this process ran meanwhile: a bound from above is one
  * of that, for the machine may stall.

@@ -2,6 +2,7 @@ import { postgresDriver } from '../../../../src/drivers/postgres/driver.js';
 import type { LentPool, PostgresOptions } from '../../../../src/drivers/postgres/options.js';
 import type { LockDriver } from '../../../../src/lease/driver.js';
 import { until } from '../../../support/wait.js';
+import { connected } from '../../support/calls.js';
 
 export * from '../../support/calls.js';
 
@@ -11,7 +12,7 @@ const opened: LockDriver[] = [];
 export async function open(postgres: LentPool | PostgresOptions, cold = false): Promise<LockDriver> {
   const driver = await postgresDriver(postgres);
   opened.push(driver);
-  if (!cold) await driver.ping();
+  if (!cold) await connected(driver);
   return driver;
 }
 

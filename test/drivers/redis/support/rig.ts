@@ -4,7 +4,7 @@ import type { LockerOptions } from '../../../../src/lease/options.js';
 import { LockRegistry } from '../../../../src/registry.js';
 import { traces, waitersOf } from '../../../support/stored-lock.js';
 import { until } from '../../../support/wait.js';
-import { take } from '../../support/calls.js';
+import { connected, take } from '../../support/calls.js';
 import { bareDriverOf, driverOf, RENEW_IN, type Target } from './driver.js';
 
 export * from '../../../support/stored-lock.js';
@@ -16,7 +16,7 @@ const opened: { close(): Promise<void> }[] = [];
 export async function open(target: Target, cold = false): Promise<LockDriver> {
   const driver = await bareDriverOf(target);
   opened.push(driver);
-  if (!cold) await driver.ping();
+  if (!cold) await connected(driver);
   return driver;
 }
 
