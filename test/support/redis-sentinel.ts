@@ -43,8 +43,9 @@ export class SentinelGroup {
     await Promise.all(this.replicas.map(blockReplication));
   }
 
-  /** Resolves when all replicas have every write acknowledged by now. */
+  /** Resolves when all replicas have every write acknowledged by now. A machine that stalls may have had a fail-over. */
   async inSync(): Promise<void> {
+    this.#primary = await this.#agreed();
     await Promise.all(this.replicas.map((replica) => inSync(replica, this.#primary)));
   }
 
@@ -65,7 +66,11 @@ export class SentinelGroup {
 
   /** Resolves when all sentinels name one primary other than `from`, and it knows that it is. */
   async moved(from: RedisServer = this.#primary): Promise<void> {
-    this.#primary = await until(
+    this.#primary = await this.#agreed(from);
+  }
+
+  async #agreed(from?: RedisServer): Promise<RedisServer> {
+    return until(
       async () => {
         const ports = new Set(await Promise.all(this.sentinels.map((sentinel) => this.#named(sentinel))));
         const named = this.servers.find(({ port }) => ports.size === 1 && ports.has(port));
@@ -74,7 +79,7 @@ export class SentinelGroup {
         return `${role}` === 'master' ? named : undefined;
       },
       60_000,
-      'the sentinels to name a new primary',
+      'the sentinels to name a primary',
     );
   }
 

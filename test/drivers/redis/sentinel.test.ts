@@ -10,7 +10,7 @@ let url: string;
 let options: RedisOptions;
 
 beforeAll(async () => {
-  group = await startSentinel({ password: 'p@ss', downAfter: 1_000 });
+  group = await startSentinel({ password: 'p@ss', downAfter: 2_000 });
   const hosts = group.addresses.map(({ host, port }) => `${host}:${port}`).join(',');
   url = `redis+sentinel://:${encodeURIComponent('p@ss')}@${hosts}/${group.name}`;
   options = { sentinels: group.addresses, name: group.name, password: 'p@ss' };
