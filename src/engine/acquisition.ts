@@ -211,7 +211,9 @@ export class Acquisition implements GrantedClaim, Deadline {
     const end = this.#askedAt + wait;
     if (this.#phase !== 'asking') return end;
     const { link } = this.#host;
-    const since = link.ready ? Math.max(this.#sentAt, link.answeredAt) : link.lostAt;
+    // A claim that has failed does not just stand behind others.
+    const answeredAt = this.#fault ? -Infinity : link.answeredAt;
+    const since = link.ready ? Math.max(this.#sentAt, answeredAt) : link.lostAt;
     return Math.min(end, Math.max(this.#askedAt, since) + PATIENCE);
   }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
+import { LockBackendError } from '../../../src/core/errors.js';
 import type { LockDriver } from '../../../src/lease/driver.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
@@ -45,6 +46,30 @@ test('a node that hangs shuts nobody out of the others, neither newcomers nor wh
   const watch = stopwatch();
   await Promise.all([...before, ...newcomers].map(serves));
   expect(watch.stop()).toBeLessThan(9_000);
+}, 60_000);
+
+test('a wait for a node that hangs is an outage after seconds, though the other nodes answer all the time', async () => {
+  const [hung, other] = cluster.nodes;
+  const [silent, served] = [await keyOn(hung!), await keyOn(other!)];
+  const driver = await open(url);
+  await driver.release(await take(driver, silent));
+  hung!.pause();
+  let over = false;
+  const busy = (async () => {
+    while (!over) {
+      const grant = await ask(driver, served, { wait: 3_000 }).catch(() => null);
+      if (grant) await driver.release(grant).catch(() => {});
+      await sleep(20);
+    }
+  })();
+  const watch = stopwatch();
+  const fault = await ask(driver, silent, { wait: 40_000 }).catch((reason) => reason);
+  over = true;
+  expect(fault).toBeInstanceOf(LockBackendError);
+  const took = watch.stop();
+  expect(took).toBeGreaterThan(1_000);
+  expect(took).toBeLessThan(20_000);
+  await busy;
 }, 60_000);
 
 test('whoever gives up while a slot is on the move, and its claims are sent from node to node, leaves nothing behind', async () => {
