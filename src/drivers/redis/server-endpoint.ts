@@ -37,7 +37,9 @@ export class ServerEndpoint implements Endpoint {
     this.#channel = channel;
     this.#writes = new Writes(client);
     this.#silence = new Silence(clock, (ms) => {
-      this.#fault = new Error(`no answer within ${ms} ms`);
+      // While a server loads its data, ioredis asks it again and again whether it is ready.
+      const what = this.#shakesHands ? 'silent, or still loading its data, for' : 'no answer within';
+      this.#fault = new Error(`${what} ${ms} ms`);
       client.disconnect(true);
     });
     this.#subscriber = new Subscriber(clock, channel, {

@@ -1,5 +1,8 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { LockBackendError } from '../../../src/core/errors.js';
@@ -158,6 +161,43 @@ describe('ping() has an answer in time', () => {
     proxy.passThrough();
     await until(() => driver.ping().then(() => true), 10_000, 'ping() to be answered');
   });
+});
+
+test('a server that loads its data is an outage in time, whose error says so, and serves afterwards', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'latchkey-loading-'));
+  const slow = ['--key-load-delay', '400', '--loading-process-events-interval-bytes', '1024'];
+  const before = await startRedis({ dir });
+  await before.ask(async (client) => {
+    await client.mset(
+      Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`k${i}`, 'x'.repeat(100)])),
+    );
+    await client.save();
+  });
+  await before.stop();
+  const port = await freePort();
+  const starting = startRedis({ dir, port, args: slow });
+  await until(
+    async () => {
+      const socket = connect(port, '127.0.0.1');
+      await once(socket, 'connect').finally(() => socket.destroy());
+      return true;
+    },
+    5_000,
+    'the server to listen',
+  );
+
+  const driver = await redisDriver({ port });
+  const { ms, value } = await timed(reasonOf(take(driver, freshKey(), { wait: 1_800 })));
+  expect(value).toBeInstanceOf(LockBackendError);
+  expect((value as Error).message).toContain('still loading its data');
+  expect(ms).toBeLessThan(2_600);
+
+  const loaded = await starting;
+  await until(() => driver.ping().then(() => true));
+  expect(await driver.release(await take(driver, freshKey()))).toBe(true);
+  await driver.close();
+  await loaded.stop();
+  await rm(dir, { recursive: true });
 });
 
 describe('a connection that is lost', () => {
