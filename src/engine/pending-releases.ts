@@ -9,6 +9,8 @@ const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 5_000;
 // How many are kept for a store that is away.
 const MOST_PENDING = 10_000;
+// How many that leave in one turn go together.
+const MOST_GATHERED = 1_000;
 // How many calls are on their way at once when many are sent again.
 const WINDOW = 32;
 
@@ -35,7 +37,8 @@ export class PendingReleases {
   readonly #link: Link;
   readonly #sending = new Set<Promise<unknown>>();
   #pending: Pending[] = [];
-  #gathering = false;
+  /** How many leave in this turn, to be sent together. */
+  #gathered = 0;
   #retry: Timer | undefined;
   #retryMs = FIRST_RETRY_MS;
   #closed = false;
@@ -49,13 +52,11 @@ export class PendingReleases {
   /** Gives up the place of a claim, and what it may have become. `done` is called when the store has answered. */
   leave(id: ClaimId, until: number, late: boolean, done?: () => void): void {
     this.#keep({ key: id.key, token: id.token, until, late, done });
-    if (this.#gathering || !this.#link.ready) return;
-    // All that leave in this turn go together.
-    this.#gathering = true;
-    queueMicrotask(() => {
-      this.#gathering = false;
-      this.flush();
-    });
+    if (!this.#link.ready) return;
+    this.#gathered++;
+    // All that leave in this turn go together. Of very many, none is to be forgotten.
+    if (this.#gathered === 1) queueMicrotask(() => this.flush());
+    else if (this.#gathered % MOST_GATHERED === 0) this.flush();
   }
 
   /**
@@ -79,6 +80,7 @@ export class PendingReleases {
 
   /** Sends all that is kept: the connection is back. */
   flush(): void {
+    this.#gathered = 0;
     this.#retry?.cancel();
     this.#retry = undefined;
     if (!this.#link.ready || this.#pending.length === 0) return;

@@ -60,6 +60,18 @@ test('whoever asks while the store is away leaves nothing to be given back', asy
   expect(given).toEqual({ calls: 0, tokens: 0 });
 });
 
+test('of 25,000 that leave in one turn none is forgotten, and they go together', async () => {
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const { releases: pending } = releases();
+  await clock.advance(100);
+  for (let i = 0; i < 25_000; i++) pending.leave({ key: 'lock:{a}', token: `t${i}` }, 60_000, false);
+  await clock.advance(1_000);
+  expect(given.tokens).toBe(25_000);
+  expect(given.calls).toBeLessThan(150);
+  expect(warned).not.toHaveBeenCalled();
+  warned.mockRestore();
+});
+
 test('of what cannot be given back the latest 10,000 are kept, as long as the store may have them', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   const { releases: pending, link } = releases();
