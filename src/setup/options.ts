@@ -1,6 +1,7 @@
-import { checkNames, checkObject, checkText } from '../core/check.js';
+import { checkNames, checkObject, checkText, unknownName } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
+import { nearest } from '../core/nearest.js';
 import type { LentPool, PostgresOptions } from '../drivers/postgres/options.js';
 import { checkLentClient } from '../drivers/redis/lent-client.js';
 import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
@@ -57,6 +58,14 @@ export function checkOptions(options: unknown): asserts options is LockProviderO
   checkAddress('redis', redis, 'an ioredis client, or its options, or { url }');
   if (redis) checkLentClient(redis);
   checkAddress('postgres', postgres, 'a pg.Pool, or options of pg, or { url }');
+  checkSpelling(redis, ['url']);
+  checkSpelling(postgres, ['url', 'listenUrl', 'schema', 'connections', 'pool']);
+}
+
+// The options of a client are many, and known to the client alone. Only what is nearly one of ours is refused.
+function checkSpelling(options: object = {}, ours: readonly string[]): void {
+  for (const [name, value] of Object.entries(options))
+    if (!ours.includes(name) && nearest(name, ours, 1) !== undefined) throw unknownName(name, value, ours);
 }
 
 function checkAddress(option: string, value: unknown, expected: string): void {

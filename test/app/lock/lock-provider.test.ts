@@ -314,6 +314,12 @@ describe('settings', () => {
     [{ rediss: 'redis://:hunter2@host' }, '(did you mean `redis`?)'],
     [{ postgress: { url: 'postgres://:hunter2@host' } }, '(did you mean `postgres`?)'],
     [{ lockers: { jobs: { retryIntervall: 5 } } }, '(did you mean `retryInterval`?)'],
+    [
+      { redis: { ulr: 'redis://:hunter2@host' } },
+      'expected `ulr` to be an option that is known (did you mean `url`?)',
+    ],
+    [{ postgres: { url: 'postgres://host', shema: 'locks' } }, '(did you mean `schema`?)'],
+    [{ postgres: { uri: 'postgres://:hunter2@host' } }, '(did you mean `url`?)'],
     [{ lockers: { jobs: { provider: 'redis' } } }, '`provider`'],
     [{ grace: '5sec' }, 'expected `grace` to be a duration'],
     [{ grace: -1 }, 'expected `grace` to be a duration'],
