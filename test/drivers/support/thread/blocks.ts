@@ -183,7 +183,7 @@ export function blockTests(backend: ThreadBackend, children: Children): void {
     const holder = children.start(`
       const by = locker();
       const stolen = await by.acquire('g', { maxBlock: '1h' });
-      const revoked = await by.acquire('h', { maxBlock: '1h' });
+      const revoked = await by.acquire('h', { maxBlock: '1h', ttl: 3000 });
       send({ fence: revoked.fence });
       block(5000);
       send({ stolen: stolen.held, why: reasonOf(stolen), revoked: revoked.held, reason: reasonOf(revoked) });
@@ -191,7 +191,7 @@ export function blockTests(backend: ThreadBackend, children: Children): void {
     `);
     const { fence } = await holder.waitFor((message) => 'fence' in message);
     await backend.steal('g');
-    expect(await backend.rival().revoke('h', fence as number, { grace: '500ms' })).toBe(true);
+    expect(await backend.rival().revoke('h', fence as number, { grace: '2s' })).toBe(true);
     await finished(holder);
     expect(holder.messages[1]).toEqual({ stolen: false, why: 'stolen', revoked: false, reason: 'revoked' });
   });
