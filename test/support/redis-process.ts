@@ -18,7 +18,7 @@ export interface StartRedisOptions {
   /** Keep every acknowledged write over `kill` and `restart`. Default: false. */
   persist?: boolean;
   password?: string;
-  /** Added to this process's environment, e.g. LD_PRELOAD and FAKETIME. */
+  /** Added to this process's environment, e.g. LD_PRELOAD. */
   env?: Readonly<Record<string, string>>;
 }
 

@@ -3,7 +3,8 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const SOURCE = join(import.meta.dirname, 'clock/stepped.c');
+// Not beside this file: the chaos program is compiled to another folder.
+const SOURCE = 'test/support/clock/stepped.c';
 
 /** Whether a server can be given such a clock here: on Linux, where there is a C compiler. */
 export const canStepClocks = (): boolean =>
@@ -31,9 +32,9 @@ export class SteppedClock {
     return { LD_PRELOAD: this.#library, CLOCK_STEP: this.#file };
   }
 
-  /** From now on it is so many seconds ahead; behind by a negative number. */
-  async step(seconds: number): Promise<void> {
-    await writeFile(this.#file, `${seconds}`);
+  /** From now on it is so many ms ahead; behind by a negative number. */
+  async step(ms: number): Promise<void> {
+    await writeFile(this.#file, `${Math.round(ms)}`);
   }
 
   async remove(): Promise<void> {

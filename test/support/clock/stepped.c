@@ -1,4 +1,4 @@
-// The time of day, ahead by the seconds that the file CLOCK_STEP holds. Other clocks are left alone.
+// The time of day, ahead by the ms that the file CLOCK_STEP holds. Other clocks are left alone.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -21,7 +21,13 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
   static int (*real)(clockid_t, struct timespec *);
   if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
   int result = real(clock, time);
-  if (clock == CLOCK_REALTIME) time->tv_sec += step();
+  if (clock == CLOCK_REALTIME) {
+    long ms = step();
+    time->tv_sec += ms / 1000;
+    time->tv_nsec += ms % 1000 * 1000000;
+    if (time->tv_nsec < 0) time->tv_nsec += 1000000000, time->tv_sec--;
+    if (time->tv_nsec >= 1000000000) time->tv_nsec -= 1000000000, time->tv_sec++;
+  }
   return result;
 }
 
@@ -29,6 +35,10 @@ int gettimeofday(struct timeval *time, void *zone) {
   static int (*real)(struct timeval *, void *);
   if (!real) real = dlsym(RTLD_NEXT, "gettimeofday");
   int result = real(time, zone);
-  time->tv_sec += step();
+  long ms = step();
+  time->tv_sec += ms / 1000;
+  time->tv_usec += ms % 1000 * 1000;
+  if (time->tv_usec < 0) time->tv_usec += 1000000, time->tv_sec--;
+  if (time->tv_usec >= 1000000) time->tv_usec -= 1000000, time->tv_sec++;
   return result;
 }
