@@ -20,6 +20,7 @@ const HELP = `npm run mutate -- [options]
   --minutes M    begin no more after that
   --jobs J       how many at a time (default: one a processor)
   --survivors F  write the survivors to this file, too
+  --only F       those of this file alone, which --survivors has written
   --list         print the mutants, and stop`;
 
 const { values } = parseArgs({
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: 'Infinity' },
     jobs: { type: 'string', default: String(availableParallelism()) },
     survivors: { type: 'string' },
+    only: { type: 'string' },
     list: { type: 'boolean' },
     help: { type: 'boolean' },
   },
@@ -92,7 +94,10 @@ async function mutantsOf({ files, mutants }: Group): Promise<Mutant[]> {
     .map((path) => `src/${path}`)
     .filter((path) => files.test(path) && new RegExp(values.files).test(path))
     .sort();
-  return (await Promise.all(paths.map((path) => mutants(path, readFileSync(path, 'utf8'))))).flat();
+  const all = (await Promise.all(paths.map((path) => mutants(path, readFileSync(path, 'utf8'))))).flat();
+  if (values.only === undefined) return all;
+  const only = new Set(readFileSync(values.only, 'utf8').split('\n'));
+  return all.filter((mutant) => only.has(describe(mutant)));
 }
 
 /** The first that load. */
