@@ -160,6 +160,10 @@ describe('drivers', () => {
       status: 'down',
       error: expect.stringContaining('nowhere'),
     });
+    instead.ping = () => new Promise((resolve) => void clock.after(7, () => resolve()));
+    const timed = registry.ping();
+    await clock.advance(7);
+    expect((await timed).get('memory')).toEqual({ status: 'up', latencyMs: 7 });
     instead.ping = down;
     expect((await registry.ping()).get('memory')).toMatchObject({ status: 'down' });
     instead.ping = silent;

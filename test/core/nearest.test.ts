@@ -31,3 +31,10 @@ test('as many slips as are allowed, and no more', () => {
   expect(nearest('abc', ['abcd'], 1)).toBe('abcd');
   expect(nearest('ab', ['abcd'], 1)).toBeUndefined();
 });
+
+test.each(['bacd', 'acbd', 'abdc'])(
+  'two neighbours that are swapped are one slip, wherever they stand: %s',
+  (name) => {
+    expect(nearest(name, ['abcd'], 1)).toBe('abcd');
+  },
+);

@@ -30,6 +30,35 @@ test('a holder who is told late of its revocation holds it no longer than the st
   await closed;
 });
 
+test.each([
+  ['at once', 0, 0],
+  ['with a grace', '3s', 1],
+] as const)(
+  'the store is asked how long a hold lasts that is revoked %s: %s, %i times',
+  async (_, grace, times) => {
+    const clock = new FakeClock(1_000);
+    const store = new ModelServer({ clock, micros: 1e15 }).connect();
+    const { renew } = store;
+    let renewals = 0;
+    store.renew = (...args) => {
+      renewals++;
+      return renew.apply(store, args);
+    };
+    const driver = queuedDriver(store, { clock, random: Math.random });
+    const registry = new LockRegistry({ clock }).registerDriver('model', driver);
+    const locker = registry.registerLocker('l', { driver: 'model' }).mustOf('l');
+    const acquired = locker.acquire('a', { ttl: '1m' });
+    await clock.advance(10);
+    const lease = await acquired;
+    const revoked = locker.revoke('a', lease.fence, { grace });
+    await clock.advance(10);
+    expect([await revoked, renewals]).toEqual([true, times]);
+    const closed = registry.close();
+    await clock.advance(10_000);
+    await closed;
+  },
+);
+
 describe('a hold that is handed on inside the process', () => {
   const clock = new FakeClock(1_000);
   const server = new ModelServer({ clock, micros: 1e15 });

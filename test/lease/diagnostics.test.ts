@@ -99,6 +99,7 @@ describe('a life of a lease', () => {
     await lease.refresh();
     expect(seen.map(({ outcome }) => outcome)).toEqual(['renewed']);
     expect(seen[0]).toMatchObject({ locker: 'default', keys: ['a'], mode: 'write', fence: lease.fence });
+    expect(seen[0]).not.toHaveProperty('fault');
     instead.extend = down;
     await clock.advance(400);
     expect(seen.length).toBeGreaterThan(1);
