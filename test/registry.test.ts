@@ -160,6 +160,7 @@ describe('drivers', () => {
       status: 'down',
       error: expect.stringContaining('nowhere'),
     });
+    await clock.advance(5);
     instead.ping = () => new Promise((resolve) => void clock.after(7, () => resolve()));
     const timed = registry.ping();
     await clock.advance(7);
