@@ -481,7 +481,7 @@ describe('waiting', () => {
     const { driver } = new Bed();
     await driver.close();
     const listed = driver.list!('lock:')[Symbol.asyncIterator]().next();
-    for (const refused of [driver.inspect(KEY), driver.revoke!(KEY, 1), listed])
+    for (const refused of [driver.ping(), driver.inspect(KEY), driver.revoke!(KEY, 1), listed])
       await expect(refused).rejects.toMatchObject({ code: 'LOCK_CLOSED' });
   });
 });

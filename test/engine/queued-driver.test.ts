@@ -110,6 +110,19 @@ test('a hold that was used under a larger fence than it has to give is not hande
   expect((await second)!.fence).toBeGreaterThan(used);
 });
 
+test('a hold whose renewal is on its way is not handed on', async () => {
+  const before = await take(other);
+  const [first, second] = [ask(driver), ask(driver)];
+  await clock.advance(10);
+  await answered(other.release(before), 10);
+  const grant = (await first)!;
+  const extended = driver.extend(grant, 60_000);
+  const released = driver.release(grant);
+  expect(frees).toBe(1);
+  expect(await answered(Promise.all([released, extended]), 10)).toMatchObject([true, {}]);
+  expect((await second)!.fence).toBeGreaterThan(grant.fence + 1);
+});
+
 test('who waits enters at the end of the grace of a revocation, and is told when that is', async () => {
   const grant = await take(other);
   const asked = ask(driver);

@@ -75,6 +75,19 @@ describe('a wait', () => {
     expect(what.after).toBeGreaterThanOrEqual(250);
   });
 
+  test.each([
+    ['its ttl', 900, 900],
+    ['200 ms, where its ttl is shorter', 30, 200],
+    ['2 s, where it is the first and its ttl is longer', 60_000, 2_000],
+  ])('looks at the store at least every so often: %s', async (_, ttl, most) => {
+    await take(other);
+    ask(driver, { ttl, wait: 600_000 });
+    await clock.advance(50_000);
+    const pauses = claims.slice(1).map((at, i) => at - claims[i]!);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(most);
+    expect(Math.max(...pauses)).toBeGreaterThan(0.75 * most);
+  });
+
   test('goes on while the store answers others first, and is an outage when it answers nobody any more', async () => {
     await take(other);
     const { claim } = store;
