@@ -34,7 +34,8 @@ const simulator = (first: number, last: number): Stage => ({ run: 'simulator', f
 /** The test of the same name. */
 function own(file: string): Stage[] {
   const path = file.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts');
-  return existsSync(path) ? [tests(path)] : [];
+  const slow = /drivers\/memory/.test(file);
+  return existsSync(path) ? [slow ? slowTests(path) : tests(path)] : [];
 }
 
 function ofEngine(file: string): Stage[] {

@@ -46,7 +46,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 // A sample that is less likely than this says that the group falls short.
 const BY_CHANCE = 0.001;
 const FULL: Limits = { testMs: 30_000, stageMs: 240_000 };
-const BRIEF: Limits = { testMs: 10_000, stageMs: 60_000 };
+const BRIEF: Limits = { testMs: 10_000, stageMs: 30_000 };
 
 interface Trial {
   readonly group: Group;
