@@ -52,15 +52,21 @@ async function answered<T>(asked: Promise<T>, ms = 50): Promise<T> {
 
 const take = async (of: LockDriver, ttl?: number): Promise<Grant> => (await answered(ask(of, 0, ttl)))!;
 
-/** A hold of `driver` that has been handed on: the grant of whom it serves. */
-async function handedOn(ttl?: number): Promise<Grant> {
+/** A hold of `driver`, and another caller of it who comes next in the queue. */
+async function takeBefore(ttl?: number): Promise<{ grant: Grant; next: Promise<Grant | null> }> {
   const before = await take(other);
-  const [first, second] = [ask(driver, undefined, ttl), ask(driver, undefined, ttl)];
+  const [first, next] = [ask(driver, undefined, ttl), ask(driver, undefined, ttl)];
   await clock.advance(10);
   await answered(other.release(before), 10);
-  expect(await driver.release((await first)!)).toBe(true);
+  return { grant: (await first)!, next };
+}
+
+/** A hold of `driver` that has been handed on: the grant of whom it serves. */
+async function handedOn(ttl?: number): Promise<Grant> {
+  const { grant, next } = await takeBefore(ttl);
+  expect(await driver.release(grant)).toBe(true);
   expect(frees).toBe(0);
-  return (await second)!;
+  return (await next)!;
 }
 
 describe('a release whose answer is lost', () => {
@@ -99,28 +105,20 @@ describe('a hold that has been handed on and is over', () => {
 });
 
 test('a hold that was used under a larger fence than it has to give is not handed on', async () => {
-  const before = await take(other);
-  const [first, second] = [ask(driver), ask(driver)];
-  await clock.advance(10);
-  await answered(other.release(before), 10);
-  const grant = (await first)!;
+  const { grant, next } = await takeBefore();
   const used = grant.fence + 1_000;
   expect(await answered(driver.release({ ...grant, fence: used }), 10)).toBe(true);
   expect(frees).toBe(1);
-  expect((await second)!.fence).toBeGreaterThan(used);
+  expect((await next)!.fence).toBeGreaterThan(used);
 });
 
 test('a hold whose renewal is on its way is not handed on', async () => {
-  const before = await take(other);
-  const [first, second] = [ask(driver), ask(driver)];
-  await clock.advance(10);
-  await answered(other.release(before), 10);
-  const grant = (await first)!;
+  const { grant, next } = await takeBefore();
   const extended = driver.extend(grant, 60_000);
   const released = driver.release(grant);
   expect(frees).toBe(1);
   expect(await answered(Promise.all([released, extended]), 10)).toMatchObject([true, {}]);
-  expect((await second)!.fence).toBeGreaterThan(grant.fence + 1);
+  expect((await next)!.fence).toBeGreaterThan(grant.fence + 1);
 });
 
 test('who waits enters at the end of the grace of a revocation, and is told when that is', async () => {
