@@ -56,7 +56,7 @@ export class PendingReleases {
     this.#gathered++;
     // All that leave in this turn go together. Of very many, none is to be forgotten.
     if (this.#gathered === 1) queueMicrotask(() => this.flush());
-    else if (this.#gathered % MOST_GATHERED === 0) this.flush();
+    else if (this.#gathered === MOST_GATHERED) this.flush();
   }
 
   /**

@@ -1,5 +1,5 @@
-import { checkNames } from '../core/check.js';
 /// <reference lib="esnext.disposable" preserve="true" />
+import { checkNames } from '../core/check.js';
 import type { Duration } from '../core/duration.js';
 import { LockNotHeldError, LockUsageError } from '../core/errors.js';
 import type { WaitOptions } from '../mutex/keyed-queue.js';

@@ -58,9 +58,12 @@ export function checkOptions(options: unknown): asserts options is LockProviderO
   checkAddress('redis', redis, 'an ioredis client, or its options, or { url }');
   if (redis) checkLentClient(redis);
   checkAddress('postgres', postgres, 'a pg.Pool, or options of pg, or { url }');
-  checkSpelling(redis, ['url']);
-  checkSpelling(postgres, ['url', 'listenUrl', 'schema', 'connections', 'pool']);
+  checkSpelling(redis, OF_REDIS);
+  checkSpelling(postgres, OF_POSTGRES);
 }
+
+const OF_REDIS = ['url'] satisfies (keyof RedisOptions)[];
+const OF_POSTGRES = ['url', 'listenUrl', 'schema', 'connections', 'pool'] satisfies (keyof PostgresOptions)[];
 
 // The options of a client are many, and known to the client alone. Only what is nearly one of ours is refused.
 function checkSpelling(options: object = {}, ours: readonly string[]): void {

@@ -1,16 +1,21 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
+import type { LockStore } from '../../src/engine/store.js';
 import type { Lease } from '../../src/lease/lease.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock, ModelServer } from '../../src/testing/index.js';
+
+function lockerOn(store: LockStore, clock: FakeClock) {
+  const driver = queuedDriver(store, { clock, random: Math.random });
+  const registry = new LockRegistry({ clock }).registerDriver('model', driver);
+  return { registry, locker: registry.registerLocker('l', { driver: 'model' }).mustOf('l') };
+}
 
 test('a holder who is told late of its revocation holds it no longer than the store does', async () => {
   const clock = new FakeClock(1_000);
   const server = new ModelServer({ clock, micros: 1e15 });
   const store = server.connect({ link: { message: () => [2_000] }, ordered: false });
-  const driver = queuedDriver(store, { clock, random: Math.random });
-  const registry = new LockRegistry({ clock }).registerDriver('model', driver);
-  const locker = registry.registerLocker('late', { driver: 'model' }).mustOf('late');
+  const { registry, locker } = lockerOn(store, clock);
   const acquired = locker.acquire('a', { ttl: '1m' });
   await clock.advance(10);
   const lease = await acquired;
@@ -44,9 +49,7 @@ test.each([
       renewals++;
       return renew.apply(store, args);
     };
-    const driver = queuedDriver(store, { clock, random: Math.random });
-    const registry = new LockRegistry({ clock }).registerDriver('model', driver);
-    const locker = registry.registerLocker('l', { driver: 'model' }).mustOf('l');
+    const { registry, locker } = lockerOn(store, clock);
     const acquired = locker.acquire('a', { ttl: '1m' });
     await clock.advance(10);
     const lease = await acquired;
@@ -62,11 +65,7 @@ test.each([
 describe('a hold that is handed on inside the process', () => {
   const clock = new FakeClock(1_000);
   const server = new ModelServer({ clock, micros: 1e15 });
-  const connect = () => {
-    const driver = queuedDriver(server.connect(), { clock, random: Math.random });
-    const registry = new LockRegistry({ clock }).registerDriver('model', driver);
-    return { registry, locker: registry.registerLocker('l', { driver: 'model' }).mustOf('l') };
-  };
+  const connect = () => lockerOn(server.connect(), clock);
   const [ours, theirs] = [connect(), connect()];
   const answered = async <T>(asked: Promise<T>, ms = 10): Promise<T> => {
     await clock.advance(ms);

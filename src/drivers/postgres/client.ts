@@ -20,6 +20,7 @@ export interface Dialler {
 // How long it may take to connect.
 const CONNECT_MS = 2_000;
 const DEFAULT_URL = 'postgres://127.0.0.1:5432';
+export const DEFAULT_SCHEMA = 'latchkey';
 
 /** @throws LockConfigError when pg is not installed or the address is wrong, LockUsageError */
 export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dialler> {
@@ -30,7 +31,7 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
     throw new LockUsageError('postgres', got, 'a pg.Pool, or options of pg, or { url }');
   }
   const asked: PostgresOptions = isPool(postgres) ? { pool: postgres } : postgres;
-  const { url, listenUrl, schema = 'latchkey', connections = 3, pool, ...options } = asked;
+  const { url, listenUrl, schema = DEFAULT_SCHEMA, connections = 3, pool, ...options } = asked;
   if (pool !== undefined && !isPool(pool)) throw new LockUsageError('postgres.pool', pool, 'a pg.Pool');
   checkSchema(schema);
   if (!Number.isInteger(connections) || connections < 1 || connections > 100)

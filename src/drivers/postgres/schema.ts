@@ -1,5 +1,5 @@
 import { LockConfigError } from '../../core/errors.js';
-import { checkSchema, quoted } from './client.js';
+import { checkSchema, DEFAULT_SCHEMA, quoted } from './client.js';
 import type { PgError } from './fault.js';
 import type { Ask } from './link.js';
 import { FUNCTIONS, TABLES } from './sql.generated.js';
@@ -22,7 +22,7 @@ export const inSchema = (sql: string, schema: string): string =>
  * that may create a schema. With `role`, it also grants that role what a service needs.
  * @throws LockUsageError
  */
-export function postgresSchema(schema = 'latchkey', role?: string): string {
+export function postgresSchema(schema = DEFAULT_SCHEMA, role?: string): string {
   checkSchema(schema);
   const name = quoted(schema);
   const grants = role === undefined ? [] : granted(name, `"${role.replaceAll('"', '""')}"`);

@@ -17,17 +17,20 @@ static long step(void) {
   return n > 0 ? atol(text) : 0;
 }
 
+// part: so many of it are a second.
+static void forward(time_t *seconds, long *part, long second) {
+  long ms = step();
+  *seconds += ms / 1000;
+  *part += ms % 1000 * (second / 1000);
+  if (*part < 0) *part += second, --*seconds;
+  if (*part >= second) *part -= second, ++*seconds;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *time) {
   static int (*real)(clockid_t, struct timespec *);
   if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
   int result = real(clock, time);
-  if (clock == CLOCK_REALTIME) {
-    long ms = step();
-    time->tv_sec += ms / 1000;
-    time->tv_nsec += ms % 1000 * 1000000;
-    if (time->tv_nsec < 0) time->tv_nsec += 1000000000, time->tv_sec--;
-    if (time->tv_nsec >= 1000000000) time->tv_nsec -= 1000000000, time->tv_sec++;
-  }
+  if (clock == CLOCK_REALTIME) forward(&time->tv_sec, &time->tv_nsec, 1000000000);
   return result;
 }
 
@@ -35,10 +38,6 @@ int gettimeofday(struct timeval *time, void *zone) {
   static int (*real)(struct timeval *, void *);
   if (!real) real = dlsym(RTLD_NEXT, "gettimeofday");
   int result = real(time, zone);
-  long ms = step();
-  time->tv_sec += ms / 1000;
-  time->tv_usec += ms % 1000 * 1000;
-  if (time->tv_usec < 0) time->tv_usec += 1000000, time->tv_sec--;
-  if (time->tv_usec >= 1000000) time->tv_usec -= 1000000, time->tv_sec++;
+  forward(&time->tv_sec, &time->tv_usec, 1000000);
   return result;
 }
