@@ -101,3 +101,19 @@ test('without a peer, nothing is tested between two drivers', () => {
   const alone = casesOf({ createDriver: () => memoryDriver() });
   expect([...alone.keys()].filter((name) => name.startsWith('two drivers'))).toEqual([]);
 });
+
+test('a driver whose ping rejects at once has time to connect', async () => {
+  const createDriver = () => {
+    let up = false;
+    setTimeout(() => {
+      up = true;
+    }, 50);
+    return Object.assign(memoryDriver(), {
+      ping: async () => {
+        if (!up) throw new Error('not connected');
+      },
+    });
+  };
+  const [first] = casesOf({ createDriver }).values();
+  expect(await faultOf(first!)).toBe(undefined);
+});
