@@ -11,11 +11,11 @@ export type Stage =
       readonly run: 'tests';
       readonly paths: readonly string[];
       readonly without?: readonly string[];
-      /** They wait in real time, for half a minute and more. */
+      /** They take half a minute and more. */
       readonly slow?: boolean;
     }
   | { readonly run: 'related'; readonly file: string }
-  | { readonly run: 'simulator'; readonly first: number; readonly last: number };
+  | { readonly run: 'simulator'; readonly first: number; readonly last: number; readonly slow?: boolean };
 
 export interface Group {
   readonly name: string;
@@ -29,7 +29,7 @@ export interface Group {
 
 const tests = (...paths: string[]): Stage => ({ run: 'tests', paths });
 const slowTests = (...paths: string[]): Stage => ({ run: 'tests', paths, slow: true });
-const simulator = (first: number, last: number): Stage => ({ run: 'simulator', first, last });
+const simulator = (first: number, last: number) => ({ run: 'simulator', first, last }) as const;
 
 /** The test of the same name. */
 function own(file: string): Stage[] {
@@ -43,7 +43,8 @@ function ofEngine(file: string): Stage[] {
   const thread = /renew|thread|hold/.test(file) ? [slowTests('test/drivers/redis/thread.test.ts')] : [];
   const model = /mutex/.test(file) ? [tests('test/mutex/.*model')] : [];
   const early = /^src\/engine\/(?!thread)/.test(file) ? [simulator(1, 64)] : [];
-  const rest = [simulator(65, 1_000), slowTests('test/drivers/memory', 'test/lease/backend'), ...thread];
+  const late: Stage = { ...simulator(301, 1_000), slow: true };
+  const rest = [simulator(65, 300), late, slowTests('test/drivers/memory', 'test/lease/backend'), ...thread];
   return [...early, ...own(file), related, ...model, ...rest];
 }
 

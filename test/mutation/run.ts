@@ -16,7 +16,7 @@ const HELP = `npm run mutate -- [options]
   --files REGEXP only of files whose path matches
   --bound P      the share that must be noticed, in percent (default: each group's own). A sample fails where it has so few
                  that a group with this share would show as few in less than one of 1,000 samples
-  --brief        without the tests that wait in real time for half a minute and more, and with shorter limits of time
+  --brief        without the tests and seeds that take half a minute and more, and with shorter limits of time
   --minutes M    begin no more after that
   --jobs J       how many at a time (default: one a processor)
   --survivors F  write the survivors to this file, too
@@ -142,7 +142,7 @@ async function tryAll(
 }
 
 function stagesFor(group: Group, { file }: Mutant): Stage[] {
-  return group.stages(file).filter((stage) => !(values.brief && stage.run === 'tests' && stage.slow));
+  return group.stages(file).filter((stage) => !(values.brief && stage.run !== 'related' && stage.slow));
 }
 
 function report(
