@@ -28,9 +28,9 @@ export interface AcquisitionHost {
   /** The store granted it: begins the hold. `unannounced`: no message said so, though it may have had a place. */
   obtained(acquisition: Acquisition, granted: GrantedHold, unannounced: boolean): Hold;
   /** The store gave it a place, or says that it still has one. */
-  placed(acquisition: Acquisition, refused: Refused, had: boolean): void;
-  /** It does not wait any more; `had`: it had a place. */
-  ended(acquisition: Acquisition, had: boolean): void;
+  placed(acquisition: Acquisition, refused: Refused): void;
+  /** It has its outcome. */
+  ended(acquisition: Acquisition): void;
   /** Gives up its place and what it may have been granted; calls `done` when the store has answered. */
   leave(acquisition: Acquisition, done?: () => void): void;
 }
@@ -62,7 +62,8 @@ export class Acquisition implements GrantedClaim, Deadline {
   #askAgain = false;
   #announced = false;
   #sentAt = 0;
-  #expiredGrants = 0;
+  /** A grant of it had expired when it arrived. */
+  #expired = false;
   /** The fence of the hold that it got. */
   #obtained: number | undefined;
   #fault: StoreError | undefined;
@@ -92,16 +93,12 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   /** Whether a hold may be handed on to it. */
   get mayBeServed(): boolean {
-    return (this.#phase === 'asking' || this.#phase === 'waiting') && !this.request.signal?.aborted;
+    return !this.#over && !this.request.signal?.aborted;
   }
 
   /** As {@link late}, or the connection may yet be lost before the answer to a claim. */
   get mayComeLate(): boolean {
     return this.late || this.#unanswered;
-  }
-
-  get waits(): boolean {
-    return this.#phase === 'waiting';
   }
 
   /** How long its process may leave the queue unlooked at, in ms. */
@@ -111,7 +108,7 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   /** Claims the lock, for the first time or anew: a new connection, or time to look. */
   ask(): void {
-    if (this.#phase === 'ended' || this.#phase === 'leaving' || !this.#host.link.ready) return;
+    if (this.#over || !this.#host.link.ready) return;
     if (this.#unanswered) {
       this.#askAgain = true;
       return;
@@ -149,15 +146,14 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   /** A hold of this process serves it. */
   serve(hold: Hold): void {
-    this.#end();
-    this.#resolve(hold.grant);
+    this.#end(() => this.#resolve(hold.grant));
   }
 
   /** Its hard limit has come. */
   fire(): void {
     if (this.#inTime()) return;
     // After a stall, timers fire before sockets are read: a message or an answer may be here, unread.
-    this.#lookAgain(0, () => (this.#phase === 'waiting' ? this.#leaveInTime() : this.#awaitAnswer()));
+    this.#lookAgain(0, () => (this.#phase === 'waiting' ? this.#leaveInTime() : this.#awaitClaim()));
   }
 
   close(): void {
@@ -168,25 +164,27 @@ export class Acquisition implements GrantedClaim, Deadline {
     // A look that was on its way when a message said the same. The hold may have been handed on since.
     const since = answer.fence - (this.#obtained ?? Infinity);
     if (since >= 0 && since <= this.#host.store.limits.fencesPerClaim) return;
-    if (this.#phase === 'ended' || this.#phase === 'leaving') return this.#host.leave(this);
+    if (this.#over) return this.#host.leave(this);
     const { ttl } = this.request;
     // More is left where the server's clock has stepped back since; it may step forward again.
     const validUntil = surelyUntil(answer.asOf, Math.min(answer.ttl, ttl));
     if (this.#host.clock.now() < validUntil)
       return this.#obtain({ fence: answer.fence, run: answer.run, validUntil });
     // Once, it may be this process that was slow; then the round trip is longer than the lease.
-    if (this.#expiredGrants++ === 0) return this.ask();
+    if (!this.#expired) {
+      this.#expired = true;
+      return this.ask();
+    }
     const took = Math.round(this.#host.clock.now() - answer.asOf);
     const why = `a lease of ${ttl} ms was over when its grant arrived, after ${took} ms: use a longer ttl`;
     this.#giveUp(() => this.#reject(new LockBackendError(why, { key: this.request.key })));
   }
 
   #refused(answer: Refused): void {
-    if (this.#phase === 'ended' || this.#phase === 'leaving') return;
+    if (this.#over) return;
     if (!this.#place) return this.#refuse();
-    const had = this.#phase === 'waiting';
     this.#phase = 'waiting';
-    this.#host.placed(this, answer, had);
+    this.#host.placed(this, answer);
     // Answered after its wait: the store serves, and somebody else has the lock.
     if (this.#host.clock.now() >= this.#hardLimit()) return this.#giveUp(() => this.#resolve(null));
     if (this.#askAgain) this.ask();
@@ -194,12 +192,11 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   #failed(error: StoreError): void {
     if (error.outcome === 'unknown') this.late = true;
-    if (this.#phase === 'ended' || this.#phase === 'leaving') return;
+    if (this.#over) return;
     if (error.outcome === 'refused') return this.#giveUp(() => this.#reject(error));
     // When the connection is back, the engine asks again.
     if (!this.#host.link.ready) return;
     if (this.#host.clock.now() >= this.#hardLimit()) return this.#giveUp(() => this.#reject(error));
-    if (this.#askAgain) return this.ask();
     this.#retry?.cancel();
     this.#retry = this.#host.clock.after(20 + this.#host.random() * 20, () => this.ask());
   }
@@ -220,9 +217,8 @@ export class Acquisition implements GrantedClaim, Deadline {
   /** Whether its hard limit is still to come; then it is told when it does. */
   #inTime(): boolean {
     const limit = this.#hardLimit();
-    const { clock, limits } = this.#host;
-    if (clock.now() >= limit) return false;
-    if (limit < Infinity) limits.set(this, limit);
+    if (this.#host.clock.now() >= limit) return false;
+    this.#host.limits.set(this, limit);
     return true;
   }
 
@@ -233,36 +229,40 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   #lookAgain(ms: number, then: () => void): void {
     this.#look?.cancel();
-    this.#look = this.#host.clock.after(ms, () => {
-      if (this.#phase !== 'ended') then();
-    });
+    this.#look = this.#host.clock.after(ms, then);
   }
 
   /** The wait is over. That the store gives up the place proves that it serves, and that somebody else had the lock. */
   #leave(): void {
+    const { clock, link } = this.#host;
     this.#phase = 'leaving';
-    this.#sentAt = this.#host.clock.now();
+    this.#sentAt = clock.now();
     this.#host.leave(this, () => this.#refuse());
-    this.#awaitAnswer();
+    // What had come before is read by the first look: an answer after that shows that the store serves.
+    this.#lookAgain(LOOK_MS, () => this.#awaitServing(LOOKS - 1, link.answers));
   }
 
-  /** An answer may be due. It is an outage where none comes, unless the store is busy with others all the time. */
-  #awaitAnswer(looks = LOOKS, answers = this.#host.link.answers, since = this.#host.clock.now()): void {
-    if (this.#phase === 'asking' && !this.#unanswered)
-      return this.#giveUp(() => this.#reject(this.#trouble()));
+  /** It is contention once the store has given more than `answers`, to whomever, and an outage where it gives none. */
+  #awaitServing(looks: number, answers: number): void {
+    this.#lookAgain(LOOK_MS, () => {
+      if (this.#host.link.answers > answers) return this.#refuse();
+      if (looks > 1) return this.#awaitServing(looks - 1, answers);
+      const fault = this.#trouble();
+      this.#end(() => this.#reject(fault));
+    });
+  }
+
+  /** Its claim may be answered yet. It is an outage where that does not come, unless the store is busy with others. */
+  #awaitClaim(looks = LOOKS, answers = this.#host.link.answers, since = this.#host.clock.now()): void {
+    if (!this.#unanswered) return this.#giveUp(() => this.#reject(this.#trouble()));
     const { clock, link } = this.#host;
     this.#lookAgain(LOOK_MS, () => {
       if (this.#phase === 'waiting') return this.#leaveInTime();
       const busy = link.answers > answers && clock.now() - since < BACKLOG_MS;
-      // What had come before is read by the second look: an answer after that shows that the store serves.
-      if (busy && this.#phase === 'leaving' && looks < LOOKS) return this.#refuse();
-      if (busy) return this.#awaitAnswer(this.#phase === 'leaving' ? LOOKS - 1 : LOOKS, link.answers, since);
-      if (looks > 1) return this.#awaitAnswer(looks - 1, answers, since);
+      if (busy) return this.#awaitClaim(LOOKS, link.answers, since);
+      if (looks > 1) return this.#awaitClaim(looks - 1, answers, since);
       const fault = this.#trouble();
-      if (this.#phase === 'leaving') {
-        this.#end();
-        this.#reject(fault);
-      } else this.#giveUp(() => this.#reject(fault));
+      this.#giveUp(() => this.#reject(fault));
     });
   }
 
@@ -281,27 +281,29 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   /** Somebody else has the lock, and nothing is left in the store. */
   #refuse(): void {
-    this.#end();
-    this.#resolve(null);
+    this.#end(() => this.#resolve(null));
   }
 
   /** Ends without a hold; what the store may have for it is given back. */
   #giveUp(settle: () => void): void {
-    if (this.#phase === 'ended') return;
-    const owes = this.#unanswered || this.late || this.#phase === 'waiting';
-    this.#end();
-    settle();
-    if (owes) this.#host.leave(this);
+    const leaves = this.#unanswered || this.late || this.#phase === 'waiting';
+    this.#end(settle);
+    if (leaves) this.#host.leave(this);
   }
 
-  #end(): void {
+  #end(settle: () => void): void {
     if (this.#phase === 'ended') return;
-    const had = this.#phase !== 'asking';
     this.#phase = 'ended';
     this.#host.limits.clear(this);
     this.#retry?.cancel();
     this.#look?.cancel();
     this.#stopListening?.();
-    this.#host.ended(this, had);
+    settle();
+    this.#host.ended(this);
+  }
+
+  /** Its wait is over. */
+  get #over(): boolean {
+    return this.#phase === 'leaving' || this.#phase === 'ended';
   }
 }

@@ -29,15 +29,16 @@ export class LocalQueues {
     this.#looks = new Deadlines(clock);
   }
 
-  /** The acquisition has a place; `had`: it had one before. */
-  placed(acquisition: Acquisition, { left, before, kept }: Refused, had: boolean): void {
+  /** The acquisition has a place. */
+  placed(acquisition: Acquisition, { left, before, kept }: Refused): void {
     const { key } = acquisition.request;
     const queue = this.#queues.get(key) ?? this.#open(key);
+    const had = queue.waiting.has(acquisition);
     queue.waiting.add(acquisition);
     // The store lost its place: so it may have lost those behind it, which come after it in this order.
     if (had && !kept) for (const other of queue.waiting) if (other !== acquisition) other.ask();
     // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
-    const atExpiry = Math.max(0, left) + 1 + Math.min(before * 5, 100) + this.#random() * 5;
+    const atExpiry = left + 1 + Math.min(before * 5, 100) + this.#random() * 5;
     const longest = Math.min(acquisition.longestLook, FIRST_LOOK + before * 100);
     this.#lookIn(queue, Math.min(atExpiry, longest * (0.8 + this.#random() * 0.2)));
   }
@@ -49,10 +50,11 @@ export class LocalQueues {
   }
 
   leave(acquisition: Acquisition): void {
-    const queue = this.#queues.get(acquisition.request.key);
+    const { key } = acquisition.request;
+    const queue = this.#queues.get(key);
     if (!queue?.waiting.delete(acquisition)) return;
     if (queue.waiting.size === 0) {
-      this.#queues.delete(acquisition.request.key);
+      this.#queues.delete(key);
       this.#looks.clear(queue.look);
     } else if (queue.look.index < 0) {
       // It was the one that looked, and its answer tells nobody when to look again.
@@ -77,7 +79,6 @@ export class LocalQueues {
 }
 
 function look({ waiting }: LocalQueue): void {
-  for (const acquisition of waiting) {
-    if (acquisition.waits) return acquisition.ask();
-  }
+  const [first] = waiting;
+  first?.ask();
 }

@@ -78,8 +78,8 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     const id = claimKey(request.key, request.token);
     const asked = this.#acquisitions.get(id);
     if (asked) return asked.outcome;
-    const hold = this.#holds.find(id);
-    if (hold?.request.token === request.token) return Promise.resolve(hold.grant);
+    const hold = this.#holds.serving(request);
+    if (hold) return Promise.resolve(hold.grant);
     const acquisition = new Acquisition(id, request, this);
     this.#acquisitions.set(id, acquisition);
     acquisition.ask();
@@ -188,20 +188,22 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
 
   obtained(acquisition: Acquisition, granted: GrantedHold, unannounced: boolean): Hold {
     // It learned by itself that it has the lock: the others here may have missed a message, or lost their places.
-    if (unannounced && this.#acquisitions.size > 1) this.#queues.lookIn(acquisition.request.key, 0);
+    if (unannounced) this.#queues.lookIn(acquisition.request.key, 0);
     return this.#holds.begin(acquisition, granted);
   }
 
-  placed(acquisition: Acquisition, refused: Refused, had: boolean): void {
-    this.#queues.placed(acquisition, refused, had);
+  placed(acquisition: Acquisition, refused: Refused): void {
+    this.#queues.placed(acquisition, refused);
   }
 
-  ended(acquisition: Acquisition, had: boolean): void {
+  ended(acquisition: Acquisition): void {
     this.#acquisitions.delete(acquisition.id);
-    if (had) this.#queues.leave(acquisition);
+    this.#queues.leave(acquisition);
   }
 
-  leave({ request, late }: Acquisition, done?: () => void): void {
+  leave(acquisition: Acquisition, done?: () => void): void {
+    const { request, late } = acquisition;
+    this.#queues.leave(acquisition);
     this.#releases.leave(request, this.clock.now() + Math.max(request.ttl, LEAVE_MS), late, done);
   }
 

@@ -171,7 +171,7 @@ export class StoreError extends LockBackendError {
     readonly outcome: Outcome,
     cause?: unknown,
   ) {
-    super(what, cause === undefined ? {} : { cause });
+    super(what, { cause });
     this.name = 'LockBackendError';
   }
 }

@@ -53,8 +53,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a hold is handed on to one whose wait is over',
     file: `${ENGINE}/acquisition.js`,
-    from: "return (this.#phase === 'asking' || this.#phase === 'waiting')",
-    to: 'return (true)',
+    from: 'return !this.#over',
+    to: 'return true',
     within: 500,
   },
   {
@@ -78,7 +78,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: `hold.skip();
         }
         for (const next of this.#acquisitions.values())
-            if (next.request.key === hold.key && next.waits && hold.suits(next.request.ttl, now)) {
+            if (next.request.key === hold.key && next.mayBeServed && hold.suits(next.request.ttl, now)) {
                 const former = hold.request.token;
                 hold.handOn(next.request, usedFence);
                 this.#holds.moved(hold, former);
