@@ -7,9 +7,11 @@ import type { Refused } from './store.js';
 // The one whose place is the first looks at the latest after this: it must notice first.
 const FIRST_LOOK = 2_000;
 
+type Waiter = Pick<Acquisition, 'request' | 'longestLook' | 'ask'>;
+
 /** Those of one key that have places, in the order in which they got them, and when the first of them looks again. */
 interface LocalQueue {
-  readonly waiting: Set<Acquisition>;
+  readonly waiting: Set<Waiter>;
   readonly look: Deadline;
 }
 
@@ -30,7 +32,7 @@ export class LocalQueues {
   }
 
   /** The acquisition has a place. */
-  placed(acquisition: Acquisition, { left, before, kept }: Refused): void {
+  placed(acquisition: Waiter, { left, before, kept }: Refused): void {
     const { key } = acquisition.request;
     const queue = this.#queues.get(key) ?? this.#open(key);
     const had = queue.waiting.has(acquisition);
@@ -49,7 +51,7 @@ export class LocalQueues {
     if (queue) this.#lookIn(queue, ms);
   }
 
-  leave(acquisition: Acquisition): void {
+  leave(acquisition: Waiter): void {
     const { key } = acquisition.request;
     const queue = this.#queues.get(key);
     if (!queue?.waiting.delete(acquisition)) return;

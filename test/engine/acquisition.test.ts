@@ -499,6 +499,19 @@ describe('its hard limit', () => {
     expect(what.outcome).toBeInstanceOf(LockBackendError);
   });
 
+  test('is that of its wait again where it gets a place just after that of a newcomer', async () => {
+    const { what } = ask({ wait: 5_000 });
+    await clock.advance(2_040);
+    await sent[0]!.refused();
+    await clock.advance(2_959);
+    expect([what, told]).toEqual([{}, ['placed']]);
+    await clock.advance(1);
+    expect(told).toEqual(['placed', 'leave']);
+    hasLeft!();
+    await clock.advance(0);
+    expect(what.outcome).toBeNull();
+  });
+
   test('is put off by one answer to another as long as by none', async () => {
     const { what } = ask({ wait: 100 });
     await clock.advance(110);
