@@ -183,7 +183,7 @@ export class RenewalThread {
     this.#tick();
     this.#shortestBlock = Math.min(this.#shortestBlock, maxBlock);
     this.#beat?.cancel();
-    const pause = Math.max(1, Math.min(LONGEST_BEAT_MS, this.#shortestBlock / BEATS));
+    const pause = Math.min(LONGEST_BEAT_MS, this.#shortestBlock / BEATS);
     this.#beat = this.#clock.after(pause, () => {
       this.#beat = undefined;
       this.#tellGone();
@@ -207,13 +207,12 @@ export class RenewalThread {
     const worker = this.#worker;
     this.#worker = undefined;
     this.#started();
-    this.#gone = [];
     await worker?.terminate();
   }
 
   /** `worker`: which ended though it should not. */
   #fail(why: string, worker?: Worker): void {
-    if (worker !== this.#worker || this.#failed) return;
+    if (worker !== this.#worker) return;
     this.#failed = true;
     this.#worker = undefined;
     this.#started();
