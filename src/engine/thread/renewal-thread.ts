@@ -47,6 +47,7 @@ export class RenewalThread {
   #failed = false;
   #shortestBlock = Infinity;
   #beat: Timer | undefined;
+  /** `clock.now()` of the start, and of the end of the latest hold. */
   #idleSince = 0;
 
   constructor(clock: Clock, source: ThreadStart, events: { revoked(id: ClaimId, grace: number): void }) {
@@ -121,7 +122,6 @@ export class RenewalThread {
       worker.unref();
       this.#worker = worker;
       this.#starting = this.#inTime();
-      // Until then it has no hold.
       this.#idleSince = this.#clock.now();
       this.#beatFor(Infinity);
       return worker;
@@ -167,7 +167,7 @@ export class RenewalThread {
 
   #forget(id: number): void {
     this.#kept.delete(id);
-    if (this.#kept.size === 0) this.#idleSince = this.#clock.now();
+    this.#idleSince = this.#clock.now();
     if (this.#gone.push(id) >= GONE) this.#tellGone();
   }
 
