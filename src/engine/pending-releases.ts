@@ -15,13 +15,25 @@ const MOST_GATHERED = 1_000;
 const WINDOW = 32;
 
 /** What the store may still have, and nobody wants. */
-interface Pending extends ClaimId {
+type Pending = PendingLeave | PendingFree;
+
+/** A place, and what it may have become. */
+interface PendingLeave extends ClaimId {
   /** `clock.now()` from which on the store has let go of it by itself. */
   readonly until: number;
   readonly late: boolean;
-  /** Of a hold that could not be freed: how. Without it, a place and what it may have become is given up. */
-  readonly freeing?: Freeing;
   readonly done?: (() => void) | undefined;
+}
+
+/** A hold that could not be freed. */
+interface PendingFree extends Omit<PendingLeave, 'late'> {
+  readonly freeing: Freeing;
+}
+
+/** One call of the store, and what it gives up. */
+interface Call {
+  readonly of: readonly Pending[];
+  readonly send: () => Promise<unknown>;
 }
 
 let warned = false;
@@ -114,7 +126,7 @@ export class PendingReleases {
       this.#link.answered();
       return answer === 'freed' || (late && surelyOurs);
     } catch (again) {
-      this.#keep({ key: id.key, token: id.token, until, late: how.late ?? false, freeing: how });
+      this.#keep({ key: id.key, token: id.token, until, freeing: how });
       this.#retryLater();
       if ((again as StoreError).outcome === 'in-use') return true;
       throw again;
@@ -150,16 +162,16 @@ export class PendingReleases {
   }
 
   /** Those that leave, by key and as many in a call as the store takes. */
-  #leaves(due: readonly Pending[]): { of: Pending[]; send: () => Promise<unknown> }[] {
-    const batches = new Map<string, Pending[]>();
-    const calls: { of: Pending[]; send: () => Promise<unknown> }[] = [];
+  #leaves(due: readonly Pending[]): Call[] {
+    const batches = new Map<string, PendingLeave[]>();
+    const calls: Call[] = [];
     for (const pending of due) {
-      if (pending.freeing) continue;
+      if ('freeing' in pending) continue;
       const { key, late } = pending;
-      const name = `${late ? 1 : 0} ${key}`;
+      const name = `${late} ${key}`;
       let batch = batches.get(name);
       if (!batch || batch.length >= this.#store.limits.leaveBatch) {
-        const of: Pending[] = [];
+        const of: PendingLeave[] = [];
         batch = of;
         batches.set(name, of);
         const tokens = () => of.map(({ token }) => token);
@@ -170,14 +182,13 @@ export class PendingReleases {
     return calls;
   }
 
-  #frees(due: readonly Pending[]): { of: Pending[]; send: () => Promise<unknown> }[] {
-    return due.flatMap((pending) => {
-      const { freeing } = pending;
-      return freeing ? [{ of: [pending], send: () => this.#store.free(pending, freeing) }] : [];
-    });
+  #frees(due: readonly Pending[]): Call[] {
+    return due.flatMap((pending) =>
+      'freeing' in pending ? [{ of: [pending], send: () => this.#store.free(pending, pending.freeing) }] : [],
+    );
   }
 
-  async #sendAll(calls: { of: Pending[]; send: () => Promise<unknown> }[]): Promise<void> {
+  async #sendAll(calls: readonly Call[]): Promise<void> {
     for (let from = 0; from < calls.length; from += WINDOW) {
       const sent = calls.slice(from, from + WINDOW);
       const answers = await Promise.allSettled(sent.map(({ send }) => send()));

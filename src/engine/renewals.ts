@@ -65,8 +65,7 @@ export class Renewals {
   tellServed(hold: Hold): void {
     this.#clock.after(hold.turnLeft(this.#clock.now()), () => {
       const left = hold.validUntil - this.#clock.now();
-      const serves = this.#holds.serving(hold.grant) === hold;
-      if (serves && left > 0 && this.#link.ready) void this.renew([{ grant: hold.grant, ttl: ttlFor(left) }]);
+      if (left > 0 && this.#link.ready) void this.renew([{ grant: hold.grant, ttl: ttlFor(left) }]);
     });
   }
 
@@ -113,15 +112,14 @@ export class Renewals {
   #take({ hold, grant, renewal }: Sent, answer: RenewalAnswer, asOf: number): Grant | null | Error {
     hold.endRenewal();
     if (answer instanceof Error) return answer;
-    const serves = this.#holds.find(hold.id) === hold;
     if (answer === 'renewed') {
       const until = surelyUntil(asOf, renewal.ttl);
       hold.renewed(renewal.sequence, until);
-      if (serves) this.#holds.retimed(hold);
+      this.#holds.retimed(hold);
       return { ...grant, validUntil: Math.min(until, hold.validUntil) };
     }
     if (answer === 'lost') this.#holds.end(hold, 'stolen');
-    else if (serves) this.#endIn(hold, answer.revoked, asOf);
+    else if (this.#holds.find(hold.id) === hold) this.#endIn(hold, answer.revoked, asOf);
     return null;
   }
 }

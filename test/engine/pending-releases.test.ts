@@ -12,11 +12,14 @@ let store: ModelStore;
 let unwilling: boolean | Outcome;
 /** What was given up: in how many calls, and how many tokens. */
 let given: { calls: number; tokens: number };
+/** What it was asked to give up. */
+let leaves: Parameters<ModelStore['leave']>[];
 
 beforeEach(() => {
   clock = new FakeClock(1_000);
   unwilling = false;
   given = { calls: 0, tokens: 0 };
+  leaves = [];
   store = new ModelServer({ clock, micros: 1e15 }).connect();
   const { leave, free } = store;
   const count = <T>(tokens: number, call: () => Promise<T>): Promise<T> => {
@@ -26,8 +29,10 @@ beforeEach(() => {
     return unwilling ? Promise.reject(new StoreError('NOREPLICAS', outcome)) : call();
   };
   Object.assign(store, {
-    leave: (...args: Parameters<ModelStore['leave']>) =>
-      count(args[1].length, () => leave.apply(store, args)),
+    leave: (...args: Parameters<ModelStore['leave']>) => {
+      leaves.push(args);
+      return count(args[1].length, () => leave.apply(store, args));
+    },
     free: (...args: Parameters<ModelStore['free']>) => count(1, () => free.apply(store, args)),
   });
 });
@@ -99,6 +104,26 @@ test('of what cannot be given back the latest 10,000 are kept, as long as the st
   await pending.close();
 });
 
+test('where many are pending, those that are over make room first, and the process is not warned', async () => {
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const { releases: pending, link } = releases();
+  await clock.advance(10);
+  link.down(new LockBackendError('lost'));
+  const done = jest.fn();
+  pending.leave({ key: 'lock:{a}', token: 'first' }, 60_000, true, done);
+  for (let i = 1; i < 10_000; i++) pending.leave({ key: 'lock:{a}', token: `t${i}` }, 2_000, true);
+  await clock.advance(2_000);
+  pending.leave({ key: 'lock:{a}', token: 'last' }, 60_000, true, done);
+  link.up();
+  pending.flush();
+  await clock.advance(10);
+  expect(given).toEqual({ calls: 1, tokens: 2 });
+  expect(done).toHaveBeenCalledTimes(2);
+  expect(warned).not.toHaveBeenCalled();
+  warned.mockRestore();
+  await pending.close();
+});
+
 test('a hold that is in use was ours, and is freed once the store lets go of it', async () => {
   const { releases: pending } = releases();
   await clock.advance(10);
@@ -138,4 +163,135 @@ test('a store that refuses is asked less and less often, some at a time, until i
   await clock.advance(60_000);
   expect(given.calls).toBe(0);
   await pending.close();
+});
+
+test('places are given up by key and by whether a claim may come late, as many in a call as the store takes', async () => {
+  const { releases: pending } = releases();
+  Object.assign(store, { limits: { ...store.limits, leaveBatch: 2 } });
+  await clock.advance(10);
+  for (const [key, count, late] of [
+    ['a', 3, false],
+    ['a', 1, true],
+    ['b', 2, false],
+  ] as const)
+    for (let i = 0; i < count; i++) pending.leave({ key, token: `${key}${i}${late}` }, 60_000, late);
+  expect(leaves).toEqual([]);
+  await clock.advance(0);
+  expect(leaves).toEqual([
+    ['a', ['a0false', 'a1false'], false],
+    ['a', ['a2false'], false],
+    ['a', ['a0true'], true],
+    ['b', ['b0false', 'b1false'], false],
+  ]);
+  await pending.close();
+});
+
+test('a place whose leaving failed is given up as late: what was sent before may come after it', async () => {
+  const { releases: pending, link } = releases();
+  await clock.advance(10);
+  unwilling = true;
+  const done = jest.fn();
+  pending.leave({ key: 'a', token: 't' }, 60_000, false, done);
+  await clock.advance(200);
+  expect(leaves).toEqual([['a', ['t'], false]]);
+  expect(done).not.toHaveBeenCalled();
+  unwilling = false;
+  const { answers } = link;
+  await clock.advance(100);
+  expect(leaves.slice(1)).toEqual([['a', ['t'], true]]);
+  expect(done).toHaveBeenCalledTimes(1);
+  expect([link.answers - answers, link.answeredAt]).toEqual([1, 1_260]);
+  await pending.close();
+});
+
+test('the pause is a quarter of a second again after the store has taken all', async () => {
+  const { releases: pending } = releases();
+  await clock.advance(10);
+  for (let round = 0; round < 2; round++) {
+    unwilling = true;
+    pending.leave({ key: 'a', token: `t${round}` }, 3_600_000, false);
+    given.calls = 0;
+    await clock.advance(240);
+    expect(given.calls).toBe(1);
+    await clock.advance(5_000);
+    // After 0.25, 0.75, 1.75 and 3.75 s.
+    expect(given.calls).toBe(5);
+    unwilling = false;
+    await clock.advance(10_000);
+    expect(given.calls).toBe(6);
+  }
+  await pending.close();
+});
+
+test('a release while there is no connection waits half a second for it', async () => {
+  const { releases: pending, link } = releases();
+  await clock.advance(10);
+  const id = { key: 'lock:{k}', token: 't' };
+  const claim = { ...id, mode: 'write', limit: 1, ttl: 60_000, meta: {} } as const;
+  void store.claim(claim);
+  await clock.advance(10);
+  link.down(new LockBackendError('away'));
+  const freed = pending.free(id, { mode: 'write' }, 60_000, true);
+  await clock.advance(490);
+  expect(given.calls).toBe(0);
+  link.up();
+  await clock.advance(0);
+  expect([await freed, given.calls]).toEqual([true, 1]);
+
+  void store.claim(claim);
+  await clock.advance(10);
+  link.down(new LockBackendError('away'));
+  const failed = pending.free(id, { mode: 'write' }, 60_000, true).catch((error) => error.message);
+  await clock.advance(500);
+  expect(await failed).toBe('lock: backend: away');
+  expect(given.calls).toBe(1);
+  // It is freed when the connection is back.
+  link.up();
+  pending.flush();
+  const info = store.read(id.key);
+  await clock.advance(0);
+  expect([given.calls, await info]).toEqual([2, null]);
+  await pending.close();
+});
+
+test.each([
+  ['unknown', true, 'not-held', true],
+  ['unknown', false, 'not-held', false],
+  ['not-sent', true, 'not-held', false],
+  ['not-sent', false, 'freed', true],
+] as const)(
+  'a release that failed (%s) is sent again; it was ours (%s) and the store says %s: %s',
+  async (outcome, surelyOurs, answer, freed) => {
+    const { releases: pending, link } = releases();
+    await clock.advance(10);
+    const answers = [Promise.reject(new StoreError('lost', outcome)), Promise.resolve(answer)];
+    store.free = () => answers.shift()!;
+    expect(await pending.free({ key: 'a', token: 't' }, { mode: 'write' }, 60_000, surelyOurs)).toBe(freed);
+    expect([answers.length, link.answers]).toEqual([0, 1]);
+    await pending.close();
+  },
+);
+
+test('at the close, what is on its way is awaited, and nothing is sent after that', async () => {
+  const { releases: pending, link } = releases();
+  await clock.advance(10);
+  store.link.latency = () => 100;
+  const freed = pending.free({ key: 'a', token: 't' }, { mode: 'write' }, 60_000, true);
+  unwilling = true;
+  pending.leave({ key: 'a', token: 'u' }, 60_000, false);
+  const closed = jest.fn();
+  void pending.close().then(closed);
+  await clock.advance(150);
+  expect(closed).not.toHaveBeenCalled();
+  await clock.advance(100);
+  expect(await freed).toBe(false);
+  expect(closed).toHaveBeenCalled();
+  given.calls = 0;
+  unwilling = false;
+  pending.leave({ key: 'a', token: 'v' }, 60_000, false);
+  link.down(new LockBackendError('away'));
+  link.up();
+  pending.flush();
+  await clock.advance(10_000);
+  expect([given.calls, clock.pending]).toEqual([0, 0]);
 });
