@@ -106,9 +106,10 @@ export class LockRegistry {
 
   /** Every locker with its settings, sorted by name. */
   info(): LockerInfo[] {
-    return [...this.#lockers.values()]
-      .map(({ name, settings: { retry: _, signal: __, ...settings } }) => ({ name, ...settings }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return [...this.#lockers.keys()].sort().map((name) => {
+      const { retry: _, signal: __, ...settings } = this.#lockers.get(name)!.settings;
+      return { name, ...settings };
+    });
   }
 
   /**

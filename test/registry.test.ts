@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { LOOK_MS, LOOKS } from '../src/core/clock.js';
 import { LockBackendError, LockClosedError, LockConfigError, LockUsageError } from '../src/core/errors.js';
 import { memoryDriver } from '../src/drivers/memory.js';
 import type { LockDriver } from '../src/lease/driver.js';
@@ -6,6 +7,7 @@ import { Locker } from '../src/lease/locker.js';
 import { LockRegistry } from '../src/registry.js';
 import { FakeClock } from '../src/testing/fake-clock.js';
 import { Bed, down, silent, watch } from './support/bed.js';
+import { usageOf } from './support/usage.js';
 import { deferred, sleep } from './support/wait.js';
 
 describe('a new registry', () => {
@@ -20,11 +22,21 @@ describe('a new registry', () => {
     await registry.close();
   });
 
-  test('knows no other locker: of is undefined, mustOf names what there is', () => {
-    const registry = new LockRegistry().registerLocker('jobs');
+  test('knows no other locker: of is undefined, mustOf names what there is, sorted', () => {
+    const registry = new LockRegistry().registerLocker('jobs').registerLocker('a');
     expect(registry.of('x')).toBeUndefined();
     expect(() => registry.mustOf('x')).toThrow(LockConfigError);
-    expect(() => registry.mustOf('x')).toThrow('locker "x" is not registered; there are: default, jobs');
+    expect(() => registry.mustOf('x')).toThrow('locker "x" is not registered; there are: a, default, jobs');
+  });
+
+  test('has a driver on its own clock', async () => {
+    const clock = new FakeClock();
+    const locker = new LockRegistry({ clock }).mustOf();
+    await locker.acquire('k', { ttl: '1s', autoRenew: false });
+    await clock.advance(999);
+    expect(await locker.tryAcquire('k')).toBeNull();
+    await clock.advance(1);
+    expect(await locker.tryAcquire('k')).not.toBeNull();
   });
 });
 
@@ -85,6 +97,13 @@ describe('lockers', () => {
 });
 
 describe('names', () => {
+  test.each(['', undefined, 5])('%p is none', (name) => {
+    const registry = new LockRegistry();
+    const refused = { code: 'LOCK_USAGE', option: 'name', value: name };
+    expect(usageOf(() => registry.registerLocker(name as never))).toMatchObject(refused);
+    expect(usageOf(() => registry.registerDriver(name as never, memoryDriver))).toMatchObject(refused);
+  });
+
   test('are given once', () => {
     const registry = new LockRegistry().registerLocker('jobs').registerDriver('mine', memoryDriver);
     expect(() => registry.registerLocker('jobs')).toThrow('locker "jobs" is registered already');
@@ -111,18 +130,32 @@ describe('names', () => {
 });
 
 describe('drivers', () => {
+  test.each([undefined, null, 5, {}, { acquire: 'k' }])('%p is none, and its name stays free', (driver) => {
+    const registry = new LockRegistry();
+    const error = usageOf(() => registry.registerDriver('mine', driver as never));
+    expect(error).toMatchObject({ option: 'driver', value: driver });
+    registry.registerDriver('mine', memoryDriver);
+  });
+
   test('that are built in cannot be replaced once in use, for its holders would be forgotten', async () => {
     const registry = new LockRegistry();
     await registry.mustOf().with('k', () => {});
     expect(() => registry.registerDriver('memory', memoryDriver())).toThrow(LockConfigError);
   });
 
-  test('that a function fails to make are named', async () => {
-    const registry = new LockRegistry().registerDriver('odd', (() => ({})) as never);
+  test.each([{}, undefined, null])('that a function fails to make are named: %p', async (made) => {
+    const registry = new LockRegistry().registerDriver('odd', (() => made) as never);
     registry.registerLocker('jobs', { driver: 'odd' });
     await expect(registry.mustOf('jobs').acquire('k')).rejects.toThrow(
-      'the function registered as driver "odd" made no driver',
+      'lock: config: the function registered as driver "odd" made no driver',
     );
+    await registry.close();
+  });
+
+  test('that a function refuses to make with an error of the locks are refused with that error', async () => {
+    const error = new LockConfigError('no address');
+    const registry = new LockRegistry().registerDriver('memory', () => Promise.reject(error));
+    await expect(registry.connect()).rejects.toBe(error);
   });
 
   test('are made once, when first needed', async () => {
@@ -333,6 +366,46 @@ describe('close ends, whatever', () => {
     expect(closing.error).toBeInstanceOf(LockBackendError);
     expect((closing.error as Error).message).toContain('not taken back within 5000 ms');
     expect(clock.pending).toBe(0);
+  });
+
+  test.each([
+    ['25 ms after the last moment, has no more time', LOOK_MS, 0],
+    ['later, has 100 ms in which its answers may be read', LOOK_MS + 1, LOOKS * LOOK_MS],
+  ])(
+    'a process that stood still and sees that a driver has not taken a lease back %s',
+    async (_, late, more) => {
+      const { registry, locker, clock, instead } = new Bed();
+      await locker.acquire('a');
+      const answer = deferred<boolean>();
+      instead.release = () => answer.promise;
+      const closing = watch(registry.close({ grace: 0 }));
+      await clock.advance(LIMIT - 1);
+      clock.jump(1 + late);
+      await clock.advance(0);
+      if (more > 0) {
+        expect(closing.state).toBe('pending');
+        await clock.advance(more - 1);
+        expect(closing.state).toBe('pending');
+        await clock.advance(1);
+      }
+      expect(closing.error).toBeInstanceOf(LockBackendError);
+      expect(clock.pending).toBe(0);
+    },
+  );
+
+  test('a process that stood still while it closed finds the answer that has come meanwhile', async () => {
+    const { registry, locker, clock, instead } = new Bed();
+    await locker.acquire('a');
+    const answer = deferred<boolean>();
+    instead.release = () => answer.promise;
+    const closing = watch(registry.close({ grace: 0 }));
+    await clock.advance(0);
+    clock.jump(LIMIT + 1_000);
+    await clock.advance(0);
+    expect(closing.state).toBe('pending');
+    answer.resolve(true);
+    await clock.advance(0);
+    expect(closing.state).toBe('fulfilled');
   });
 
   test('a driver that never closes has 5 s, and is told of; the others are closed meanwhile', async () => {

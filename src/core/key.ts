@@ -39,7 +39,7 @@ export function checkKey(key: unknown): string {
   return key;
 }
 
-const fits = (text: string) => text.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(text) <= MAX_KEY_BYTES;
+const fits = (text: string) => Buffer.byteLength(text) <= MAX_KEY_BYTES;
 
 // A lone surrogate turns into U+FFFD on its way to a server: two keys would become one.
 const wellFormed = (text: string) => !/\p{Surrogate}/u.test(text);

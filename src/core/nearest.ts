@@ -21,7 +21,7 @@ function slipsBetween(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     for (let j = 1; j <= b.length; j++) {
       const changed = counts[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const swap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
       const swapped = swap ? counts[i - 2]![j - 2]! + 1 : Infinity;
       counts[i]![j] = Math.min(changed, swapped, counts[i - 1]![j]! + 1, counts[i]![j - 1]! + 1);
     }

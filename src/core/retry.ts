@@ -43,14 +43,14 @@ export const retry = {
     if (most < least) throw new LockUsageError('max', max, `at least \`min\` (${least} ms)`);
     return strategy(function* () {
       yield 0;
-      for (let ms = 4; ; ms = Math.min(ms * 2, most)) yield Math.min(Math.max(ms, least), most);
+      for (let ms = 4; ; ms *= 2) yield Math.min(Math.max(ms, least), most);
     });
   },
 
   /** `inner`, but at most `retries` tries after the first. */
   limit(inner: RetryStrategy, retries: number): RetryStrategy {
     checkRetry('strategy', inner);
-    checkNumber('retries', retries, 0, Number.MAX_SAFE_INTEGER, true);
+    checkCount('retries', retries);
     return strategy(function* () {
       let left = retries + 1;
       for (const delay of inner) {
@@ -63,16 +63,16 @@ export const retry = {
   /** Growing delays with jitter. The defaults are those of mapmutex, about 4 s in all. */
   backoff(options: BackoffOptions = {}): RetryStrategy {
     const { maxRetry = 200, baseDelay = 0.00001, maxDelay = 100, factor = 1.1, jitter = 0.2 } = options;
-    checkNumber('maxRetry', maxRetry, 0, Number.MAX_SAFE_INTEGER, true);
+    checkCount('maxRetry', maxRetry);
     const base = parseDuration('baseDelay', baseDelay);
     const most = parseDuration('maxDelay', maxDelay);
-    checkNumber('factor', factor, 1, Number.MAX_VALUE);
-    checkNumber('jitter', jitter, 0, 1);
+    check('factor', factor, factor >= 1, 'a finite number of at least 1');
+    check('jitter', jitter, jitter >= 0 && jitter <= 1, 'a number from 0 to 1');
     return strategy(function* () {
       for (let tries = 0; tries < maxRetry; tries++) {
         // Not Infinity * 0.
         const delay = base && Math.min(base * factor ** (tries - 1), most);
-        yield tries === 0 ? 0 : delay * (1 + jitter * (2 * Math.random() - 1));
+        yield tries === 0 ? 0 : delay * (1 - jitter + 2 * jitter * Math.random());
       }
     });
   },
@@ -92,7 +92,7 @@ export async function* attempts(
   for (const delay of strategy) {
     const ms = parseDuration('retry', delay);
     if (tried || ms > 0) {
-      const left = Math.max(0, deadline - clock.now());
+      const left = deadline - clock.now();
       await sleep(Math.min(ms, left), clock, signal);
       if (ms > left || clock.now() >= deadline) return;
     }
@@ -116,10 +116,10 @@ function strategy(delays: () => Iterator<number>): RetryStrategy {
   return { [Symbol.iterator]: delays };
 }
 
-function checkNumber(option: string, value: unknown, least: number, most: number, whole = false): void {
-  const ok =
-    typeof value === 'number' && value >= least && value <= most && (!whole || Number.isInteger(value));
-  if (ok) return;
-  const range = most >= Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
-  throw new LockUsageError(option, value, `a ${whole ? 'whole ' : ''}number ${range}`);
+function checkCount(option: string, value: number): void {
+  check(option, value, Number.isSafeInteger(value) && value >= 0, 'a whole number of at least 0');
+}
+
+function check(option: string, value: unknown, inRange: boolean, expected: string): void {
+  if (!inRange || !Number.isFinite(value)) throw new LockUsageError(option, value, expected);
 }

@@ -14,6 +14,17 @@ test('all who listen are called once, and those who took it back are not', () =>
   expect([a, b, c].map((fn) => fn.mock.calls.length)).toEqual([1, 0, 1]);
 });
 
+test('a signal that has aborted keeps no listener, and what comes later is not called with those before', () => {
+  const { signal } = new AbortController();
+  const [early, late] = [jest.fn(), jest.fn()];
+  onAbort(signal, early);
+  signal.dispatchEvent(new Event('abort'));
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+  onAbort(signal, late);
+  signal.dispatchEvent(new Event('abort'));
+  expect([early, late].map((fn) => fn.mock.calls.length)).toEqual([1, 1]);
+});
+
 test('however many share a signal, it has one listener', () => {
   const { signal } = new AbortController();
   for (let i = 0; i < 1_000; i++) onAbort(signal, () => {});
@@ -43,9 +54,12 @@ test('one of two signals that has aborted already gives its reason', () => {
   expect(firstOf(live, aborted).signal.reason).toBe('before');
 });
 
-test.each([[null], [5], ['x'], [{}], [new AbortController()]])('%p is no signal', (value) => {
-  expect(usageOf(() => checkSignal(value)).option).toBe('signal');
-});
+test.each([[null], [5], ['x'], [{}], [{ aborted: false }], [new EventTarget()], [new AbortController()]])(
+  '%p is no signal',
+  (value) => {
+    expect(usageOf(() => checkSignal(value)).option).toBe('signal');
+  },
+);
 
 test('undefined, or whatever can do what an AbortSignal can, is fine', () => {
   checkSignal(undefined);

@@ -1,5 +1,42 @@
 import { expect, test } from '@jest/globals';
-import { checkNames } from '../../src/core/check.js';
+import { checkFn, checkLimit, checkNames, checkObject, checkText } from '../../src/core/check.js';
+import { usageOf } from '../support/usage.js';
+
+test.each([
+  [checkText, ['a', ' '], ['', 5, null, undefined, ['a']], 'text that is not empty'],
+  [
+    checkLimit,
+    [1, 2, 1_000, Infinity],
+    [0, -1, 1.5, -Infinity, Number.NaN, '1', undefined, null],
+    'a whole number of at least 1, or Infinity',
+  ],
+  [checkObject, [{}, []], [null, undefined, 5, 'a', () => {}], 'an object'],
+])('%p takes what is right, and tells what is expected else', (check, right, wrong, expected) => {
+  for (const value of right) expect(() => check('option', value)).not.toThrow();
+  for (const value of wrong) {
+    const error = usageOf(() => check('option', value));
+    expect(error).toMatchObject({ option: 'option', value });
+    expect(error.message).toContain(`expected \`option\` to be ${expected}, got `);
+  }
+});
+
+test('what is checked is given back', () => {
+  expect([checkText('name', 'a'), checkLimit('limit', 3)]).toEqual(['a', 3]);
+});
+
+test('a function is asked for by the name fn', () => {
+  checkFn(() => {});
+  for (const value of [undefined, 'a', {}]) expect(usageOf(() => checkFn(value)).option).toBe('fn');
+});
+
+test('options are an object whose names are known, whatever their values', () => {
+  checkNames({}, []);
+  checkNames({ wait: undefined, ttl: 5 }, ['wait', 'ttl']);
+  expect(usageOf(() => checkNames(5 as never, ['wait'])).option).toBe('options');
+  expect(usageOf(() => checkNames({ zzz: undefined }, ['wait', 'ttl'])).message).toBe(
+    'lock: usage: expected `zzz` to be an option that is known (there are: wait, ttl), got undefined',
+  );
+});
 
 test.each([
   [5, 'got 5'],

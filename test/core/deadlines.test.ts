@@ -108,6 +108,56 @@ test('whatever is set, moved and cleared, each fires once, in order, at the last
   );
 });
 
+test('what is set later than the first needs no timer of its own, and neither does what is cleared', () => {
+  const delays: number[] = [];
+  const after = (ms: number) => {
+    delays.push(ms);
+    return { cancel: () => {}, keepAlive: () => {} };
+  };
+  const deadlines = new Deadlines({ now: () => 100, after });
+  for (const at of [150, 150, 200, 151]) {
+    const deadline = new Deadline(() => {});
+    deadlines.set(deadline, at);
+    deadlines.clear(deadline);
+  }
+  expect(delays).toEqual([50]);
+  deadlines.set(new Deadline(() => {}), 120);
+  // What is past already is due at once.
+  deadlines.set(new Deadline(() => {}), 90);
+  expect(delays).toEqual([50, 20, 0]);
+});
+
+test('after stop nothing fires until another one is set', async () => {
+  const clock = new FakeClock();
+  const deadlines = new Deadlines(clock);
+  const fired: string[] = [];
+  deadlines.set(new Deadline(() => fired.push('a')), 10);
+  deadlines.stop();
+  expect(clock.pending).toBe(0);
+  await clock.advance(20);
+  expect(fired).toEqual([]);
+  deadlines.set(new Deadline(() => fired.push('b')), 30);
+  await clock.advance(0);
+  expect(fired).toEqual(['a']);
+  await clock.advance(10);
+  expect(fired).toEqual(['a', 'b']);
+});
+
+test('clearing what is not set does nothing', async () => {
+  const clock = new FakeClock();
+  const deadlines = new Deadlines(clock);
+  let fired = 0;
+  const once = new Deadline(() => fired++);
+  deadlines.clear(once);
+  deadlines.set(once, 10);
+  await clock.advance(10);
+  deadlines.clear(once);
+  deadlines.set(new Deadline(() => fired++), 20);
+  deadlines.clear(once);
+  await clock.advance(10);
+  expect(fired).toBe(2);
+});
+
 test('a timer that is set anew keeps the process alive as the one before', async () => {
   const made: { at: number; alive: boolean; fire: () => void }[] = [];
   const after = (at: number, fire: () => void) => {

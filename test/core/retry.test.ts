@@ -26,6 +26,7 @@ describe('strategies', () => {
   test('exponential(10, 300) waits 10, 10, 16, 32, 64, 128, 256, 300, 300', () => {
     expect(first(10, retry.exponential(10, 300))).toEqual([0, 10, 10, 16, 32, 64, 128, 256, 300, 300]);
     expect(first(4, retry.exponential(0, 0))).toEqual([0, 0, 0, 0]);
+    expect(first(5_000, retry.exponential(0, '1d')).at(-1)).toBe(86_400_000);
   });
 
   test('limit 2 of 1 s is 1 s, 1 s and stop, each time it is used', () => {
@@ -62,6 +63,13 @@ describe('backoff, the knobs of mapmutex', () => {
   test('baseDelay, factor and maxDelay give the delays', () => {
     const delays = [...retry.backoff({ maxRetry: 6, baseDelay: 10, factor: 2, maxDelay: '50ms', jitter: 0 })];
     expect(delays).toEqual([0, 10, 20, 40, 50, 50]);
+  });
+
+  test('the least and the greatest of each option are allowed', () => {
+    expect([...retry.backoff({ maxRetry: 2, factor: 1, jitter: 0, baseDelay: 7 })]).toEqual([0, 7]);
+    const most = { maxRetry: 3, factor: Number.MAX_VALUE, jitter: 1 };
+    for (const delay of retry.backoff(most)) expect(delay).toBeLessThanOrEqual(200);
+    expect([...retry.limit([0, 1], Number.MAX_SAFE_INTEGER)]).toEqual([0, 1]);
   });
 
   test('jitter spreads a delay to both sides, and no further', () => {
@@ -121,6 +129,8 @@ describe('attempts', () => {
     expect(await due(9, retry.linear(100), 200)).toEqual([0, 100]);
     expect(await due(9, [0, 0, 0], 0)).toEqual([0]);
     expect(await due(9, [300], 250)).toEqual([]);
+    // What is left is shorter than a timer can be.
+    expect(await due(9, [0, 300], 0.5)).toEqual([0]);
   });
 
   test('whose next delay is longer than what is left end at the deadline, not later', async () => {
@@ -207,10 +217,21 @@ describe('wrong arguments', () => {
     ['maxDelay', () => retry.backoff({ maxDelay: -1 })],
     ['factor', () => retry.backoff({ factor: 0.5 })],
     ['factor', () => retry.backoff({ factor: Number.NaN })],
+    ['factor', () => retry.backoff({ factor: Infinity })],
+    ['factor', () => retry.backoff({ factor: '2' as never })],
+    ['jitter', () => retry.backoff({ jitter: -0.1 })],
     ['jitter', () => retry.backoff({ jitter: 1.1 })],
     ['jitter', () => retry.backoff({ jitter: '1' as never })],
   ])('of %s are named', (option, call) => {
     expect(usageOf(call).option).toBe(option);
+  });
+
+  test.each([
+    [() => retry.limit([0], -1), 'expected `retries` to be a whole number of at least 0, got -1'],
+    [() => retry.backoff({ factor: 0 }), 'expected `factor` to be a finite number of at least 1, got 0'],
+    [() => retry.backoff({ jitter: 2 }), 'expected `jitter` to be a number from 0 to 1, got 2'],
+  ])('are told with what is expected: %#', (call, message) => {
+    expect(call).toThrow(message);
   });
 
   test.each([[5], ['text'], [null], [() => [0]], [{}], [[1][Symbol.iterator]()]])(

@@ -92,6 +92,34 @@ test('a process that is stopped between two readings takes that for no suspensio
   expect(watch.total()).toBe(0);
 });
 
+test('clocks that never stand close to each other are read five times, and no more', () => {
+  const machine = new Machine();
+  const { sinceBoot } = machine;
+  let stall = 0;
+  machine.sinceBoot = () => {
+    machine.run(stall);
+    return sinceBoot();
+  };
+  const watch = new Suspensions(machine);
+  expect(machine.readings).toBe(1);
+  stall = 4_000;
+  machine.at.wall += 1_000;
+  watch.total();
+  expect(machine.readings).toBe(6);
+});
+
+test('the machine’s time since boot is that of the system; where it is refused, no suspension is told', async () => {
+  let boot: () => number = () => 1_000;
+  jest.unstable_mockModule('node:os', () => ({ uptime: () => boot() }));
+  jest.spyOn(Date, 'now').mockImplementation(() => 1e12);
+  const { suspensions: here } = await import('../../src/core/suspensions.js?mocked' as string);
+  jest.spyOn(Date, 'now').mockImplementation(() => 1e12 + 60_000);
+  boot = () => 1_060;
+  expect(here.total()).toBeGreaterThan(55_000);
+  expect(here.total()).toBeLessThan(65_000);
+  jest.restoreAllMocks();
+});
+
 test('the machine that runs this has not been suspended, whatever its wall clock seems to say', () => {
   const before = suspensions.total();
   const real = Date.now;
