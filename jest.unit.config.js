@@ -6,6 +6,7 @@ import all from './jest.config.js';
 const SLOW = [
   'chaos',
   'docs',
+  'drivers/memory/',
   'drivers/redis',
   'drivers/postgres',
   'examples',

@@ -74,12 +74,12 @@ class MemoryDriver implements LockDriver {
   async revoke(key: string, fence: number, grace = 0): Promise<boolean> {
     if (this.#closed) throw new LockClosedError(key);
     const now = this.#clock.now();
-    const lock = this.#locks.get(key);
-    const hold = lock && [...lock.holds.values()].find((held) => held.fence === fence);
+    const holds = this.#locks.get(key)?.holds.values() ?? [];
+    const hold = [...holds].find((held) => held.fence === fence);
     if (!hold || now >= hold.expiry.at) return false;
     hold.revoked = true;
-    if (grace > 0) this.#deadlines.set(hold.expiry, Math.min(hold.expiry.at, now + grace));
-    else this.#end(lock, hold);
+    this.#deadlines.set(hold.expiry, Math.min(hold.expiry.at, now + grace));
+    this.#deadlines.run();
     hold.request.onRevoked?.(grace);
     return true;
   }

@@ -2,12 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import { LockTimeoutError } from '../../src/core/errors.js';
 import { memoryDriver } from '../../src/drivers/memory.js';
 import type { AcquireRequest, Grant, LockInfo } from '../../src/lease/driver.js';
-import { driverConformance } from '../../src/testing/conformance.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 import { watch } from '../support/bed.js';
-import { runSource } from '../support/process.js';
-
-driverConformance({ createDriver: () => memoryDriver(), test, expect, describe });
 
 const KEY = 'lock:{k}';
 
@@ -183,23 +179,6 @@ describe('a rest', () => {
     await bed.clock.advance(1);
     expect(waiter.value).toBeNull();
   });
-
-  test('that somebody waits for keeps the process alive; one that nobody waits for does not', async () => {
-    const child = runSource(`
-      import { memoryDriver } from 'latchkey';
-      const driver = memoryDriver();
-      const request = { key: 'k', token: 'a', mode: 'write', ttl: 60_000, wait: Infinity, retryInterval: 100, meta: {} };
-      const started = performance.now();
-      await driver.release(await driver.acquire(request), 300);
-      const grant = await driver.acquire({ ...request, token: 'b' });
-      send({ took: performance.now() - started });
-      await driver.release(grant, 60_000);
-    `);
-    expect(await child.exited).toEqual({ code: 0, signal: null });
-    const took = child.messages[0]!.took as number;
-    expect(took).toBeGreaterThan(297);
-    expect(took).toBeLessThan(20_000);
-  });
 });
 
 describe('inspect', () => {
@@ -217,6 +196,28 @@ describe('inspect', () => {
       expect(since).toBeLessThanOrEqual(Date.now());
     }
     expect(JSON.stringify(await bed.info())).not.toContain('token');
+  });
+
+  test('shows what is left of each time, and what the holder told of itself', async () => {
+    const bed = new Bed();
+    await bed.clock.advance(5_000);
+    const meta = { host: 'a' };
+    const grant = await bed.take({ mode: 'read', meta });
+    await bed.take({ mode: 'read', ttl: 300.5 });
+    await bed.clock.advance(100);
+    const info = (await bed.info())!;
+    expect(info.holders).toMatchObject([{ ttl: 900, meta }, { ttl: 201 }]);
+    expect('restsUntil' in info).toBe(false);
+    await bed.driver.release(grant, 400);
+    const before = Date.now();
+    const { restsUntil } = (await bed.info())!;
+    expect(restsUntil! - before).toBeGreaterThanOrEqual(400);
+    expect(restsUntil! - Date.now()).toBeLessThanOrEqual(401);
+    // The loop was blocked: no timer told of the end.
+    bed.clock.jump(200.5);
+    expect((await bed.info())!.holders).toEqual([]);
+    bed.clock.jump(199.5);
+    expect(await bed.info()).toBeNull();
   });
 
   test('shows the smallest limit among the holders', async () => {
@@ -392,6 +393,83 @@ describe('a hold', () => {
   });
 });
 
+describe('fences', () => {
+  test('are those of the clock, so that they also grow when the process starts anew', async () => {
+    const before = Date.now() * 1_000;
+    const grants = [await new Bed().take(), await new Bed().take()];
+    for (const { fence } of grants) {
+      expect(fence).toBeGreaterThanOrEqual(before);
+      expect(fence).toBeLessThanOrEqual(Date.now() * 1_000 + 2);
+    }
+  });
+
+  test('grow beyond each that a release names, and with every hold', async () => {
+    const bed = new Bed();
+    const first = await bed.take();
+    const used = first.fence + 1e12;
+    await bed.driver.release({ ...first, fence: used });
+    const second = await bed.take();
+    expect(second.fence).toBe(used + 1);
+    await bed.driver.release({ ...second, fence: first.fence });
+    expect((await bed.take()).fence).toBe(used + 2);
+  });
+});
+
+describe('without a turn of the clock', () => {
+  const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+  test.each([
+    ['a release', async (bed: Bed, grant: Grant) => bed.driver.release(grant)],
+    ['a revocation', async (bed: Bed, { fence }: Grant) => bed.driver.revoke!(KEY, fence)],
+  ])('%s hands the key on', async (_, end) => {
+    const bed = new Bed();
+    const holder = await bed.take();
+    const waiter = bed.wait();
+    expect(await end(bed, holder)).toBe(true);
+    await settled();
+    expect(waiter.value!.fence).toBeGreaterThan(holder.fence);
+  });
+
+  test('a try is answered', async () => {
+    const bed = new Bed();
+    await bed.take();
+    const { pending } = bed.clock;
+    expect(await bed.ask({ wait: 0 })).toBeNull();
+    expect(bed.clock.pending).toBe(pending);
+  });
+});
+
+test('the process stays alive while somebody waits, and no longer', async () => {
+  let alive = false;
+  class Watched extends FakeClock {
+    override after(ms: number, fn: () => void) {
+      const timer = super.after(ms, fn);
+      const keepAlive = (yes: boolean) => {
+        alive = yes;
+      };
+      return { cancel: () => timer.cancel(), keepAlive };
+    }
+  }
+  const bed = new Bed();
+  const clock = new Watched();
+  const driver = memoryDriver({ clock });
+  const holder = (await driver.acquire(bed.request({ ttl: 1e6 })))!;
+  expect(alive).toBe(false);
+  const ends: ((stop: AbortController) => unknown)[] = [
+    () => clock.advance(50),
+    (stop) => stop.abort(),
+    () => driver.release(holder),
+  ];
+  for (const end of ends) {
+    const stop = new AbortController();
+    const waiting = watch(driver.acquire(bed.request({ wait: 50, signal: stop.signal })));
+    expect([waiting.state, alive]).toEqual(['pending', true]);
+    await end(stop);
+    await clock.advance(0);
+    expect([waiting.state === 'pending', alive]).toEqual([false, false]);
+  }
+});
+
 describe('waiting', () => {
   test.each([2 ** 31, 2 ** 31 + 10, 2 ** 40])(
     'a wait and a ttl of %d ms end in their time, and not at once',
@@ -481,7 +559,8 @@ describe('waiting', () => {
     const { driver } = new Bed();
     await driver.close();
     const listed = driver.list!('lock:')[Symbol.asyncIterator]().next();
-    for (const refused of [driver.ping(), driver.inspect(KEY), driver.revoke!(KEY, 1), listed])
+    const asked = driver.acquire({ ...new Bed().request(), wait: 50 });
+    for (const refused of [asked, driver.ping(), driver.inspect(KEY), driver.revoke!(KEY, 1), listed])
       await expect(refused).rejects.toMatchObject({ code: 'LOCK_CLOSED' });
   });
 });

@@ -34,8 +34,7 @@ const simulator = (first: number, last: number) => ({ run: 'simulator', first, l
 /** The test of the same name. */
 function own(file: string): Stage[] {
   const path = file.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts');
-  const slow = /drivers\/memory/.test(file);
-  return existsSync(path) ? [slow ? slowTests(path) : tests(path)] : [];
+  return existsSync(path) ? [tests(path)] : [];
 }
 
 function ofEngine(file: string): Stage[] {
