@@ -11,6 +11,7 @@ test.each([
   ['250ms', 250],
   ['30s', 30_000],
   ['1.5s', 1_500],
+  ['1.25s', 1_250],
   ['5m', 300_000],
   ['1h', 3_600_000],
   ['1d', 86_400_000],
@@ -27,6 +28,8 @@ test.each([
   ' ',
   '10',
   '10x',
+  '10msx',
+  '1.s',
   '-1s',
   '1e3s',
   '1w',
@@ -58,6 +61,12 @@ describe('a least value', () => {
       expect(() => parseDuration('ttl', value, 1)).toThrow('at least 1 ms');
     }
     expect(parseDuration('ttl', 1, 1)).toBe(1);
+  });
+
+  test('is not spoken of where there is none', () => {
+    expect(usageOf(() => parseDuration('ttl', -1)).message).toBe(
+      "lock: usage: expected `ttl` to be a duration: milliseconds, or text such as '250ms', '30s', '5m', '1h', '1d', got -1",
+    );
   });
 });
 

@@ -34,6 +34,17 @@ test('a time-out is a lock not obtained, and says the key and the wait', () => {
   );
 });
 
+test('what is not known of an error is neither shown nor there', () => {
+  for (const error of [new errors.LockClosedError(), new errors.LockBackendError('no answer')])
+    expect(['key' in error, 'cause' in error]).toEqual([false, false]);
+  expect(new errors.LockClosedError().message).toBe('lock: closed');
+  expect(new errors.LockClosedError('k').message).toBe('lock: closed: "k"');
+  expect(new errors.LockNotHeldError('k').message).toBe('lock: not held: "k"');
+  expect(new errors.LockNotHeldError('k', 'it was released').message).toBe(
+    'lock: not held: "k": it was released',
+  );
+});
+
 test('a loss says why and carries its cause', () => {
   const cause = new Error('ECONNRESET');
   const reasons = ['expired', 'stolen', 'backend', 'maxHold', 'closed'] as const;

@@ -250,8 +250,8 @@ describe('waiting', () => {
     expect(clock.pending).toBe(0);
   });
 
-  test('of 0 tries once', async () => {
-    const locks = new KeyedMutex<string>();
+  test('of 0 tries once, and the clock need not move', async () => {
+    const locks = new KeyedMutex<string>({ clock: new FakeClock() });
     await locks.lock('k', { wait: 0 });
     await expect(locks.lock('k', { wait: 0 })).rejects.toThrow(
       'lock: not obtained: "k" is held, and wait is 0',

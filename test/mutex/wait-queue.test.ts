@@ -33,6 +33,18 @@ test('who waits enters in the very moment in which another leaves', () => {
   expect(bed.queue.leave(true)).toBe(true);
 });
 
+test('one that waits for ever sets no timer, and one that enters leaves none', () => {
+  const bed = new Bed();
+  bed.queue.tryEnter(EXCLUSIVE);
+  bed.wait('a', EXCLUSIVE);
+  expect(bed.clock.pending).toBe(0);
+  bed.wait('b', EXCLUSIVE, { wait: 10 });
+  expect(bed.clock.pending).toBe(1);
+  bed.queue.leave(true);
+  bed.queue.leave(true);
+  expect([bed.said, bed.clock.pending]).toEqual([['a in', 'b in'], 0]);
+});
+
 test('who leaves from the middle, one after the other, takes nobody along', async () => {
   const bed = new Bed();
   bed.queue.tryEnter(EXCLUSIVE);
