@@ -28,7 +28,7 @@ export abstract class LockError extends Error {
   constructor(message: string, { key, cause }: Details = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
-    if (key !== undefined) this.key = key;
+    this.key = key;
   }
 }
 

@@ -137,7 +137,7 @@ describe('attempts', () => {
     const clock = new FakeClock();
     let ended = false;
     void (async () => {
-      for await (const _ of attempts([0, 1_000], { ...bounds, deadline: 250, clock }));
+      for await (const _ of attempts([0, 100, 1_000], { ...bounds, deadline: 250, clock }));
       ended = true;
     })();
     await clock.advance(249);
