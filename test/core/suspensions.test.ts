@@ -108,16 +108,31 @@ test('clocks that never stand close to each other are read five times, and no mo
   expect(machine.readings).toBe(6);
 });
 
-test('the machine’s time since boot is that of the system; where it is refused, no suspension is told', async () => {
-  let boot: () => number = () => 1_000;
-  jest.unstable_mockModule('node:os', () => ({ uptime: () => boot() }));
-  jest.spyOn(Date, 'now').mockImplementation(() => 1e12);
-  const { suspensions: here } = await import('../../src/core/suspensions.js?mocked' as string);
-  jest.spyOn(Date, 'now').mockImplementation(() => 1e12 + 60_000);
-  boot = () => 1_060;
-  expect(here.total()).toBeGreaterThan(55_000);
-  expect(here.total()).toBeLessThan(65_000);
-  jest.restoreAllMocks();
+/** The suspensions that this machine would tell of after a minute by its wall clock, as its time since boot says. */
+async function afterAMinute(name: string, sinceBoot: (minutes: number) => number): Promise<number> {
+  let minutes = 0;
+  jest.unstable_mockModule('node:os', () => ({ uptime: () => sinceBoot(minutes) }));
+  jest.spyOn(Date, 'now').mockImplementation(() => 1e12 + minutes * 60_000);
+  try {
+    const module = await import(`../../src/core/suspensions.js?${name}`);
+    minutes++;
+    return module.suspensions.total();
+  } finally {
+    jest.restoreAllMocks();
+  }
+}
+
+test('of this machine, the system says in seconds how long it has run', async () => {
+  const total = await afterAMinute('told', (minutes) => 1_000 + 60 * minutes);
+  expect(total).toBeGreaterThan(50_000);
+  expect(total).toBeLessThanOrEqual(60_020);
+});
+
+test('where the system does not say that, nothing is taken for a suspension', async () => {
+  const refuse = () => {
+    throw new Error('EPERM');
+  };
+  expect(await afterAMinute('refused', refuse)).toBe(0);
 });
 
 test('the machine that runs this has not been suspended, whatever its wall clock seems to say', () => {
