@@ -31,6 +31,8 @@ export const CONNECTION = {
   connectionName: 'latchkey',
   enableOfflineQueue: false,
   enableReadyCheck: true,
+  // How long ioredis waits before it asks a server again that is loading its data.
+  maxLoadingRetryTime: 100,
   enableAutoPipelining: false,
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,

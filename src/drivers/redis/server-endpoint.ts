@@ -4,12 +4,23 @@ import { describe } from './client.js';
 import type { Endpoint, EndpointEvents } from './endpoint.js';
 import { isReplaced } from './sentinels.js';
 import { Silence } from './silence.js';
-import { checkInfo, checkRole, loadScripts, probe, select, subscribe, UnfitError } from './start-checks.js';
+import {
+  checkInfo,
+  checkRole,
+  loadScripts,
+  probe,
+  ReplicaError,
+  select,
+  subscribe,
+  UnfitError,
+} from './start-checks.js';
 import { Subscriber } from './subscriber.js';
 import { Writes } from './writes.js';
 
-// After how long to connect anew to a server that is there but will not do: a replica about to be promoted, say.
+// After how long to connect anew to a server that is there but will not do.
 const UNFIT_MS = 500;
+// How often a replica is asked meanwhile whether it has become the primary: it may be one only for moments.
+const ROLE_MS = 50;
 
 /** One server, perhaps found by sentinels. With RESP3 one connection sends and listens, else there are two. */
 export class ServerEndpoint implements Endpoint {
@@ -25,6 +36,8 @@ export class ServerEndpoint implements Endpoint {
   #fault: Error | undefined;
   /** Grows with each connection, and with the end of each. */
   #connection = 0;
+  /** `clock.now()` of when it was connected last. */
+  #connectedAt = 0;
   #shakesHands = false;
   #listensItself = false;
   #countsSubscribers = false;
@@ -75,6 +88,7 @@ export class ServerEndpoint implements Endpoint {
     client.on('connect', () => this.#shakeHands(true));
     client.on('ready', () => {
       this.#shakeHands(false);
+      this.#connectedAt = this.#clock.now();
       this.#connected();
     });
     client.on('close', () => {
@@ -184,7 +198,11 @@ export class ServerEndpoint implements Endpoint {
   #unfitFor(error: Error): void {
     this.#fault = error;
     this.#lose();
-    this.#unfit = this.#clock.after(UNFIT_MS, () => this.client.disconnect(true));
+    const isReplica = error instanceof ReplicaError;
+    this.#unfit = this.#clock.after(isReplica ? ROLE_MS : UNFIT_MS, () => {
+      if (isReplica && this.#clock.now() - this.#connectedAt < UNFIT_MS) this.#connected();
+      else this.client.disconnect(true);
+    });
   }
 
   async #check(): Promise<void> {
@@ -195,11 +213,11 @@ export class ServerEndpoint implements Endpoint {
       sentinels?.length ? isReplaced(client) : false,
       // The client's own SELECT may have been refused, which it does not tell.
       db ? select(client, db) : undefined,
-      loadScripts(client),
     ]);
     checkInfo(info, describe(client));
     checkRole(info);
     if (replaced) throw new UnfitError('the sentinels have replaced it by another primary');
+    await loadScripts(client);
   }
 
   async #probe(): Promise<void> {

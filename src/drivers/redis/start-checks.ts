@@ -7,6 +7,9 @@ const warned = new Set<string>();
 /** A server cannot serve as it is set up. The message says what is wrong, not where. */
 export class UnfitError extends Error {}
 
+/** It is a replica now. */
+export class ReplicaError extends UnfitError {}
+
 /**
  * Reads the answer to INFO. An eviction policy that may evict a lock is a process warning, once a server.
  * @throws UnfitError for a server older than 6.2
@@ -27,9 +30,9 @@ export function checkInfo(info: string, address: string): void {
   }
 }
 
-/** @throws UnfitError for a replica */
+/** @throws ReplicaError */
 export function checkRole(info: string): void {
-  if (field(info, 'role') === 'slave') throw new UnfitError('it is a replica, and locks need the primary');
+  if (field(info, 'role') === 'slave') throw new ReplicaError('it is a replica, and locks need the primary');
 }
 
 const field = (info: string, name: string) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1];

@@ -163,14 +163,13 @@ describe('ping() has an answer in time', () => {
   });
 });
 
-test('a server that loads its data is an outage in time, whose error says so, and serves afterwards', async () => {
+/** Starts a server that loads its data first, one key in so many µs; resolves when it listens. */
+async function loading(keys: number, perKey: number) {
   const dir = await mkdtemp(join(tmpdir(), 'latchkey-loading-'));
-  const slow = ['--key-load-delay', '400', '--loading-process-events-interval-bytes', '1024'];
+  const slow = ['--key-load-delay', `${perKey}`, '--loading-process-events-interval-bytes', '1024'];
   const before = await startRedis({ dir });
   await before.ask(async (client) => {
-    await client.mset(
-      Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`k${i}`, 'x'.repeat(100)])),
-    );
+    await client.mset(Object.fromEntries(Array.from({ length: keys }, (_, i) => [`k${i}`, 'x'.repeat(100)])));
     await client.save();
   });
   await before.stop();
@@ -185,6 +184,15 @@ test('a server that loads its data is an outage in time, whose error says so, an
     5_000,
     'the server to listen',
   );
+  const stop = async () => {
+    await (await starting).stop();
+    await rm(dir, { recursive: true });
+  };
+  return { port, starting, stop };
+}
+
+test('a server that loads its data is an outage in time, whose error says so, and serves afterwards', async () => {
+  const { port, starting, stop } = await loading(10_000, 400);
 
   const driver = await redisDriver({ port });
   const { ms, value } = await timed(reasonOf(take(driver, freshKey(), { wait: 1_800 })));
@@ -192,12 +200,22 @@ test('a server that loads its data is an outage in time, whose error says so, an
   expect((value as Error).message).toContain('still loading its data');
   expect(ms).toBeLessThan(2_600);
 
-  const loaded = await starting;
+  await starting;
   await until(() => driver.ping().then(() => true));
   expect(await driver.release(await take(driver, freshKey()))).toBe(true);
   await driver.close();
-  await loaded.stop();
-  await rm(dir, { recursive: true });
+  await stop();
+});
+
+test('a server that loads its data for a moment is found soon after it', async () => {
+  const { port, stop } = await loading(2_000, 100);
+  const driver = await redisDriver({ port });
+  const { ran } = await timed(driver.ping());
+  expect(ran).toBeGreaterThan(150);
+  // By default it would be asked again after a second.
+  expect(ran).toBeLessThan(800);
+  await driver.close();
+  await stop();
 });
 
 describe('a connection that is lost', () => {

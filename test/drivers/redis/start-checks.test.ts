@@ -4,7 +4,8 @@ import { createApp, LockBackendError, lockProvider } from '../../../src/index.js
 import { runSource } from '../../support/process.js';
 import { promote, startReplica } from '../../support/redis-replica.js';
 import { type RedisServer, startRedis } from '../../support/redis-server.js';
-import { closeAll, freshKey, open, reasonOf, take } from './support/rig.js';
+import { sleep } from '../../support/wait.js';
+import { closeAll, freshKey, open, reasonOf, take, timed } from './support/rig.js';
 
 const servers: RedisServer[] = [];
 
@@ -47,6 +48,23 @@ test('an eviction policy that may evict a lock is warned of once a server', () =
   checkInfo(info({ redis_version: '7.0.0', maxmemory_policy: 'volatile-lru' }), 'another');
   expect(warn).toHaveBeenCalledTimes(2);
   expect(warn.mock.calls[0]![0]).toContain('maxmemory-policy is allkeys-lru, use noeviction');
+});
+
+test('a server that is a replica for moments serves soon after each', async () => {
+  const server = await start();
+  const [driver, admin, key] = [await open(server.url), server.client(), freshKey()];
+  const held = await take(driver, key, { ttl: 60_000 });
+  const late: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    // Of a primary that is not there: it keeps what it has.
+    await admin.replicaof('127.0.0.1', 1);
+    expect(await reasonOf(driver.extend(held, 60_000))).toBeInstanceOf(LockBackendError);
+    await sleep(100);
+    await admin.replicaof('NO', 'ONE');
+    late.push((await timed(driver.ping())).ran);
+    expect(await driver.extend(held, 60_000)).not.toBeNull();
+  }
+  expect(late.sort((a, b) => a - b)[2]).toBeLessThan(250);
 });
 
 test('a replica is refused, and taken as soon as it is promoted', async () => {
