@@ -53,7 +53,7 @@ export interface LockDecorator<Key = string> {
  * `currentLease()` gives the lease. The method keeps its name, its length and its metadata. If the locker is given, no
  * app is needed.
  *
- * A call rejects with LockUsageError when a part of its key is empty, null, undefined or not a plain value, or when the
+ * A call rejects with LockUsageError when a part of its key is empty, null, undefined, NaN or not a plain value, or when the
  * function given as `locker` returns none. It rejects with LockConfigError when `locker` is a name and no app runs.
  * Otherwise it rejects as `Locker.with` does.
  * @throws LockUsageError at once for a wrong template or option, and when it decorates a generator or anything that is
@@ -129,7 +129,8 @@ function readPart(text: string, part: string, path: string, args: unknown[]): st
   const value = path
     .split('.')
     .reduce<unknown>((at, name) => (at as Record<string, unknown> | null)?.[name], args);
-  const plain = ['string', 'number', 'bigint', 'boolean'].includes(typeof value) && value !== '';
-  if (!plain) throw new LockUsageError('key', value, `a plain value for ${part} in ${show(text)}`);
+  const plain = Number.isFinite(value) || ['string', 'bigint', 'boolean'].includes(typeof value);
+  if (!plain || value === '')
+    throw new LockUsageError('key', value, `a plain value for ${part} in ${show(text)}`);
   return String(value);
 }

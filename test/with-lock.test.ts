@@ -93,11 +93,14 @@ describe('WithLock', () => {
     expect(await new Orders().parts(7, { of: { it: true } })).toBe('all:7:true');
   });
 
-  test.each([[null], [undefined], ['']])('an empty part %p is an error and not a lock', async (id) => {
-    const call = new Orders().handle({ id });
-    await expect(call).rejects.toThrow(LockUsageError);
-    await expect(call).rejects.toThrow('{0.id}');
-  });
+  test.each([[null], [undefined], [''], [Number.NaN], [Infinity]])(
+    'an empty part %p is an error and not a lock',
+    async (id) => {
+      const call = new Orders().handle({ id });
+      await expect(call).rejects.toThrow(LockUsageError);
+      await expect(call).rejects.toThrow('{0.id}');
+    },
+  );
 
   test('a part that is an object is an error', async () => {
     await expect(new Orders().parts(1, { of: { it: {} } })).rejects.toThrow(LockUsageError);

@@ -52,7 +52,7 @@ export function program(version: string): Command {
     .option('--limit <number>', 'a semaphore: run while fewer than this many are inside')
     .option('--at-least <duration>', 'keep the key taken until so long after it was obtained')
     .option('--once <slot>', 'run at most once for this slot, on all machines')
-    .option('--keep <duration>', 'with --once: how long the slot stays done', '24h')
+    .option('--keep <duration>', 'with --once: how long the slot stays done; default: 24h')
     .option('-E, --conflict-exit-code <code>', 'what to exit with when the key is not obtained', '75')
     .action((key: string, command: string[], options: RunOptions) => run(key, command, options));
   common(root.command('doctor'))

@@ -31,6 +31,7 @@ export async function run(key: string, command: string[], options: RunOptions): 
     throw new Exit(EXIT.usage, '`run` needs process groups, which Windows does not have');
   const conflict = parseCode(options.conflictExitCode);
   const settings = parseOptions(options);
+  const mark = parseMark(options);
   const signals = new Signals();
   try {
     await using session = await openSession(options);
@@ -44,7 +45,7 @@ export async function run(key: string, command: string[], options: RunOptions): 
       signal: signals.signal,
     } as const;
     const work = (lease: Lease) => runUnder(lease, key, command, signals);
-    await obtain(session.locker, key, options, acquire, work);
+    await obtain(session.locker, key, options, acquire, mark, work);
   } catch (error) {
     if (error instanceof LockNotObtainedError) throw new Exit(conflict, error.message);
     throw error;
@@ -58,13 +59,13 @@ type Acquire = Parameters<Locker['with']>[2];
 async function obtain(
   locker: Locker,
   key: string,
-  { once, keep }: RunOptions,
+  { once }: RunOptions,
   acquire: Acquire,
+  mark: { keep?: Duration },
   work: (lease: Lease) => Promise<void>,
 ): Promise<void> {
   if (once === undefined) return locker.with(key, work, acquire);
-  const marked = keep === undefined ? {} : { keep: parseDuration('--keep', keep, 1) };
-  const { ran } = await locker.once(key, once, work, { ...acquire, ...marked });
+  const { ran } = await locker.once(key, once, work, { ...acquire, ...mark });
   if (!ran) throw new LockNotObtainedError(key, `for slot "${once}": it runs, or has run`);
 }
 
@@ -144,6 +145,13 @@ function parseOptions({ wait, ttl, limit, atLeast }: RunOptions) {
     ...(limit !== undefined && { limit: parseLimit(limit) }),
     ...(atLeast !== undefined && { atLeast: parseDuration('--at-least', atLeast) as Duration }),
   };
+}
+
+/** @throws LockUsageError, Exit */
+function parseMark({ once, keep }: RunOptions): { keep?: Duration } {
+  if (keep === undefined) return {};
+  if (once === undefined) throw new Exit(EXIT.usage, 'expected --once beside --keep');
+  return { keep: parseDuration('--keep', keep, 1) };
 }
 
 function parseLimit(limit: string): number {

@@ -115,6 +115,9 @@ test('refuses options that are wrong with 64', async () => {
     ['--at-least', '-1s'],
     ['-E', '256'],
     ['-E', 'x'],
+    ['--keep', '1h'],
+    ['--once', 's', '--keep', 'soon'],
+    ['--once', ''],
   ];
   for (const options of wrong) {
     const answer = await run(options, 'echo ran').answer;
