@@ -69,7 +69,7 @@ DECLARE
   me latchkey.place := (i, t, CASE WHEN vouch IS NOT NULL THEN nextval('latchkey.places') END, m, most, lasts, about, own, NULL);
   f int8;
   mine int8;
-  remains float8;
+  remains int8;
   kept bool;
   entered int := 0;
 BEGIN
@@ -212,7 +212,7 @@ BEGIN
   RETURN held;
 END $$;`,
   `-- The answer to a claim that has the lock: "granted <fence> <ms left> <tokens that may be handed the lock on>".
-CREATE OR REPLACE FUNCTION latchkey.granted(f int8, remains float8, m "char", i bytea, own int8) RETURNS text
+CREATE OR REPLACE FUNCTION latchkey.granted(f int8, remains int8, m "char", i bytea, own int8) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN 'granted ' || f || ' ' || remains || ' ' ||
@@ -338,10 +338,10 @@ BEGIN
     WHERE id = l.id;
   END IF;
 END $$;`,
-  `-- The hold of a token, if it lasts still: its fence and the ms left.
-CREATE OR REPLACE FUNCTION latchkey.hold_of(i bytea, t text, OUT fence int8, OUT left_ms float8) LANGUAGE sql STABLE
+  `-- The hold of a token, if it lasts still: its fence and the whole ms left.
+CREATE OR REPLACE FUNCTION latchkey.hold_of(i bytea, t text, OUT fence int8, OUT left_ms int8) LANGUAGE sql STABLE
 AS $$
-  SELECT h.fence, extract(epoch FROM h.ends - clock_timestamp()) * 1000
+  SELECT h.fence, floor(extract(epoch FROM h.ends - clock_timestamp()) * 1000)::int8
   FROM (
     SELECT latchkey.fence_of(o) AS fence, o.ends FROM latchkey.lock o WHERE o.id = i AND o.token = t
     UNION ALL SELECT s.fence, s.ends FROM latchkey.share s WHERE s.id = i AND s.token = t
@@ -352,10 +352,10 @@ CREATE OR REPLACE FUNCTION latchkey.info(l latchkey.lock) RETURNS text LANGUAGE 
   SELECT json_build_object('holders', h.holders, 'waiters', q.waiters, 'waiting', w.waiting, 'rests', latchkey.since_1970(r.rests))::text
   FROM (
     SELECT coalesce(json_agg(json_build_object('mode', a.mode, 'fence', a.fence, 'meta', a.meta, 'most', a.most,
-      'ttl', extract(epoch FROM a.ends - clock_timestamp()) * 1000, 'since', latchkey.since_1970(a.since)) ORDER BY a.fence), '[]') AS holders
+      'ttl', floor(extract(epoch FROM a.ends - clock_timestamp()) * 1000)::int8, 'since', latchkey.since_1970(a.since)) ORDER BY a.fence), '[]') AS holders
     FROM (
       SELECT 'w' AS mode, latchkey.fence_of(l) AS fence, l.ends, l.since, l.meta, NULL AS most WHERE l.token IS NOT NULL
-      UNION ALL SELECT 'r', s.fence, s.ends, s.since, s.meta, nullif(s.most, 'Infinity') FROM latchkey.share s WHERE s.id = l.id AND NOT s.rests
+      UNION ALL SELECT 'r', s.fence, s.ends, s.since, s.meta, nullif(s.most, 'Infinity')::int8 FROM latchkey.share s WHERE s.id = l.id AND NOT s.rests
     ) a WHERE a.ends > clock_timestamp()
   ) h, (SELECT count(*) AS waiters FROM latchkey.place p WHERE p.id = l.id) q, (
     SELECT coalesce(json_agg(json_build_object('mode', p.mode, 'meta', p.meta, 'since', latchkey.since_1970(p.since)) ORDER BY p.place), '[]') AS waiting
@@ -412,7 +412,7 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
 $$;`,
   `-- Asks the process of the first place to claim again when it may be its turn.
 CREATE OR REPLACE FUNCTION latchkey.look_in(l latchkey.lock) RETURNS void LANGUAGE sql AS $$
-  SELECT latchkey.tell(p.process, 'look-in ' || ceil(latchkey.time_left(l.id, p.most)), p.token, l.name)
+  SELECT latchkey.tell(p.process, 'look-in ' || latchkey.time_left(l.id, p.most), p.token, l.name)
   FROM (SELECT * FROM latchkey.place o WHERE o.id = l.id ORDER BY o.place LIMIT 1) p
 $$;`,
   `-- So many ms as an interval.
@@ -454,9 +454,9 @@ $$;`,
 -- 55P03.
 -- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold.
 CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[],
-  served int8[], metas text[], own int8, waits bool) RETURNS float8[] LANGUAGE plpgsql AS $$
+  served int8[], metas text[], own int8, waits bool) RETURNS int8[] LANGUAGE plpgsql AS $$
 DECLARE
-  answers float8[];
+  answers int8[];
   h record;
   k int;
   i bytea;
@@ -486,7 +486,7 @@ BEGIN
       CONTINUE;
     END IF;
     IF h.revoked THEN
-      answers[k] := extract(epoch FROM h.ends - at) * 1000;
+      answers[k] := floor(extract(epoch FROM h.ends - at) * 1000);
       CONTINUE;
     END IF;
     answers[k] := -1;
@@ -535,8 +535,8 @@ CREATE OR REPLACE FUNCTION latchkey.run_of(i bytea, own int8) RETURNS text[] LAN
   ) r WHERE r.behind
 $$;`,
   `-- A time as whole ms since 1970.
-CREATE OR REPLACE FUNCTION latchkey.since_1970(t timestamptz) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT floor(extract(epoch FROM t) * 1000)::float8
+CREATE OR REPLACE FUNCTION latchkey.since_1970(t timestamptz) RETURNS int8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT floor(extract(epoch FROM t) * 1000)::int8
 $$;`,
   `-- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at, NULL at
 -- the end; and how many rows it deleted of locks, and of tokens that left. A fence is not told again: it is larger than
@@ -615,10 +615,10 @@ BEGIN
 END $$;`,
   `-- The ms until the last holder's time is up, or the key has rested; 0 where nobody holds it. For one with a limit, until
 -- the first of the shared holds is over. A hold whose time is up and that is guarded has a few ms left.
-CREATE OR REPLACE FUNCTION latchkey.time_left(i bytea, most float8) RETURNS float8 LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION latchkey.time_left(i bytea, most float8) RETURNS int8 LANGUAGE sql STABLE AS $$
   SELECT coalesce(CASE WHEN most < 'Infinity' THEN min(h.remains) FILTER (WHERE h.shared) END, max(h.remains), 0)
   FROM (
-    SELECT greatest(extract(epoch FROM o.ends - clock_timestamp()) * 1000, o.shortest) AS remains, o.shared FROM (
+    SELECT greatest(latchkey.ms_until(o.ends, clock_timestamp()), o.shortest) AS remains, o.shared FROM (
       SELECT o.ends, 20 AS shortest, false AS shared FROM latchkey.lock o WHERE o.id = i AND o.token IS NOT NULL
       UNION ALL SELECT o.rests, 0, false FROM latchkey.lock o WHERE o.id = i
       UNION ALL SELECT s.ends, 20, true FROM latchkey.share s WHERE s.id = i

@@ -209,7 +209,7 @@ test('a service that has taught pg other types, or has other defaults, is served
     `DateStyle = 'German'`,
     `TimeZone = 'Asia/Kolkata'`,
     `search_path = ''`,
-    `extra_float_digits = -10`,
+    `extra_float_digits = -15`,
     `array_nulls = off`,
   ]) {
     await server.ask(`ALTER ROLE ${user} SET ${setting}`);

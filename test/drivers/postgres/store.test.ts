@@ -34,6 +34,27 @@ async function waitsForLocks(many: number): Promise<boolean> {
   return rows.length >= many;
 }
 
+test('times are told to the ms in a role that has fewer digits shown', async () => {
+  const options = '?options=-c%20extra_float_digits%3D-15';
+  const strange = await processOn({ url: server.url() + options });
+  await take(strange, key, 'a', { ttl: 26_000 });
+  const before = Date.now();
+  await sleep(50);
+  const again = await take(strange, key, 'a', { ttl: 26_000 });
+  const refused = await strange.store.claim(claimOf(key, 'b'));
+  const [holder] = (await strange.store.read(key))!.holders;
+  await strange.store.revoke(key, again.fence, 5_400);
+  const [revoked] = await strange.store.renew([{ key, token: 'a', ttl: 26_000, sequence: 1 }]);
+  const told = { again: again.ttl, holder: holder!.ttl, refused: refused.granted ? 0 : refused.left };
+  for (const left of Object.values(told)) {
+    expect(left).toBeGreaterThan(20_000);
+    expect(left).toBeLessThan(26_000);
+  }
+  expect(Math.abs(holder!.since! - before)).toBeLessThan(5_000);
+  expect((revoked as { revoked: number }).revoked).toBeLessThanOrEqual(5_400);
+  expect((revoked as { revoked: number }).revoked).toBeGreaterThan(1_000);
+});
+
 test('a free key is granted with the time that was asked for, and refused to others until it is freed', async () => {
   const before = performance.now();
   const granted = await take(one, key, 'a', { ttl: 20_000 });

@@ -15,7 +15,7 @@ DECLARE
   me latchkey.place := (i, t, CASE WHEN vouch IS NOT NULL THEN nextval('latchkey.places') END, m, most, lasts, about, own, NULL);
   f int8;
   mine int8;
-  remains float8;
+  remains int8;
   kept bool;
   entered int := 0;
 BEGIN

@@ -3,10 +3,10 @@ CREATE OR REPLACE FUNCTION latchkey.info(l latchkey.lock) RETURNS text LANGUAGE 
   SELECT json_build_object('holders', h.holders, 'waiters', q.waiters, 'waiting', w.waiting, 'rests', latchkey.since_1970(r.rests))::text
   FROM (
     SELECT coalesce(json_agg(json_build_object('mode', a.mode, 'fence', a.fence, 'meta', a.meta, 'most', a.most,
-      'ttl', extract(epoch FROM a.ends - clock_timestamp()) * 1000, 'since', latchkey.since_1970(a.since)) ORDER BY a.fence), '[]') AS holders
+      'ttl', floor(extract(epoch FROM a.ends - clock_timestamp()) * 1000)::int8, 'since', latchkey.since_1970(a.since)) ORDER BY a.fence), '[]') AS holders
     FROM (
       SELECT 'w' AS mode, latchkey.fence_of(l) AS fence, l.ends, l.since, l.meta, NULL AS most WHERE l.token IS NOT NULL
-      UNION ALL SELECT 'r', s.fence, s.ends, s.since, s.meta, nullif(s.most, 'Infinity') FROM latchkey.share s WHERE s.id = l.id AND NOT s.rests
+      UNION ALL SELECT 'r', s.fence, s.ends, s.since, s.meta, nullif(s.most, 'Infinity')::int8 FROM latchkey.share s WHERE s.id = l.id AND NOT s.rests
     ) a WHERE a.ends > clock_timestamp()
   ) h, (SELECT count(*) AS waiters FROM latchkey.place p WHERE p.id = l.id) q, (
     SELECT coalesce(json_agg(json_build_object('mode', p.mode, 'meta', p.meta, 'since', latchkey.since_1970(p.since)) ORDER BY p.place), '[]') AS waiting

@@ -4,9 +4,9 @@
 -- 55P03.
 -- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold.
 CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[],
-  served int8[], metas text[], own int8, waits bool) RETURNS float8[] LANGUAGE plpgsql AS $$
+  served int8[], metas text[], own int8, waits bool) RETURNS int8[] LANGUAGE plpgsql AS $$
 DECLARE
-  answers float8[];
+  answers int8[];
   h record;
   k int;
   i bytea;
@@ -36,7 +36,7 @@ BEGIN
       CONTINUE;
     END IF;
     IF h.revoked THEN
-      answers[k] := extract(epoch FROM h.ends - at) * 1000;
+      answers[k] := floor(extract(epoch FROM h.ends - at) * 1000);
       CONTINUE;
     END IF;
     answers[k] := -1;

@@ -27,7 +27,7 @@ afterEach(() => stranger.query('ROLLBACK').then(closeStores));
 async function renew(waits: boolean): Promise<number> {
   const values = [[Buffer.from(key)], ['a'], [30_000], [1], [0], [''], null, waits];
   const { rows } = await own.query('SELECT latchkey.renew($1, $2, $3, $4, $5, $6, $7, $8)', values);
-  return rows[0].renew[0];
+  return Number(rows[0].renew[0]);
 }
 
 async function lockRow(name: string): Promise<void> {
