@@ -140,8 +140,12 @@ export class LockClosedError extends LockError {
   }
 }
 
+const MOST_SHOWN = 5;
+
 function showKey(key: unknown): string {
-  return Array.isArray(key) ? key.map(show).join(', ') : show(key);
+  if (!Array.isArray(key)) return show(key);
+  const shown = key.slice(0, MOST_SHOWN).map(show).join(', ');
+  return key.length > MOST_SHOWN ? `${shown} and ${key.length - MOST_SHOWN} more` : shown;
 }
 
 /** A value as it may stand in a message: short, and never failing. */

@@ -45,6 +45,16 @@ test('what is not known of an error is not shown', () => {
   );
 });
 
+test('of many keys the first five are shown', () => {
+  const keys = Array.from({ length: 1_000 }, (_, k) => `k${k}`);
+  expect(new errors.LockTimeoutError(keys.slice(0, 5), 0).message).toContain(
+    '"k0", "k1", "k2", "k3", "k4" is held',
+  );
+  const { message, key } = new errors.LockTimeoutError(keys, 500);
+  expect(message).toBe('lock: not obtained: "k0", "k1", "k2", "k3", "k4" and 995 more within 500 ms');
+  expect(key).toBe(keys);
+});
+
 test('a loss says why and carries its cause', () => {
   const cause = new Error('ECONNRESET');
   const reasons = ['expired', 'stolen', 'backend', 'maxHold', 'closed'] as const;
