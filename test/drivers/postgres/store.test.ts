@@ -44,7 +44,7 @@ test('times are told to the ms in a role that has fewer digits shown', async () 
   const refused = await strange.store.claim(claimOf(key, 'b'));
   const [holder] = (await strange.store.read(key))!.holders;
   await strange.store.revoke(key, again.fence, 5_400);
-  const [revoked] = await strange.store.renew([{ key, token: 'a', ttl: 26_000, sequence: 1 }]);
+  const [revoked] = await strange.store.renew([{ key, token: 'a', mode: 'write', ttl: 26_000, sequence: 1 }]);
   const told = { again: again.ttl, holder: holder!.ttl, refused: refused.granted ? 0 : refused.left };
   for (const left of Object.values(told)) {
     expect(left).toBeGreaterThan(20_000);
