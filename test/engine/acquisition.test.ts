@@ -202,11 +202,11 @@ describe('a claim', () => {
     expect(sent).toHaveLength(2);
   });
 
-  test('that failed because the connection was lost is sent again when it is back, and not before', async () => {
+  test('that failed because the connection was lost is sent again when its host says so, and not before', async () => {
     const { acquisition } = ask({ wait: 60_000 });
     link.down(new LockBackendError('gone'));
     await sent[0]!.failed('unknown');
-    await clock.advance(500);
+    await clock.advance(10);
     link.up();
     await clock.advance(500);
     expect(sent).toHaveLength(1);

@@ -1,30 +1,59 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { LockBackendError } from '../../src/core/errors.js';
+import { LockBackendError, LockClosedError } from '../../src/core/errors.js';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
-import { StoreError } from '../../src/engine/store.js';
-import type { Grant, LockDriver } from '../../src/lease/driver.js';
+import { type Claim, type Freeing, StoreError, type StoreEvents } from '../../src/engine/store.js';
+import type { AcquireRequest, Grant, LockDriver, LockInfo } from '../../src/lease/driver.js';
 import { FakeClock, ModelServer, type ModelStore } from '../../src/testing/index.js';
 
 const KEY = 'lock:{k}';
 
 let clock: FakeClock;
+let server: ModelServer;
 let store: ModelStore;
+/** What the store of `driver` tells it. */
+let events: StoreEvents;
 let driver: LockDriver;
 let other: LockDriver;
-/** How often the store was asked to free a hold of `driver`. */
+/** How often the store was asked to free a hold of `driver`, and how the last time. */
 let frees: number;
+let freeing: Freeing;
+/** When `driver` claimed, and for which token. */
+let claims: [string, number][];
+/** The tokens that `driver` gave up, and whether their claims may come late. */
+let left: [string, boolean][];
+let renewals: number;
 /** Whether the answer to the next one is lost. */
 let answerIsLost: boolean;
 
 beforeEach(async () => {
   clock = new FakeClock(1_000);
-  const server = new ModelServer({ clock, micros: 1e15 });
+  server = new ModelServer({ clock, micros: 1e15 });
   store = server.connect();
   frees = 0;
+  renewals = 0;
+  claims = [];
+  left = [];
   answerIsLost = false;
-  const { free } = store;
+  const { free, open, claim, leave, renew } = store;
+  store.open = (told) => {
+    events = told;
+    open.call(store, told);
+  };
+  store.claim = (...args) => {
+    claims.push([args[0].token, clock.now()]);
+    return claim.apply(store, args);
+  };
+  store.leave = (...args) => {
+    for (const token of args[1]) left.push([token, args[2]]);
+    return leave.apply(store, args);
+  };
+  store.renew = (...args) => {
+    renewals++;
+    return renew.apply(store, args);
+  };
   store.free = async (...args) => {
     frees++;
+    freeing = args[1];
     const lost = answerIsLost;
     answerIsLost = false;
     const answer = await free.apply(store, args);
@@ -42,8 +71,12 @@ afterEach(async () => {
 });
 
 let tokens = 0;
+const request = (token: string, more: Partial<AcquireRequest> = {}): AcquireRequest => ({
+  ...{ key: KEY, token, mode: 'write', ttl: 60_000, wait: 600_000, retryInterval: 100, meta: {} },
+  ...more,
+});
 const ask = (of: LockDriver, wait = 600_000, ttl = 60_000) =>
-  of.acquire({ key: KEY, token: `t${++tokens}`, mode: 'write', ttl, wait, retryInterval: 100, meta: {} });
+  of.acquire(request(`t${++tokens}`, { ttl, wait }));
 
 async function answered<T>(asked: Promise<T>, ms = 50): Promise<T> {
   await clock.advance(ms);
@@ -147,4 +180,290 @@ test('a ping and a wait tell why there is no connection', async () => {
     expect(fault.message).not.toContain('no answer');
   }
   await clock.advance(20_000);
+});
+
+describe('a release names to the store', () => {
+  test('its mode alone, where nothing more is to be said', async () => {
+    await answered(driver.release(await take(driver)));
+    expect(freeing).toEqual({ mode: 'write', served: [], usedFence: 0, keepFor: 0, late: false });
+  });
+
+  test('whom the hold served, and the fence that it was last used under', async () => {
+    const last = await handedOn();
+    await answered(driver.release(last));
+    expect(freeing).toEqual({
+      ...{ mode: 'write', served: [last.token], usedFence: last.fence },
+      ...{ keepFor: 0, late: false },
+    });
+  });
+
+  test('the largest fence that it was used under, and for how long the key is to rest', async () => {
+    const grant = await take(driver);
+    await answered(driver.release({ ...grant, fence: grant.fence + 9 }, 500));
+    expect(freeing).toMatchObject({ usedFence: grant.fence + 9, keepFor: 500 });
+  });
+});
+
+test('a hold whose key is to rest is not handed on', async () => {
+  const { grant, next } = await takeBefore();
+  expect(await answered(driver.release(grant, 300), 10)).toBe(true);
+  expect(frees).toBe(1);
+  const before = clock.now();
+  await clock.advance(1_000);
+  expect((await next)!.validUntil - 60_000 - before).toBeGreaterThan(200);
+});
+
+describe('a release while the store is away', () => {
+  const away = async (grant: Grant, ms: number) => {
+    store.cut({ reconnect: ms });
+    await answered(
+      driver.release(grant).catch(() => {}),
+      600,
+    );
+    frees = 0;
+    await clock.advance(ms);
+  };
+
+  test('is not sent when the ttl is over by then', async () => {
+    await away(await take(driver, 5_000), 10_000);
+    expect(frees).toBe(0);
+  });
+
+  test('is sent where the hold served others, since their places do not end by the ttl', async () => {
+    await away(await handedOn(5_000), 10_000);
+    expect(frees).toBe(1);
+    expect(server.lock(KEY).idle).toBe(true);
+  });
+
+  test('of what the driver does not hold is sent for a minute', async () => {
+    const theirs = await take(other);
+    await away(theirs, 50_000);
+    expect(frees).toBe(1);
+    expect(server.lock(KEY).idle).toBe(true);
+    await away(await take(other, 300_000), 70_000);
+    expect(frees).toBe(0);
+  });
+});
+
+describe('a place that is given up while the store is away', () => {
+  test.each([
+    ['a minute', 1_000, 50_000],
+    ['the ttl, where that is longer', 600_000, 500_000],
+  ])('is given up once the store is back within %s', async (_, ttl, ms) => {
+    await take(other, 600_000);
+    const stop = new AbortController();
+    const asked = driver.acquire(request('given up', { ttl, signal: stop.signal }));
+    asked.catch(() => {});
+    await clock.advance(10);
+    store.cut({ reconnect: ms });
+    stop.abort();
+    await clock.advance(ms + 100);
+    await expect(asked).rejects.toBe(stop.signal.reason);
+    expect(left.map(([token]) => token)).toEqual(['given up']);
+    expect(server.lock(KEY).places).toHaveLength(0);
+  });
+});
+
+describe('a message of a grant', () => {
+  const claim = (token: string): Claim => ({ ...request(token), limit: Infinity });
+
+  test('for whom nobody waits any more gives the lock back', async () => {
+    const { fence } = (await answered(store.claim(claim('gone')))) as Grant & { granted: true };
+    const next = ask(other);
+    await clock.advance(10);
+    events.granted({ key: KEY, token: 'gone' }, { fence, run: [], asOf: clock.now() });
+    expect(await answered(next)).toMatchObject({ key: KEY });
+    expect(left).toEqual([['gone', false]]);
+  });
+
+  test('that comes again changes nothing', async () => {
+    const { token, fence } = await take(driver);
+    events.granted({ key: KEY, token }, { fence, run: [], asOf: clock.now() });
+    await clock.advance(100);
+    expect(left).toEqual([]);
+    expect(server.lock(KEY).idle).toBe(false);
+  });
+
+  test('for one whom another hold serves gives that grant back', async () => {
+    const { token, fence } = await handedOn();
+    events.granted({ key: KEY, token }, { fence: fence + 100, run: [], asOf: clock.now() });
+    await clock.advance(100);
+    expect(left).toEqual([[token, false]]);
+  });
+});
+
+describe('whoever gets the lock', () => {
+  test('without a message makes the others look at once: they may have lost their places', async () => {
+    await take(other, 600_000);
+    for (const waiting of [ask(driver), ask(driver)]) waiting.catch(() => {});
+    await clock.advance(10);
+    server.loseData();
+    const before = clock.now();
+    claims = [];
+    const first = await take(driver);
+    expect(new Set(claims.map(([, at]) => at - before))).toEqual(new Set([0]));
+    expect(new Set(claims.map(([token]) => token)).size).toBe(3);
+    expect(claims[0]![0]).toBe(first.token);
+    expect(server.lock(KEY).places).toHaveLength(2);
+  });
+
+  test('by a message makes nobody look', async () => {
+    const grant = await take(other);
+    const [first, ...others] = [ask(driver), ask(driver), ask(driver)];
+    for (const waiting of others) waiting.catch(() => {});
+    await clock.advance(10);
+    claims = [];
+    await answered(other.release(grant), 100);
+    expect((await first!)!.fence).toBeGreaterThan(grant.fence);
+    expect(claims).toEqual([]);
+  });
+});
+
+describe('two requests with one token', () => {
+  test('are one request, while it waits and while it holds', async () => {
+    const grant = await take(other);
+    const [first, second] = [driver.acquire(request('one')), driver.acquire(request('one'))];
+    await clock.advance(10);
+    expect(claims).toHaveLength(1);
+    await answered(other.release(grant));
+    expect(await first).toMatchObject({ token: 'one' });
+    expect(await second).toEqual(await first);
+    expect(await driver.acquire(request('one'))).toEqual(await first);
+    expect(claims).toHaveLength(1);
+  });
+});
+
+test('whoever asks with a signal that has aborted, or after the close, is told so, and nothing is sent', async () => {
+  const signal = AbortSignal.abort(new Error('enough'));
+  await expect(driver.acquire(request('late', { signal }))).rejects.toThrow('enough');
+  await answered(driver.close(), 10_000);
+  await expect(driver.acquire(request('late'))).rejects.toThrow(LockClosedError);
+  expect(claims).toEqual([]);
+});
+
+describe('a hold that is handed on', () => {
+  const holder = async (of: LockDriver) => {
+    const info = (await answered(of.inspect(KEY), 0))!;
+    return { fence: info.holders[0]!.fence, meta: info.holders[0]!.meta, waiters: info.waiters };
+  };
+  /** A hold that began 5 ms ago, two more of this process behind it, and one of another process. */
+  async function four() {
+    const before = await take(other);
+    const asked = ['a', 'b', 'c'].map((who) => driver.acquire(request(who, { meta: { who } })));
+    for (const waiting of asked) waiting.catch(() => {});
+    await clock.advance(1);
+    other.acquire(request('d')).catch(() => {});
+    await clock.advance(10);
+    await answered(other.release(before), 5);
+    return { first: (await asked[0])!, second: asked[1]!, third: asked[2]! };
+  }
+
+  test('is known here at once by whom it serves: by inspect and by list', async () => {
+    const { first, second, third } = await four();
+    expect(await holder(driver)).toEqual({ fence: first.fence, meta: { who: 'a' }, waiters: 3 });
+    await driver.release(first);
+    expect(await holder(driver)).toEqual({ fence: first.fence + 1, meta: { who: 'b' }, waiters: 2 });
+    await driver.release((await second)!);
+    const seen = { fence: first.fence + 2, meta: { who: 'c' }, waiters: 1 };
+    expect(await holder(driver)).toEqual(seen);
+    const infos: LockInfo[] = [];
+    const listed = (async () => {
+      for await (const info of driver.list!('lock:')) infos.push(info);
+    })();
+    await answered(listed, 0);
+    expect(infos).toMatchObject([
+      { key: KEY, holders: [{ fence: seen.fence, meta: seen.meta }], waiters: 1 },
+    ]);
+    expect(infos[0]!.waiting.map(({ meta }) => meta)).toEqual([{}]);
+    await third;
+  });
+
+  test.each([1, 2])('%i times is told once to the store, 20 ms after it began', async (times) => {
+    const { first, second } = await four();
+    await driver.release(first);
+    if (times === 2) await driver.release((await second)!);
+    expect(await holder(other)).toMatchObject({ fence: first.fence });
+    await clock.advance(20);
+    const who = times === 2 ? 'c' : 'b';
+    const seen = { fence: first.fence + times, meta: { who } };
+    for (const each of [driver, other]) expect(await holder(each)).toMatchObject(seen);
+    expect(renewals).toBe(1);
+  });
+
+  test('goes past those who do not wait any more', async () => {
+    const stop = new AbortController();
+    const before = await take(other);
+    const asked = [request('a'), request('b', { signal: stop.signal }), request('c')].map((each) =>
+      driver.acquire(each),
+    );
+    asked[1]!.catch(() => {});
+    await clock.advance(10);
+    await answered(other.release(before), 5);
+    const first = (await asked[0])!;
+    stop.abort();
+    expect(await driver.release(first)).toBe(true);
+    expect(frees).toBe(0);
+    expect(await answered(asked[2]!, 0)).toMatchObject({ token: 'c', fence: first.fence + 1 });
+  });
+
+  test('does not go to one that wants a much longer time: it is freed, and the store hands it over', async () => {
+    const before = await take(other);
+    const asked = [ask(driver), ask(driver, undefined, 120_000)];
+    await clock.advance(10);
+    await answered(other.release(before), 5);
+    const first = (await asked[0])!;
+    expect(await answered(driver.release(first), 0)).toBe(true);
+    expect(frees).toBe(1);
+    expect((await asked[1])!.fence).toBeGreaterThan(first.fence + 1);
+  });
+
+  test('to another one while it is being revoked is not taken away from that one', async () => {
+    const { first, second, third } = await four();
+    await driver.release(first);
+    const { fence } = (await second)!;
+    const { revoke } = store;
+    store.revoke = async (...args) => {
+      const revoked = await revoke.apply(store, args);
+      if (args[1] === fence) await driver.release((await second)!);
+      return revoked;
+    };
+    expect(await answered(driver.revoke!(KEY, fence), 0)).toBe(false);
+    expect(await third).toMatchObject({ fence: fence + 1 });
+    expect(await answered(driver.release((await third)!), 0)).toBe(true);
+  });
+});
+
+test('list waits for the connection, and tells the store to whom it tells of its progress', async () => {
+  await take(driver);
+  const { list } = store;
+  const told: unknown[] = [];
+  store.list = (...args) => {
+    told.push(args[1]);
+    return list.apply(store, [args[0]]);
+  };
+  store.cut({ reconnect: 1_000 });
+  const onProgress = () => {};
+  const keys: string[] = [];
+  const listed = (async () => {
+    for await (const { key } of driver.list!('lock:', onProgress)) keys.push(key);
+  })();
+  await answered(listed, 1_500);
+  expect(keys).toEqual([KEY]);
+  expect(told).toEqual([onProgress]);
+});
+
+test('a close does not wait longer than 2 s for a store that is silent', async () => {
+  const grant = await take(driver);
+  server.block(60_000);
+  driver.release(grant).catch(() => {});
+  let closed: number | undefined;
+  const before = clock.now();
+  void driver.close().then(() => {
+    closed = clock.now() - before;
+  });
+  await clock.advance(1_990);
+  expect(closed).toBeUndefined();
+  await clock.advance(100);
+  expect(closed).toBeGreaterThanOrEqual(2_000);
+  await clock.advance(60_000);
 });
