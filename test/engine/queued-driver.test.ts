@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { LockBackendError, LockClosedError } from '../../src/core/errors.js';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
-import { type Claim, type Freeing, StoreError, type StoreEvents } from '../../src/engine/store.js';
+import {
+  type Claim,
+  type Freeing,
+  type Granted,
+  type LockStore,
+  StoreError,
+  type StoreEvents,
+} from '../../src/engine/store.js';
 import type { AcquireRequest, Grant, LockDriver, LockInfo } from '../../src/lease/driver.js';
 import { FakeClock, ModelServer, type ModelStore } from '../../src/testing/index.js';
 
@@ -268,7 +275,7 @@ describe('a message of a grant', () => {
   const claim = (token: string): Claim => ({ ...request(token), limit: Infinity });
 
   test('for whom nobody waits any more gives the lock back', async () => {
-    const { fence } = (await answered(store.claim(claim('gone')))) as Grant & { granted: true };
+    const { fence } = (await answered(store.claim(claim('gone')))) as Granted;
     const next = ask(other);
     await clock.advance(10);
     events.granted({ key: KEY, token: 'gone' }, { fence, run: [], asOf: clock.now() });
@@ -437,10 +444,11 @@ test('list waits for the connection, and tells the store to whom it tells of its
   await take(driver);
   const { list } = store;
   const told: unknown[] = [];
-  store.list = (...args) => {
-    told.push(args[1]);
-    return list.apply(store, [args[0]]);
+  const seen: LockStore['list'] = (prefix, onProgress) => {
+    told.push(onProgress);
+    return list.call(store, prefix);
   };
+  Object.assign(store, { list: seen });
   store.cut({ reconnect: 1_000 });
   const onProgress = () => {};
   const keys: string[] = [];
