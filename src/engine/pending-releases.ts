@@ -64,7 +64,6 @@ export class PendingReleases {
   /** Gives up the place of a claim, and what it may have become. `done` is called when the store has answered. */
   leave(id: ClaimId, until: number, late: boolean, done?: () => void): void {
     this.#keep({ key: id.key, token: id.token, until, late, done });
-    if (!this.#link.ready) return;
     this.#gathered++;
     // All that leave in this turn go together. Of very many, none is to be forgotten.
     if (this.#gathered === 1) queueMicrotask(() => this.flush());
@@ -95,7 +94,7 @@ export class PendingReleases {
     this.#gathered = 0;
     this.#retry?.cancel();
     this.#retry = undefined;
-    if (!this.#link.ready || this.#pending.length === 0) return;
+    if (!this.#link.ready) return;
     const now = this.#clock.now();
     const due = this.#pending.filter(({ until }) => now < until);
     this.#pending = [];

@@ -1,0 +1,220 @@
+import { beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { Hold, surelyUntil, ttlFor } from '../../src/engine/hold.js';
+import { SharedClock } from '../../src/engine/thread/shared-clock.js';
+import { SharedHold } from '../../src/engine/thread/shared-hold.js';
+import type { AcquireRequest } from '../../src/lease/driver.js';
+import { FakeClock } from '../../src/testing/fake-clock.js';
+
+const TTL = 10_000;
+const FENCES = 3;
+/** When it was granted. */
+const SINCE = 1_000;
+
+let hold: Hold;
+
+const request = (token: string, ttl = TTL): AcquireRequest => {
+  const how = { mode: 'write', wait: 0, retryInterval: 100, meta: { who: token } } as const;
+  return { key: 'k', token, ttl, ...how };
+};
+
+function granted({ run = ['second', 'third'], late = false, fences = FENCES } = {}): Hold {
+  const claim = { id: 'first k', request: request('first'), mayComeLate: late };
+  return new Hold(claim, { fence: 7, validUntil: SINCE + TTL, run }, fences, SINCE, () => {});
+}
+
+beforeEach(() => {
+  hold = granted();
+});
+
+describe('a hold may be handed on', () => {
+  test('for 20 ms', () => {
+    expect([0, 19, 20, 1_000].map((ms) => hold.mayBeHandedOn(7, SINCE + ms))).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+    expect([0, 19, 20, 1_000].map((ms) => hold.turnLeft(SINCE + ms))).toEqual([20, 1, 0, 0]);
+  });
+
+  test('while its time is not up', () => {
+    hold.endBy(SINCE + 10);
+    expect([9, 10].map((ms) => hold.mayBeHandedOn(7, SINCE + ms))).toEqual([true, false]);
+  });
+
+  test('while none of its renewals awaits its answer', () => {
+    hold.startRenewal(TTL, SINCE);
+    hold.startRenewal(TTL, SINCE);
+    hold.endRenewal();
+    expect(hold.mayBeHandedOn(7, SINCE + 1)).toBe(false);
+    hold.endRenewal();
+    expect(hold.mayBeHandedOn(7, SINCE + 1)).toBe(true);
+  });
+
+  test('while it has fences that are larger than it was used under', () => {
+    const may = (used: number) => hold.mayBeHandedOn(used, SINCE);
+    expect([0, 7, 9, 10, 11].map(may)).toEqual([true, true, true, false, false]);
+    hold.handOn(request('second'), 9, false);
+    expect([0, 9].map(may)).toEqual([false, false]);
+    expect(granted({ fences: 0 }).mayBeHandedOn(7, SINCE)).toBe(false);
+  });
+
+  test('to a lease that nearly all of its time is for, and no more', () => {
+    expect([11_112, 11_111, 10_000, 9_999].map((ttl) => hold.suits(ttl, SINCE))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+  });
+});
+
+test('a hold that is handed on serves the next one, under the next fence', () => {
+  expect([hold.next, hold.serves]).toEqual(['second', undefined]);
+  hold.skip();
+  expect(hold.next).toBe('third');
+  hold.handOn(request('third'), 0, false);
+  expect(hold.next).toBeUndefined();
+  expect(hold.grant).toMatchObject({
+    key: 'k',
+    token: 'third',
+    mode: 'write',
+    fence: 8,
+    validUntil: SINCE + TTL,
+  });
+  expect(hold.serves).toEqual({ fence: 8, meta: { who: 'third' } });
+  // The store knows it as before.
+  expect([hold.token, hold.firstFence, hold.served]).toEqual(['first', 7, ['third']]);
+});
+
+test('the fence of whom it serves is larger than what it was used under', () => {
+  hold.handOn(request('second'), 8, false);
+  expect(hold.fence).toBe(9);
+});
+
+test('it is late once one whom it has served is', () => {
+  const lateness = (first: boolean, ...others: boolean[]) => {
+    const of = granted({ late: first });
+    for (const late of others) of.handOn(request('next'), 0, late);
+    return of.late;
+  };
+  expect([lateness(false), lateness(true)]).toEqual([false, true]);
+  expect([lateness(false, false), lateness(false, true, false), lateness(true, false)]).toEqual([
+    false,
+    true,
+    true,
+  ]);
+});
+
+describe('its time', () => {
+  const at = SINCE + 2_000;
+
+  test('grows by the answer to a renewal, and only to the latest', () => {
+    const [first, second] = [hold.startRenewal(TTL, at)!, hold.startRenewal(TTL, at)!];
+    expect([first, second, hold.sequence]).toEqual([1, 2, 2]);
+    hold.renewed(first, at + TTL);
+    expect(hold.validUntil).toBe(SINCE + TTL);
+    hold.renewed(second, at + TTL);
+    expect(hold.validUntil).toBe(at + TTL);
+  });
+
+  test('is shorter from the sending of a shorter renewal on, whose answer may be lost', () => {
+    hold.startRenewal(500, at);
+    expect(hold.validUntil).toBe(at + 498.5);
+  });
+
+  test('ends at a given moment at the latest', () => {
+    hold.endBy(SINCE + 2 * TTL);
+    expect(hold.validUntil).toBe(SINCE + TTL);
+    hold.endBy(at);
+    expect(hold.validUntil).toBe(at);
+  });
+
+  test('may be in the store as long as the longest that was asked for', () => {
+    const longest = [500, 2 * TTL, TTL].map((ttl) => {
+      hold.startRenewal(ttl, at);
+      return hold.longestTtl;
+    });
+    expect(longest).toEqual([TTL, 2 * TTL, 2 * TTL]);
+  });
+});
+
+describe('while a thread renews it too', () => {
+  const sharer = { shortened: jest.fn(), ended: jest.fn() };
+  let clock: FakeClock;
+  let shared: SharedHold;
+
+  beforeEach(() => {
+    jest.resetAllMocks();
+    clock = new FakeClock(SINCE);
+    const sharedClock = new SharedClock(clock, SharedClock.time());
+    sharedClock.tick();
+    hold.startRenewal(TTL, SINCE);
+    hold.endRenewal();
+    const memory = SharedHold.memory(sharedClock, SINCE + TTL, hold.sequence, TTL);
+    shared = new SharedHold(memory, sharedClock, { until: Infinity, maxBlock: 60_000 });
+    hold.share(shared, sharer);
+  });
+
+  test('its time is that of both', () => {
+    shared.endBy(SINCE + 3_000);
+    expect(hold.validUntil).toBe(shared.validUntil);
+    hold.endBy(SINCE + 2_000);
+    expect(Math.round(shared.validUntil - SINCE)).toBe(2_000);
+    const sequence = hold.startRenewal(TTL, SINCE)!;
+    expect(sequence).toBe(2);
+    hold.renewed(sequence, SINCE + 5_000);
+    expect(Math.round(shared.validUntil - SINCE)).toBe(5_000);
+  });
+
+  test('the thread is told of a renewal that makes the time shorter, and of no other', () => {
+    hold.startRenewal(2 * TTL, SINCE);
+    expect(sharer.shortened).not.toHaveBeenCalled();
+    hold.startRenewal(TTL / 2, SINCE);
+    expect(sharer.shortened).toHaveBeenCalledTimes(1);
+  });
+
+  test('it goes on alone with the time and the numbers that the thread has come to', () => {
+    shared.renewed(shared.startRenewal(TTL, SINCE)!, SINCE + 2 * TTL);
+    hold.unshare();
+    expect(sharer.ended).toHaveBeenCalledTimes(1);
+    expect([Math.round(hold.validUntil - SINCE), hold.sequence]).toEqual([2 * TTL, 2]);
+    expect(hold.mayBeHandedOn(7, SINCE)).toBe(true);
+    expect(shared.startRenewal(TTL, SINCE)).toBeUndefined();
+    expect(hold.startRenewal(TTL, SINCE)).toBe(3);
+    hold.unshare();
+    expect(sharer.ended).toHaveBeenCalledTimes(1);
+  });
+
+  test('it is not handed on after that where a renewal of the thread has no answer', () => {
+    shared.startRenewal(TTL, SINCE);
+    hold.unshare();
+    expect(hold.validUntil).toBeGreaterThan(SINCE);
+    expect(hold.mayBeHandedOn(7, SINCE)).toBe(false);
+  });
+
+  test('it is over after that where the thread has found that it is lost', () => {
+    shared.end('stolen');
+    expect(hold.startRenewal(TTL, SINCE)).toBeUndefined();
+    hold.unshare('closed');
+    expect([hold.validUntil, shared.loss]).toEqual([-Infinity, 'stolen']);
+    expect(hold.mayBeHandedOn(7, SINCE)).toBe(false);
+  });
+
+  test.each([
+    ['revoked', 'revoked'],
+    [undefined, undefined],
+  ] as const)('it ends for the thread, too: %s', (loss, known) => {
+    hold.unshare(loss);
+    expect([shared.validUntil, shared.loss]).toEqual([-Infinity, known]);
+  });
+});
+
+test('what is left of a time that the server counts is surely less than was set, by 1 ms and a thousandth', () => {
+  expect(surelyUntil(500, 10_000)).toBe(500 + 10_000 - 1 - 10);
+  for (const left of [1, 17, 999.5, 10_000, 1e9]) {
+    const given = surelyUntil(0, ttlFor(left));
+    expect(given).toBeGreaterThanOrEqual(left - 1e-6);
+    expect(given).toBeLessThan(left + 1);
+  }
+});

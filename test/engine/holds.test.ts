@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import type { Hold } from '../../src/engine/hold.js';
+import { claimKey, Holds } from '../../src/engine/holds.js';
+import { SharedClock } from '../../src/engine/thread/shared-clock.js';
+import { SharedHold } from '../../src/engine/thread/shared-hold.js';
+import type { LockMode } from '../../src/lease/driver.js';
+import { FakeClock } from '../../src/testing/fake-clock.js';
+
+const TTL = 10_000;
+
+let clock: FakeClock;
+let holds: Holds;
+
+const request = (token: string, mode: LockMode = 'write') => {
+  const how = { ttl: TTL, wait: 0, retryInterval: 100, meta: {} } as const;
+  return { key: 'k', token, mode, ...how };
+};
+
+function begin(token: string, mode?: LockMode): Hold {
+  const claim = { id: claimKey('k', token), request: request(token, mode), mayComeLate: false };
+  return holds.begin(claim, { fence: 1, validUntil: clock.now() + TTL, run: [] });
+}
+
+function handOn(hold: Hold, token: string): void {
+  const former = hold.request.token;
+  hold.handOn(request(token), 0, false);
+  holds.moved(hold, former);
+}
+
+/** Another thread renews it too. */
+function share(hold: Hold): { shared: SharedHold; ended: () => void } {
+  const sharedClock = new SharedClock(clock, SharedClock.time());
+  sharedClock.tick();
+  const memory = SharedHold.memory(sharedClock, hold.validUntil, 0, TTL);
+  const shared = new SharedHold(memory, sharedClock, { until: Infinity, maxBlock: 60_000 });
+  const ended = jest.fn();
+  hold.share(shared, { shortened() {}, ended });
+  return { shared, ended };
+}
+
+const found = (...tokens: string[]) => tokens.map((token) => holds.find(claimKey('k', token)));
+const serving = (...tokens: string[]) => tokens.map((token) => holds.serving({ key: 'k', token }));
+
+beforeEach(() => {
+  clock = new FakeClock(1_000);
+  holds = new Holds(clock, 3);
+});
+
+afterEach(() => {
+  holds.close();
+  expect(clock.pending).toBe(0);
+});
+
+test('a hold is known by its claim until its time is up', async () => {
+  const hold = begin('a');
+  expect([...found('a', 'b'), ...serving('a', 'b')]).toEqual([hold, undefined, hold, undefined]);
+  await clock.advance(TTL - 1);
+  expect(found('a')).toEqual([hold]);
+  await clock.advance(1);
+  expect([...found('a'), ...serving('a')]).toEqual([undefined, undefined]);
+});
+
+test('a hold whose time has changed is known for that time', async () => {
+  const [longer, shorter] = [begin('a'), begin('b')];
+  longer.renewed(longer.startRenewal(2 * TTL, clock.now())!, clock.now() + 2 * TTL);
+  holds.retimed(longer);
+  shorter.endBy(clock.now() + 500);
+  holds.retimed(shorter);
+  await clock.advance(500);
+  expect(found('a', 'b')).toEqual([longer, undefined]);
+  await clock.advance(2 * TTL - 501);
+  expect(found('a')).toEqual([longer]);
+  await clock.advance(1);
+  expect(found('a')).toEqual([undefined]);
+});
+
+test('a hold that another thread has renewed is known for that time', async () => {
+  const hold = begin('a');
+  const { shared, ended } = share(hold);
+  await clock.advance(TTL / 2);
+  shared.renewed(shared.startRenewal(TTL, clock.now())!, clock.now() + TTL);
+  await clock.advance(TTL - 10);
+  expect(found('a')).toEqual([hold]);
+  expect(ended).not.toHaveBeenCalled();
+  await clock.advance(10);
+  expect(found('a')).toEqual([undefined]);
+  expect(ended).toHaveBeenCalledTimes(1);
+});
+
+test('the change of a hold that is over brings nothing back', async () => {
+  const hold = begin('a');
+  holds.end(hold);
+  const next = begin('a');
+  hold.renewed(hold.startRenewal(TTL, clock.now())!, clock.now() + 100);
+  holds.retimed(hold);
+  await clock.advance(100);
+  expect(found('a')).toEqual([next]);
+});
+
+test('a hold that was handed on is known by its claim and by whom it serves, and by nobody between', () => {
+  const hold = begin('a');
+  expect(holds.handedOn('k')).toBeUndefined();
+  handOn(hold, 'b');
+  expect(found('a', 'b')).toEqual([hold, hold]);
+  expect(serving('a', 'b')).toEqual([undefined, hold]);
+  expect(holds.handedOn('k')).toBe(hold);
+  handOn(hold, 'c');
+  expect(found('a', 'b', 'c')).toEqual([hold, undefined, hold]);
+  expect(serving('a', 'b', 'c')).toEqual([undefined, undefined, hold]);
+});
+
+test('of a hold that is over nothing is known, and of another one of the key all', () => {
+  const [first, second] = [begin('a'), begin('b')];
+  handOn(first, 'c');
+  handOn(second, 'd');
+  holds.end(first);
+  expect(found('a', 'c', 'b', 'd')).toEqual([undefined, undefined, second, second]);
+  expect(holds.handedOn('k')).toBe(second);
+  holds.end(second);
+  expect(found('b', 'd')).toEqual([undefined, undefined]);
+  expect(holds.handedOn('k')).toBeUndefined();
+});
+
+test('a thread that renews a hold is told its end, and why', () => {
+  const [lost, released] = [share(begin('a')), share(begin('b'))];
+  holds.end(found('a')[0]!, 'revoked');
+  holds.end(found('b')[0]!);
+  expect([lost.shared.loss, released.shared.loss]).toEqual(['revoked', undefined]);
+  expect([lost.shared.validUntil, released.shared.validUntil]).toEqual([-Infinity, -Infinity]);
+});
+
+test('only the hold of a writer has fences to be handed on with', () => {
+  expect(begin('a').mayBeHandedOn(3, clock.now())).toBe(true);
+  expect(begin('b').mayBeHandedOn(4, clock.now())).toBe(false);
+  expect(begin('c', 'read').mayBeHandedOn(1, clock.now())).toBe(false);
+});
+
+test('after the close no hold is known, and no other thread renews one', () => {
+  const hold = begin('a');
+  const { shared, ended } = share(hold);
+  handOn(hold, 'b');
+  holds.close();
+  expect([...found('a', 'b'), holds.handedOn('k')]).toEqual([undefined, undefined, undefined]);
+  expect(shared.validUntil).toBe(-Infinity);
+  expect(ended).toHaveBeenCalledTimes(1);
+});
