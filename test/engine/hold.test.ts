@@ -1,24 +1,17 @@
 import { beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { Hold, surelyUntil, ttlFor } from '../../src/engine/hold.js';
-import { SharedClock } from '../../src/engine/thread/shared-clock.js';
-import { SharedHold } from '../../src/engine/thread/shared-hold.js';
-import type { AcquireRequest } from '../../src/lease/driver.js';
+import type { SharedHold } from '../../src/engine/thread/shared-hold.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
+import { shareHold, TTL, tryOf } from '../support/shared-hold.js';
 
-const TTL = 10_000;
 const FENCES = 3;
 /** When it was granted. */
 const SINCE = 1_000;
 
 let hold: Hold;
 
-const request = (token: string, ttl = TTL): AcquireRequest => {
-  const how = { mode: 'write', wait: 0, retryInterval: 100, meta: { who: token } } as const;
-  return { key: 'k', token, ttl, ...how };
-};
-
 function granted({ run = ['second', 'third'], late = false, fences = FENCES } = {}): Hold {
-  const claim = { id: 'first k', request: request('first'), mayComeLate: late };
+  const claim = { id: 'first k', request: tryOf('first'), mayComeLate: late };
   return new Hold(claim, { fence: 7, validUntil: SINCE + TTL, run }, fences, SINCE, () => {});
 }
 
@@ -54,7 +47,7 @@ describe('a hold may be handed on', () => {
   test('while it has fences that are larger than it was used under', () => {
     const may = (used: number) => hold.mayBeHandedOn(used, SINCE);
     expect([0, 7, 9, 10, 11].map(may)).toEqual([true, true, true, false, false]);
-    hold.handOn(request('second'), 9, false);
+    hold.handOn(tryOf('second'), 9, false);
     expect([0, 9].map(may)).toEqual([false, false]);
     expect(granted({ fences: 0 }).mayBeHandedOn(7, SINCE)).toBe(false);
   });
@@ -73,7 +66,7 @@ test('a hold that is handed on serves the next one, under the next fence', () =>
   expect([hold.next, hold.serves]).toEqual(['second', undefined]);
   hold.skip();
   expect(hold.next).toBe('third');
-  hold.handOn(request('third'), 0, false);
+  hold.handOn(tryOf('third'), 0, false);
   expect(hold.next).toBeUndefined();
   expect(hold.grant).toMatchObject({
     key: 'k',
@@ -88,14 +81,14 @@ test('a hold that is handed on serves the next one, under the next fence', () =>
 });
 
 test('the fence of whom it serves is larger than what it was used under', () => {
-  hold.handOn(request('second'), 8, false);
+  hold.handOn(tryOf('second'), 8, false);
   expect(hold.fence).toBe(9);
 });
 
 test('it is late once one whom it has served is', () => {
   const lateness = (first: boolean, ...others: boolean[]) => {
     const of = granted({ late: first });
-    for (const late of others) of.handOn(request('next'), 0, late);
+    for (const late of others) of.handOn(tryOf('next'), 0, late);
     return of.late;
   };
   expect([lateness(false), lateness(true)]).toEqual([false, true]);
@@ -141,19 +134,13 @@ describe('its time', () => {
 
 describe('while a thread renews it too', () => {
   const sharer = { shortened: jest.fn(), ended: jest.fn() };
-  let clock: FakeClock;
   let shared: SharedHold;
 
   beforeEach(() => {
     jest.resetAllMocks();
-    clock = new FakeClock(SINCE);
-    const sharedClock = new SharedClock(clock, SharedClock.time());
-    sharedClock.tick();
     hold.startRenewal(TTL, SINCE);
     hold.endRenewal();
-    const memory = SharedHold.memory(sharedClock, SINCE + TTL, hold.sequence, TTL);
-    shared = new SharedHold(memory, sharedClock, { until: Infinity, maxBlock: 60_000 });
-    hold.share(shared, sharer);
+    shared = shareHold(hold, new FakeClock(SINCE), sharer.ended, sharer.shortened);
   });
 
   test('its time is that of both', () => {

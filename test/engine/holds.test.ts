@@ -1,41 +1,27 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import type { Hold } from '../../src/engine/hold.js';
 import { claimKey, Holds } from '../../src/engine/holds.js';
-import { SharedClock } from '../../src/engine/thread/shared-clock.js';
-import { SharedHold } from '../../src/engine/thread/shared-hold.js';
 import type { LockMode } from '../../src/lease/driver.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
-
-const TTL = 10_000;
+import { shareHold, TTL, tryOf } from '../support/shared-hold.js';
 
 let clock: FakeClock;
 let holds: Holds;
 
-const request = (token: string, mode: LockMode = 'write') => {
-  const how = { ttl: TTL, wait: 0, retryInterval: 100, meta: {} } as const;
-  return { key: 'k', token, mode, ...how };
-};
-
-function begin(token: string, mode?: LockMode): Hold {
-  const claim = { id: claimKey('k', token), request: request(token, mode), mayComeLate: false };
+function begin(token: string, mode: LockMode = 'write'): Hold {
+  const claim = { id: claimKey('k', token), request: tryOf(token, { mode }), mayComeLate: false };
   return holds.begin(claim, { fence: 1, validUntil: clock.now() + TTL, run: [] });
 }
 
 function handOn(hold: Hold, token: string): void {
   const former = hold.request.token;
-  hold.handOn(request(token), 0, false);
+  hold.handOn(tryOf(token), 0, false);
   holds.moved(hold, former);
 }
 
-/** Another thread renews it too. */
-function share(hold: Hold): { shared: SharedHold; ended: () => void } {
-  const sharedClock = new SharedClock(clock, SharedClock.time());
-  sharedClock.tick();
-  const memory = SharedHold.memory(sharedClock, hold.validUntil, 0, TTL);
-  const shared = new SharedHold(memory, sharedClock, { until: Infinity, maxBlock: 60_000 });
+function share(hold: Hold) {
   const ended = jest.fn();
-  hold.share(shared, { shortened() {}, ended });
-  return { shared, ended };
+  return { shared: shareHold(hold, clock, ended), ended };
 }
 
 const found = (...tokens: string[]) => tokens.map((token) => holds.find(claimKey('k', token)));

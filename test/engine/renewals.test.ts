@@ -5,11 +5,8 @@ import { claimKey, Holds } from '../../src/engine/holds.js';
 import { Link } from '../../src/engine/link.js';
 import { Renewals } from '../../src/engine/renewals.js';
 import { type LockStore, type Renewal, type RenewalAnswer, StoreError } from '../../src/engine/store.js';
-import { SharedClock } from '../../src/engine/thread/shared-clock.js';
-import { SharedHold } from '../../src/engine/thread/shared-hold.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
-
-const TTL = 10_000;
+import { shareHold, TTL, tryOf } from '../support/shared-hold.js';
 
 let clock: FakeClock;
 let link: Link;
@@ -49,15 +46,7 @@ const onRevoked = jest.fn();
 beforeEach(() => void onRevoked.mockClear());
 
 function begin(token: string): Hold {
-  const how = {
-    mode: 'write',
-    ttl: TTL,
-    wait: 0,
-    retryInterval: 100,
-    meta: { who: token },
-    onRevoked,
-  } as const;
-  const claim = { id: claimKey('k', token), request: { key: 'k', token, ...how }, mayComeLate: false };
+  const claim = { id: claimKey('k', token), request: tryOf(token, { onRevoked }), mayComeLate: false };
   return holds.begin(claim, { fence: 1, validUntil: clock.now() + TTL, run: [] });
 }
 
@@ -107,7 +96,7 @@ describe('an extension', () => {
 
   test('that finds the hold lost ends it, and answers null', async () => {
     const hold = begin('a');
-    const shared = share(hold);
+    const shared = shareHold(hold, clock);
     answer = () => 'lost';
     expect([await renewed(hold), known(hold), shared.loss]).toEqual([null, false, 'stolen']);
   });
@@ -125,7 +114,7 @@ describe('an extension', () => {
 
   test('of a hold that a thread has found to be lost answers null, and is not sent', async () => {
     const hold = begin('a');
-    share(hold).end('stolen');
+    shareHold(hold, clock).end('stolen');
     expect([await renewed(hold), sent]).toEqual([null, []]);
   });
 });
@@ -227,7 +216,7 @@ describe('a hold that is being revoked', () => {
 
   test('at once is over at once', () => {
     const hold = begin('a');
-    const shared = share(hold);
+    const shared = shareHold(hold, clock);
     renewals.revoked(hold, 0);
     expect([known(hold), shared.loss, sent, onRevoked.mock.calls]).toEqual([false, 'revoked', [], [[0]]]);
   });
@@ -248,12 +237,3 @@ describe('a hold that is being revoked', () => {
     expect([await extended, onRevoked.mock.calls]).toEqual([null, []]);
   });
 });
-
-function share(hold: Hold): SharedHold {
-  const sharedClock = new SharedClock(clock, SharedClock.time());
-  sharedClock.tick();
-  const memory = SharedHold.memory(sharedClock, hold.validUntil, 0, TTL);
-  const shared = new SharedHold(memory, sharedClock, { until: Infinity, maxBlock: 60_000 });
-  hold.share(shared, { shortened() {}, ended() {} });
-  return shared;
-}
