@@ -182,7 +182,7 @@ describe('the store is told whom a hold serves', () => {
 
   test.each([
     ['it is over', (hold: Hold) => holds.end(hold)],
-    ['its time is up', (hold: Hold) => hold.endBy(clock.now())],
+    ['its time is up', (hold: Hold) => hold.endBy(clock.now() + 20)],
     ['there is no connection', () => link.down(new LockBackendError('lost'))],
   ])('but not where %s', async (_, change) => {
     const hold = begin('a');
