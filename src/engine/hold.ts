@@ -7,8 +7,6 @@ import type { SharedHold } from './thread/shared-hold.js';
 // A hold is handed on inside the process for so long, then the store's queue goes on.
 const TURN_MS = 20;
 
-const OVER = { validUntil: -Infinity, sequence: 0, pending: true };
-
 /** A claim that the store has granted. */
 export interface GrantedClaim {
   readonly id: string;
@@ -158,11 +156,11 @@ export class Hold implements Deadline {
   /** No other thread starts a renewal any more. `loss`: why the hold is over, if it is. */
   unshare(loss?: LossReason): void {
     if (!this.#shared) return;
-    const { validUntil, sequence, pending } = this.#shared.end(loss ?? 'released') ?? OVER;
-    this.#validUntil = validUntil;
-    this.#sequence = sequence;
+    const ended = this.#shared.end(loss ?? 'released');
+    this.#validUntil = ended?.validUntil ?? -Infinity;
+    if (ended) this.#sequence = ended.sequence;
     // Its renewal may come late, and no answer will tell: such a hold is not handed on.
-    if (pending) this.#renewing++;
+    if (ended?.pending) this.#renewing++;
     this.#shared = undefined;
     this.#sharer?.ended();
   }

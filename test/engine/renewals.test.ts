@@ -223,9 +223,11 @@ describe('a hold that is being revoked', () => {
 
   test('is over when an extension is answered after the grace', async () => {
     const hold = begin('a');
-    latency = 500;
-    answer = () => ({ revoked: 500 });
-    expect([await renewed(hold), known(hold), onRevoked.mock.calls]).toEqual([null, false, [[0]]]);
+    const shared = shareHold(hold, clock);
+    answer = () => ({ revoked: 1_000 });
+    latency = 1_000 - 1 - 1;
+    expect([await renewed(hold), known(hold), shared.loss]).toEqual([null, false, 'revoked']);
+    expect(onRevoked.mock.calls).toEqual([[0]]);
   });
 
   test('and was released meanwhile is told to nobody', async () => {

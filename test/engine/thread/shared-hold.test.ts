@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { SharedClock } from '../../../src/engine/thread/shared-clock.js';
 import { SharedHold } from '../../../src/engine/thread/shared-hold.js';
 import { FakeClock } from '../../../src/testing/fake-clock.js';
@@ -13,6 +13,7 @@ let thread: SharedHold;
 /** The same hold as two threads see it, valid for 3 s from now. */
 function share({ until = Infinity, maxBlock = 60_000, sequence = 0 } = {}): void {
   clock = new FakeClock();
+  jest.spyOn(process.hrtime, 'bigint').mockImplementation(() => BigInt(Math.round(clock.now() * 1e6)));
   const time = SharedClock.time();
   beat = new SharedClock(clock, time);
   beat.tick();
@@ -33,7 +34,17 @@ function pass(ms: number): void {
   beat.tick();
 }
 
+/** The other thread does this between what is read and what is written next. */
+function between(change: () => void): void {
+  const { compareExchange } = Atomics;
+  jest.spyOn(Atomics, 'compareExchange').mockImplementationOnce((...args: unknown[]) => {
+    change();
+    return Reflect.apply(compareExchange, Atomics, args);
+  });
+}
+
 beforeEach(() => share());
+afterEach(() => void jest.restoreAllMocks());
 
 test('what one thread proves, the other reads at once', () => {
   pass(1_000);
@@ -144,4 +155,117 @@ test('a ttl that is set goes for the renewals after it', () => {
   main.ttl = 6_000;
   expect(thread.ttl).toBe(6_000);
   expect(thread.renewAt(1 / 3)).toBeLessThanOrEqual(-1_000);
+});
+
+describe('what the other thread does at the same moment counts, too', () => {
+  test('a ttl is set after its own', () => {
+    between(() => {
+      thread.ttl = 5_000;
+    });
+    main.ttl = 6_000;
+    expect(thread.ttl).toBe(6_000);
+  });
+
+  test('a ttl is not set after a revocation', () => {
+    between(() => {
+      thread.ttl = 0;
+    });
+    main.ttl = 6_000;
+    expect(main.ttl).toBe(0);
+  });
+
+  test('two renewals have two numbers', () => {
+    let other: number | undefined;
+    between(() => {
+      other = main.startRenewal(TTL, clock.now());
+    });
+    expect([thread.startRenewal(TTL, clock.now()), other]).toEqual([2, 1]);
+  });
+
+  test('no renewal starts after a release', () => {
+    between(() => main.end('released'));
+    expect(thread.startRenewal(TTL, clock.now())).toBeUndefined();
+  });
+
+  test('an answer is not the latest once another renewal has started', () => {
+    const sequence = thread.startRenewal(TTL, clock.now())!;
+    between(() => main.startRenewal(500, clock.now()));
+    thread.renewed(sequence, clock.now() + TTL);
+    expect(main.validUntil).toBe(498);
+  });
+
+  test('an answer does not revive what was released', () => {
+    const sequence = thread.startRenewal(TTL, clock.now())!;
+    between(() => main.end('released'));
+    thread.renewed(sequence, clock.now() + TTL);
+    expect([thread.validUntil, thread.loss]).toEqual([-Infinity, undefined]);
+  });
+
+  test('a time that ends earlier ends no renewal', () => {
+    between(() => thread.startRenewal(TTL, clock.now()));
+    main.endBy(500);
+    expect(main.validUntil).toBe(500);
+    expect(main.end('released')).toEqual({ validUntil: 500, sequence: 1, pending: true });
+  });
+
+  test('the end tells of a renewal that has just started', () => {
+    between(() => thread.startRenewal(TTL, clock.now()));
+    expect(main.end('released')).toEqual({ validUntil: 2_996, sequence: 1, pending: true });
+  });
+
+  test('of two ends the first counts', () => {
+    pass(TTL);
+    between(() => thread.end('expired'));
+    expect(main.end('stolen')).toBeUndefined();
+    share();
+    between(() => thread.end('stolen'));
+    expect(main.end('released')).toBeUndefined();
+    expect(main.loss).toBe('stolen');
+  });
+});
+
+test.each(['expired', 'stolen', 'backend', 'maxHold', 'closed', 'revoked', 'blocked'] as const)(
+  'both threads read why it is over: %s',
+  (loss) => {
+    thread.end(loss);
+    expect([main.loss, thread.loss, main.validUntil]).toEqual([loss, loss, -Infinity]);
+  },
+);
+
+test('it is over at its time, at maxHold and after maxBlock, and not before', () => {
+  const lossAfter = (ms: number, terms: { until?: number; maxBlock?: number }, beats = true) => {
+    share(terms);
+    clock.jump(ms);
+    if (beats) beat.tick();
+    expect(main.validUntil > clock.now()).toBe(main.loss === undefined);
+    return main.loss;
+  };
+  expect([lossAfter(TTL - 1, {}), lossAfter(TTL, {})]).toEqual([undefined, 'expired']);
+  const until = 2_000;
+  expect([lossAfter(until - 1, { until }), lossAfter(until, { until })]).toEqual([undefined, 'maxHold']);
+  // A hold whose time is up at maxHold was held for maxHold.
+  expect(lossAfter(TTL, { until: TTL })).toBe('maxHold');
+  const maxBlock = 1_000;
+  expect(lossAfter(maxBlock - 1, { maxBlock }, false)).toBeUndefined();
+  expect(lossAfter(maxBlock, { maxBlock }, false)).toBe('blocked');
+});
+
+test('a time that ends later than it does anyway changes nothing', () => {
+  main.endBy(TTL + 1);
+  expect(thread.validUntil).toBe(TTL);
+});
+
+test('after 134,217,727 renewals it ends, for the numbers are used up', () => {
+  share({ sequence: 2 ** 27 - 2 });
+  expect(thread.startRenewal(TTL, clock.now())).toBe(2 ** 27 - 1);
+  expect(main.validUntil).toBe(2_996);
+  expect(thread.startRenewal(TTL, clock.now())).toBeUndefined();
+  expect([main.validUntil, main.loss]).toEqual([-Infinity, 'expired']);
+});
+
+test('a time of many years counts as four, and one that is long past as up', () => {
+  renew(1e15);
+  expect(main.validUntil).toBe(2 ** 37 - 1 - 1_000);
+  main.endBy(-1e15);
+  expect([main.validUntil, main.loss]).toEqual([-Infinity, 'expired']);
 });
