@@ -2,6 +2,7 @@ import { firstOf } from '../core/abort.js';
 import { sleep } from '../core/clock.js';
 import { LockBackendError, LockClosedError, LockNotObtainedError, LockTimeoutError } from '../core/errors.js';
 import { lockName } from '../core/key.js';
+import type { RetryStrategy } from '../core/retry.js';
 import { within } from '../core/within.js';
 import type { Backend } from './backend.js';
 import type { AcquireRequest, Grant } from './driver.js';
@@ -53,7 +54,6 @@ export class Gathering {
   async run(): Promise<HeldLease | null> {
     const { settings } = this.#call;
     const keys = this.#keys;
-    let left = settings.wait;
     try {
       this.#signal.throwIfAborted();
       const made = this.#host.backend(settings.driver);
@@ -64,18 +64,16 @@ export class Gathering {
         this.#patience = TRY_PATIENCE / 2;
         await this.#started(starting);
       }
-      if (backend !== made || starting) left = this.#left();
-      for (let tooLate = 0; ; left = this.#left()) {
+      for (let tooLate = 0; ; ) {
         const set = new GrantSet(backend, settings.ttl);
         this.#set = set;
         let grant: Grant | null = null;
         let all = false;
         for (const key of keys) {
-          grant = await this.#claim(backend, set, key, left);
+          grant = await this.#claim(backend, set, key);
           all = grant !== null && set.add(grant);
           if (!all || keys.length === 1) break;
           set.keep();
-          left = this.#left();
         }
         if (all && keys.length > 1) all = await this.#topUp(set);
         this.#signal.throwIfAborted();
@@ -98,6 +96,12 @@ export class Gathering {
     return this.#deadline - this.#host.clock.now();
   }
 
+  /** A single try needs no strategy. */
+  get #retry(): RetryStrategy | undefined {
+    const { retry, wait } = this.#call.settings;
+    return wait > 0 ? retry : undefined;
+  }
+
   async #made(making: Promise<Backend>): Promise<Backend> {
     const { wait, driver } = this.#call.settings;
     const patience = Math.max(wait, TRY_PATIENCE);
@@ -116,9 +120,11 @@ export class Gathering {
     await within(starting, (wait || TRY_PATIENCE) / 2, this.#host.clock, this.#signal);
   }
 
-  #claim({ driver }: Backend, set: GrantSet, key: string, left: number): Promise<Grant | null> {
-    const { prefix, mode, limit, ttl, wait, retryInterval, retry, meta } = this.#call.settings;
+  #claim({ driver }: Backend, set: GrantSet, key: string): Promise<Grant | null> {
+    const { prefix, mode, limit, ttl, wait, retryInterval, meta } = this.#call.settings;
     const name = lockName(prefix, key);
+    const left = this.#left();
+    const retry = this.#retry;
     const request: AcquireRequest = {
       key: name,
       token: set.token,
@@ -132,7 +138,7 @@ export class Gathering {
       signal: this.#signal,
       onRevoked: (grace) => set.revoke(name, grace),
     };
-    if (!retry || wait === 0) return driver.acquire(request);
+    if (!retry) return driver.acquire(request);
     return tryOften(retry, this.#deadline, driver, request, this.#host.clock);
   }
 
@@ -157,13 +163,11 @@ export class Gathering {
 
   #refused(): null {
     const { must, settings } = this.#call;
-    const { retry, wait } = settings;
     const named = this.#named;
     if (!must) return null;
-    const retriesEnded = retry && wait > 0 && this.#left() > 0;
-    throw retriesEnded
+    throw this.#retry && this.#left() > 0
       ? new LockNotObtainedError(named, 'after the last retry')
-      : new LockTimeoutError(named, wait);
+      : new LockTimeoutError(named, settings.wait);
   }
 
   #tooShort(): LockBackendError {
@@ -174,12 +178,11 @@ export class Gathering {
 
   #faultOf(error: unknown): unknown {
     const { closing } = this.#host;
-    const { settings } = this.#call;
     if (this.#signal.aborted) {
       const { reason } = this.#signal;
-      return closing.aborted && reason === closing.reason ? new LockClosedError(this.#named) : reason;
+      return reason === closing.reason ? new LockClosedError(this.#named) : reason;
     }
     // What a retry strategy throws is its user's own.
-    return settings.retry && settings.wait > 0 ? error : faultOf(error);
+    return this.#retry ? error : faultOf(error);
   }
 }

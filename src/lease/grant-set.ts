@@ -51,7 +51,8 @@ export class GrantSet implements Renewable, LiveHold {
   #sent = 0;
   #answered = 0;
   #fault: unknown;
-  #revoked: string[] | undefined;
+  /** The keys that are being taken away. */
+  #revoked: Set<string> | undefined;
   #holder: Holder | undefined;
   #thread: ThreadRenewal | undefined;
 
@@ -114,11 +115,10 @@ export class GrantSet implements Renewable, LiveHold {
 
   /** All keys are held, for `holder` from now on. */
   begin(holder: Holder, autoRenew: boolean, terms: Terms): void {
-    const { maxHold, atLeast } = terms;
     this.#holder = holder;
     this.#renews = autoRenew;
-    if (maxHold < Infinity) this.#limit = this.#backend.clock.now() + maxHold;
-    if (atLeast > 0) this.restFor(atLeast);
+    this.#limit = this.#backend.clock.now() + terms.maxHold;
+    this.restFor(terms.atLeast);
     if (autoRenew && terms.renewIn === 'thread') this.#renewInThread(terms.maxBlock);
     this.#backend.renewer.watch(this);
   }
@@ -144,7 +144,7 @@ export class GrantSet implements Renewable, LiveHold {
 
   /** Whether it is not over; one whose time is up is told so now. */
   check(): boolean {
-    if (this.#state === 'held' && !this.held) this.expire();
+    if (!this.held) this.expire();
     return this.#state === 'held';
   }
 
@@ -180,8 +180,9 @@ export class GrantSet implements Renewable, LiveHold {
   revoke(name: string, grace: number): void {
     if (!this.check()) return;
     if (grace <= 0 || !this.#holder) return this.#lose('revoked');
-    const known = this.#revoked?.includes(name);
-    if (!known) this.#revoked = [...(this.#revoked ?? []), name];
+    this.#revoked ??= new Set();
+    const known = this.#revoked.has(name);
+    this.#revoked.add(name);
     this.#renews = false;
     this.#limit = Math.min(this.#limit, this.#backend.clock.now() + grace);
     this.#backend.renewer.watch(this);
@@ -250,12 +251,9 @@ export class GrantSet implements Renewable, LiveHold {
   /** Takes in the answers to what was sent as number `order`. Only those to the latest make the time longer. */
   #take(order: number, suspended: number, answers: readonly (Grant | null | Error)[]): Outcome {
     this.#answered = Math.max(order, this.#answered);
-    if (this.#state !== 'held') return 'over';
     this.#fault = answers.find((answer) => answer instanceof Error);
     if (!this.check()) return 'over';
-    const stolen = this.#grants.some(
-      ({ key }, index) => answers[index] === null && !this.#revoked?.includes(key),
-    );
+    const stolen = this.#grants.some(({ key }, index) => answers[index] === null && !this.#revoked?.has(key));
     if (stolen) {
       this.#lose('stolen');
       return 'over';
@@ -281,7 +279,7 @@ export class GrantSet implements Renewable, LiveHold {
   }
 
   #giveBack(grants: readonly Grant[]): Promise<boolean> {
-    const rest = this.#restUntil > 0 ? Math.ceil(this.#restUntil - this.#backend.clock.now()) : 0;
+    const rest = Math.ceil(this.#restUntil - this.#backend.clock.now());
     return this.#backend.giveBack(this, grants, rest > 0 ? rest : undefined);
   }
 }

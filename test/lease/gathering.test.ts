@@ -29,14 +29,15 @@ describe('what a driver is asked for', () => {
   test('of several keys, those whose turn comes after the wait are tried for a moment', async () => {
     const { locker, calls, instead, memory, clock } = new Bed();
     instead.acquire = async (request) => {
-      clock.jump(60);
+      clock.jump(50);
       return memory.acquire(request);
     };
-    const lease = await locker.tryAcquire(['a', 'b', 'c'], { wait: 100 });
-    expect(lease!.keys).toEqual(['a', 'b', 'c']);
+    const lease = await locker.tryAcquire(['a', 'b', 'c', 'd'], { wait: 100 });
+    expect(lease!.keys).toEqual(['a', 'b', 'c', 'd']);
     expect(calls.map(({ wait, patience }) => [wait, patience])).toEqual([
       [100, undefined],
-      [40, undefined],
+      [50, undefined],
+      [0, 100],
       [0, 100],
     ]);
   });
@@ -52,6 +53,18 @@ describe('what a driver is asked for', () => {
       [0, 1_000],
       [0, 900],
       [0, 100],
+    ]);
+  });
+
+  test('a single try is asked for once, with the patience of the driver, whatever the retry strategy', async () => {
+    const { locker, calls } = new Bed();
+    await locker.acquire('a', { ttl: '1h' });
+    calls.length = 0;
+    await expect(locker.acquire('a', { wait: 0, retry: [0, 0] })).rejects.toBeInstanceOf(LockTimeoutError);
+    expect(await locker.tryAcquire('a', { wait: 0, retry: [0, 0] })).toBeNull();
+    expect(calls.map(({ wait, patience }) => [wait, patience])).toEqual([
+      [0, undefined],
+      [0, undefined],
     ]);
   });
 
@@ -90,11 +103,11 @@ describe('what a driver is asked for', () => {
 });
 
 describe('a ttl that is over before the grant arrives', () => {
-  function lateBed(): Bed {
+  function lateBed(late: number): Bed {
     const bed = new Bed();
     bed.instead.acquire = async (request) => {
       const grant = await bed.memory.acquire(request);
-      bed.clock.jump(6);
+      bed.clock.jump(late);
       return grant;
     };
     return bed;
@@ -107,19 +120,22 @@ describe('a ttl that is over before the grant arrives', () => {
     ['with', (bed: Bed) => bed.locker.with('a', () => 1, { ttl: 5 })],
     ['several keys', (bed: Bed) => bed.locker.acquire(['a', 'b'], { ttl: 5 })],
     ['a retry strategy', (bed: Bed) => bed.locker.acquire('a', { ttl: 5, retry: [0, 0, 0] })],
-  ])('is told as such, naming the ttl, and not as contention: %s', async (_, ask) => {
-    const bed = lateBed();
-    const asked = watch<unknown>(ask(bed));
-    while (asked.state === 'pending') await turn();
-    expect(asked.error).toBeInstanceOf(LockBackendError);
-    expect((asked.error as Error).message).toContain('`ttl` of 5 ms');
-    expect(bed.count('acquire')).toBe(2);
-    expect(bed.count('release')).toBe(2);
-    expect(await bed.memory.inspect('lock:{a}')).toBeNull();
+  ])('is told as such, naming the ttl, and not as contention: %s', async (what, ask) => {
+    for (const late of [5, 6]) {
+      const bed = lateBed(late);
+      const asked = watch<unknown>(ask(bed));
+      for (let turns = 0; asked.state === 'pending' && turns < 1_000; turns++) await turn();
+      expect(asked.error).toBeInstanceOf(LockBackendError);
+      expect((asked.error as Error).message).toContain('`ttl` of 5 ms');
+      expect(asked.error).toMatchObject({ key: what === 'several keys' ? ['a', 'b'] : 'a' });
+      expect(bed.count('acquire')).toBe(2);
+      expect(bed.count('release')).toBe(2);
+      expect(await bed.memory.inspect('lock:{a}')).toBeNull();
+    }
   });
 
   test('once only is no fault: the process may have been stopped', async () => {
-    const bed = lateBed();
+    const bed = lateBed(6);
     const { instead } = bed;
     const late = instead.acquire!;
     instead.acquire = (request) => {
@@ -201,6 +217,21 @@ describe('the reason of the signal comes through as it is', () => {
     expect(await memory.inspect('lock:{a}')).toBeNull();
   });
 
+  test('though the registry closes in the same moment', async () => {
+    const { locker, clock, registry } = new Bed();
+    await locker.acquire('a', { ttl: '1h' });
+    const stop = new AbortController();
+    const asked = watch(locker.acquire('a', { signal: stop.signal }));
+    const other = watch(locker.acquire('a', { signal: new AbortController().signal }));
+    await clock.advance(10);
+    stop.abort('enough');
+    watch(registry.close());
+    await clock.advance(0);
+    expect(asked.error).toBe('enough');
+    expect(other.error).toBeInstanceOf(LockClosedError);
+    expect(other.error).toMatchObject({ key: 'a' });
+  });
+
   test('while the first of several keys are being prolonged', async () => {
     const { locker, clock, instead } = new Bed();
     const held = await locker.acquire('b', { ttl: '1h' });
@@ -260,6 +291,81 @@ describe('the time of several keys', () => {
     await clock.advance(1);
     expect(lease.held).toBe(false);
     expect(lease.signal.reason).toMatchObject({ reason: 'maxHold' });
+  });
+
+  /** As if the answer for key b took `ms`. */
+  function slowBed(ms: number): Bed {
+    const bed = new Bed();
+    bed.instead.acquire = async (request) => {
+      if (request.key === 'lock:{b}') bed.clock.jump(ms);
+      return bed.memory.acquire(request);
+    };
+    return bed;
+  }
+
+  test.each([
+    ['acquire', 90, 810],
+    ['acquire', 91, 900],
+    ['tryAcquire', 90, 810],
+    ['tryAcquire', 91, 900],
+  ] as const)(
+    '%s prolongs the first ones where more than a tenth of their ttl is gone, of 900 ms after %i',
+    async (method, ms, left) => {
+      const { locker } = slowBed(ms);
+      const lease = await locker[method](['a', 'b'], { ttl: 900 });
+      expect(lease!.ttl()).toBe(left);
+    },
+  );
+
+  test('a single key is not prolonged, however late its grant comes', async () => {
+    const bed = new Bed();
+    bed.instead.acquire = async (request) => {
+      const grant = await bed.memory.acquire(request);
+      bed.clock.jump(500);
+      return grant;
+    };
+    expect((await bed.locker.acquire('a', { ttl: 900 })).ttl()).toBe(400);
+    expect(bed.count('extend')).toBe(0);
+  });
+
+  test('a try whose first key is always taken away meanwhile ends', async () => {
+    const bed = new Bed();
+    let rounds = 0;
+    bed.instead.acquire = async (request) => {
+      if (request.key === 'lock:{b}' && rounds++ < 1_000) {
+        const [holder] = (await bed.locker.inspect('a'))!.holders;
+        await bed.locker.revoke('a', holder!.fence!);
+      }
+      return bed.memory.acquire(request);
+    };
+    const tried = watch(bed.locker.tryAcquire(['a', 'b']));
+    await bed.clock.advance(0);
+    expect(tried.error).toBeInstanceOf(LockBackendError);
+    expect(rounds).toBe(2);
+    expect([await bed.locker.inspect('a'), await bed.locker.inspect('b')]).toEqual([null, null]);
+  });
+
+  test('a wait whose first key is always lost meanwhile ends soon after its time', async () => {
+    const bed = slowBed(200);
+    bed.instead.extend = async () => null;
+    const asked = watch(bed.locker.acquire(['a', 'b'], { ttl: 900, wait: 1_000 }));
+    await bed.clock.advance(0);
+    expect(asked.error).toBeInstanceOf(LockBackendError);
+    expect(bed.clock.now()).toBeGreaterThanOrEqual(1_000);
+    expect(bed.clock.now()).toBeLessThanOrEqual(1_400);
+  });
+
+  test('a key that is taken away in the moment of its grant is taken anew', async () => {
+    const { locker, instead, memory } = new Bed();
+    instead.acquire = (request) => {
+      delete instead.acquire;
+      request.onRevoked!(0);
+      return memory.acquire(request);
+    };
+    const lease = await locker.acquire('a');
+    expect(lease.held).toBe(true);
+    expect(await lease.release()).toBe(true);
+    expect(await locker.inspect('a')).toBeNull();
   });
 
   test('one fault in prolonging them at the end costs its own time, and not the wait', async () => {
@@ -363,6 +469,17 @@ describe('a driver that is still being made', () => {
     await clock.advance(0);
     expect(closed.error).toBeInstanceOf(LockClosedError);
   });
+});
+
+test('what a driver throws is an outage, also where a single try was given a retry strategy', async () => {
+  const { locker, instead } = new Bed();
+  const socket = new Error('socket hang up');
+  instead.acquire = () => Promise.reject(socket);
+  for (const wait of [0, 500]) {
+    const asked = locker.tryAcquire('a', { wait, retry: [0] });
+    await expect(asked).rejects.toBeInstanceOf(LockBackendError);
+    await expect(asked).rejects.toMatchObject({ cause: socket });
+  }
 });
 
 test('what a retry strategy throws is its user’s own', async () => {
