@@ -57,7 +57,7 @@ export class Backend {
     const renewals = grants.map((grant) => driver.renewInThread!(grant, terms));
     const known = renewals.filter((renewal) => renewal !== undefined);
     if (known.length < grants.length) return undefined;
-    return known.length === 1 ? known[0] : new ManyThreadRenewals(known);
+    return new ThreadRenewals(known);
   }
 
   /**
@@ -139,8 +139,8 @@ export class Backend {
   }
 }
 
-/** Of several keys, which are lost together. */
-class ManyThreadRenewals implements ThreadRenewal {
+/** Of all keys of a lease, which are lost together. */
+class ThreadRenewals implements ThreadRenewal {
   readonly #renewals: readonly ThreadRenewal[];
 
   constructor(renewals: readonly ThreadRenewal[]) {

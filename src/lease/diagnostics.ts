@@ -129,23 +129,22 @@ export function traceRenewal(
   outcome: RenewalOutcome,
   fault?: unknown,
 ): void {
-  if (!renewal.hasSubscribers) return;
   renewal.publish({ ...toTrace(locker, lease), outcome, ...(fault !== undefined && { fault }) });
 }
 
 /** Tells of a loss on `latchkey:lost`. */
 export function traceLost(locker: string, lease: Traceable, error: LockLostError): void {
-  if (lost.hasSubscribers) lost.publish({ ...toTrace(locker, lease), error });
+  lost.publish({ ...toTrace(locker, lease), error });
 }
 
 /** Tells on `latchkey:revoked` that a lease will be lost in `grace` ms. So it is then, unless it is released before. */
 export function traceRevoked(locker: string, lease: Traceable, error: LockLostError, grace: number): void {
-  if (revoked.hasSubscribers) revoked.publish({ ...toTrace(locker, lease), error, grace });
+  revoked.publish({ ...toTrace(locker, lease), error, grace });
 }
 
 /** Tells of a leader on `latchkey:lead`. */
 export function traceLead(message: LeadTrace): void {
-  if (leading.hasSubscribers) leading.publish(message);
+  leading.publish(message);
 }
 
 function toTrace(locker: string, { keys, mode, meta, fence }: Traceable): LockTrace {

@@ -180,7 +180,7 @@ export class Gathering {
     const { closing } = this.#host;
     if (this.#signal.aborted) {
       const { reason } = this.#signal;
-      return reason === closing.reason ? new LockClosedError(this.#named) : reason;
+      return closing.aborted && reason === closing.reason ? new LockClosedError(this.#named) : reason;
     }
     // What a retry strategy throws is its user's own.
     return this.#retry ? error : faultOf(error);

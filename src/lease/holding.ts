@@ -47,8 +47,4 @@ export function callSite(fn: (...args: never[]) => unknown): object {
   return site;
 }
 
-const frames = (stack = '') =>
-  stack
-    .split('\n')
-    .slice(1, 1 + FRAMES)
-    .join('\n');
+const frames = (stack = '') => stack.split('\n').slice(1).join('\n');

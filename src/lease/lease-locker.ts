@@ -145,9 +145,9 @@ export class LeaseLocker extends Locker {
     return backend;
   }
 
-  /** The defaults of a call that tries once, unless its options say for how long, or how often. */
+  /** The defaults of a call that tries once, unless its options say how often. */
   #trying(options: AcquireOptions | undefined): Settings {
-    return options?.wait === undefined && options?.retry === undefined ? this.#tries : this.settings;
+    return options?.retry === undefined ? this.#tries : this.settings;
   }
 
   #obtain(keys: Keys, method: Method, options: AcquireOptions | undefined): Promise<HeldLease | null> {

@@ -86,7 +86,7 @@ export function runnerOf(info: LockInfo | null): { by?: Record<string, string>; 
 
 function showSlot(slot: unknown): string {
   if (typeof slot === 'string' && slot !== '') return slot;
-  if (typeof slot === 'number' && Number.isFinite(slot)) return String(slot);
+  if (Number.isFinite(slot)) return String(slot);
   if (slot instanceof Date && !Number.isNaN(slot.getTime())) return slot.toISOString();
   throw new LockUsageError('slot', slot, 'text that is not empty, a finite number, or a valid Date');
 }

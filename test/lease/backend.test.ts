@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { LockBackendError, LockLostError } from '../../src/core/errors.js';
 import { memoryDriver } from '../../src/drivers/memory.js';
 import { Backend } from '../../src/lease/backend.js';
-import type { Grant, LockDriver } from '../../src/lease/driver.js';
+import type { Extension, Grant, LockDriver } from '../../src/lease/driver.js';
 import { LiveHolds } from '../../src/lease/live-holds.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
@@ -80,6 +80,29 @@ test.each([
   ]);
   expect(answers).toHaveLength(2);
   expect(answers[1]).toBeInstanceOf(LockBackendError);
+});
+
+test('one hold is extended by itself, several in a batch where the driver has that', async () => {
+  const clock = new FakeClock();
+  const calls: (string | number)[] = [];
+  const driver: LockDriver = Object.assign(memoryDriver({ clock }), {
+    extend: async (grant: Grant) => {
+      calls.push(grant.key);
+      return grant;
+    },
+    extendMany: async (extensions: readonly Extension[]) => {
+      calls.push(extensions.length);
+      return extensions.map(({ grant }) => grant);
+    },
+  });
+  const backend = new Backend('both', driver, clock, new LiveHolds());
+  const extensions = ['a', 'b'].map((key) => ({
+    grant: { key, token: 't', mode: 'write', fence: 1, validUntil: 0 } as const,
+    ttl: 1,
+  }));
+  expect(await backend.extend(extensions.slice(0, 1))).toEqual([extensions[0]!.grant]);
+  expect(await backend.extend(extensions)).toEqual(extensions.map(({ grant }) => grant));
+  expect(calls).toEqual(['a', 2]);
 });
 
 test('a with keeps the process alive until it is told of the loss', async () => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { LockLostError } from '../../src/core/errors.js';
 import { type LockTrace, trace, tracings } from '../../src/lease/diagnostics.js';
 import { Bed, down } from '../support/bed.js';
+import { deferred } from '../support/wait.js';
 
 const STEPS = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const;
 const undo: (() => void)[] = [];
@@ -114,6 +115,31 @@ describe('a life of a lease', () => {
     await clock.advance(200);
     expect(lease.held).toBe(false);
     expect(seen.slice(failed).map(({ outcome }) => outcome)).toEqual(['lost']);
+  });
+
+  test('that is released while it is being renewed is told of no renewal', async () => {
+    const seen = record();
+    const { locker, clock, instead, memory } = new Bed();
+    const lease = await locker.acquire('a', { ttl: 900, autoRenew: true });
+    const late = deferred();
+    instead.extend = (grant, ttl) => late.promise.then(() => memory.extend(grant, ttl));
+    await clock.advance(400);
+    await lease.release();
+    late.resolve();
+    await clock.advance(0);
+    expect(seen.filter(({ name }) => name === 'renewal' || name === 'lost')).toEqual([]);
+  });
+
+  test('is over with its release, or its loss: what is asked for then is not told', async () => {
+    const { locker, clock } = new Bed();
+    const [released, lost] = [await locker.acquire('a'), await locker.acquire('b', { ttl: 100 })];
+    await released.release();
+    await clock.advance(100);
+    const seen = record();
+    expect(await released.refresh()).toBe(false);
+    expect(await lost.extend(5)).toBe(false);
+    expect(await lost.release()).toBe(false);
+    expect(seen).toEqual([]);
   });
 
   test('whose hold is revoked is told where that is done, too', async () => {

@@ -232,6 +232,16 @@ describe('the reason of the signal comes through as it is', () => {
     expect(other.error).toMatchObject({ key: 'a' });
   });
 
+  test('where it has none, that is no end of the registry', async () => {
+    const { locker } = new Bed();
+    // As an AbortSignal of an older library.
+    const signal = { aborted: true, addEventListener() {} } as never;
+    const asked = watch(locker.acquire('a', { signal }));
+    await turn();
+    expect(asked.state).toBe('rejected');
+    expect(asked.error).not.toBeInstanceOf(LockClosedError);
+  });
+
   test('while the first of several keys are being prolonged', async () => {
     const { locker, clock, instead } = new Bed();
     const held = await locker.acquire('b', { ttl: '1h' });

@@ -6,6 +6,7 @@ import type { Grant, LockDriver } from '../../src/lease/driver.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 import { Bed, silent, watch } from '../support/bed.js';
+import { deferred } from '../support/wait.js';
 
 type Fate = 'answered' | 'lost on its way' | 'answer lost' | 'answer lost, and it is told';
 
@@ -149,6 +150,15 @@ describe('a shorter refresh whose answer is lost ends the lease in time', () => 
     expect(lease.held).toBe(false);
   });
 
+  test('a little before the server ends it: clocks do not tick alike', async () => {
+    const { locker, instead } = new Bed();
+    const lease = await locker.acquire('a', { ttl: '1m' });
+    instead.extend = silent;
+    watch(lease.refresh('10s'));
+    expect(lease.ttl()).toBeLessThanOrEqual(9_990);
+    expect(lease.ttl()).toBeGreaterThan(9_980);
+  });
+
   test('and the answer to a later one makes it longer again', async () => {
     const { locker, clock, instead } = new Bed();
     const lease = await locker.acquire('a', { ttl: '3s' });
@@ -159,6 +169,50 @@ describe('a shorter refresh whose answer is lost ends the lease in time', () => 
     expect(lease.ttl()).toBe(2_000);
     await clock.advance(1_999);
     expect(lease.held).toBe(true);
+  });
+});
+
+describe('one that is over stays over', () => {
+  test('though the answer to a renewal comes in the moment when it would be told', async () => {
+    const { locker, clock, instead } = new Bed();
+    const lease = await locker.acquire('a', { ttl: 900, autoRenew: true });
+    const late = deferred<Grant>();
+    let sent!: Grant;
+    instead.extend = (grant) => {
+      sent = grant;
+      return late.promise;
+    };
+    const refreshed = watch(lease.refresh());
+    clock.jump(900);
+    expect(lease.held).toBe(false);
+    late.resolve({ ...sent, validUntil: clock.now() + 900 });
+    await new Promise(setImmediate);
+    expect([refreshed.value, lease.held]).toEqual([false, false]);
+    expect(lease.signal.reason).toMatchObject({ code: 'LOCK_LOST' });
+  });
+});
+
+describe('a renewal that is not needed is not sent', () => {
+  test('where the lease ends by maxHold before', async () => {
+    const bed = new Bed();
+    const lease = await bed.locker.acquire('a', { ttl: 900, maxHold: 900, autoRenew: true });
+    await bed.clock.advance(899);
+    expect([lease.held, bed.count('extend')]).toEqual([true, 0]);
+    await bed.clock.advance(1);
+    expect(() => lease.ensureHeld()).toThrow(/maxHold/);
+  });
+
+  test('where the holder asks for one in the same moment', async () => {
+    const bed = new Bed();
+    const renewed = await bed.locker.acquire('a', { ttl: 3_000, autoRenew: true });
+    const lost = await bed.locker.acquire('b', { ttl: 1_200 });
+    // Both are due at once, after a block of the event loop.
+    lost.signal.addEventListener('abort', () => void renewed.refresh());
+    bed.clock.jump(1_500);
+    await bed.clock.advance(0);
+    expect(lost.held).toBe(false);
+    expect(bed.asked('extend').map(({ key }) => key)).toEqual(['lock:{a}']);
+    expect(renewed.ttl()).toBe(3_000);
   });
 });
 

@@ -17,6 +17,20 @@ describe('a deadlock is found', () => {
     expect(await locker.inspect('a')).toBeNull();
   });
 
+  test('and the error shows the three lines nearest to where that was taken', async () => {
+    const { locker } = new Bed();
+    const { stackTraceLimit } = Error;
+    const deep = (calls: number): Promise<string> =>
+      calls > 0 ? deep(calls - 1) : locker.with('a', () => locker.with('a', () => 'never'));
+    const running = watch(deep(10));
+    await new Promise(setImmediate);
+    const lines = (running.error as Error).message.split('\n').slice(1);
+    expect(lines).toEqual(
+      Array.from({ length: 3 }, () => expect.stringMatching(/^ *at deep .*holding\.test/)),
+    );
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+  });
+
   test('however deep, over other keys, by acquire, by a handle, and by one of several keys', async () => {
     const { locker } = new Bed();
     await locker.with('a', () =>

@@ -211,6 +211,26 @@ describe('the end of leading', () => {
     await held.release();
   });
 
+  test('by its signal, though the registry closes before fn has settled', async () => {
+    const { locker, clock, registry } = new Bed();
+    const stop = new AbortController();
+    const job = new Job();
+    const leading = watch(locker.lead('job', job.run, { signal: stop.signal }));
+    await clock.advance(0);
+    stop.abort('deploy');
+    watch(registry.close());
+    job.last.end.resolve('put away');
+    await clock.advance(0);
+    expect(leading.error).toBe('deploy');
+  });
+
+  test('by fn that throws, even undefined: that is what is thrown', async () => {
+    const { locker, clock } = new Bed();
+    const leading = watch(locker.lead('job', () => Promise.reject(undefined)));
+    await clock.advance(0);
+    expect(leading).toEqual({ state: 'rejected', error: undefined });
+  });
+
   test('leaves nothing behind: no timer, no listener', async () => {
     const { locker, clock } = new Bed();
     const stop = new AbortController();
@@ -258,6 +278,21 @@ describe('an outage', () => {
     const leading = watch(locker.lead('job', () => 1, { wait: '2s' }));
     await clock.advance(2_000);
     expect(leading.error).toBeInstanceOf(LockBackendError);
+  });
+
+  test('takes its time off the wait, and ends it where no time would be left for another try', async () => {
+    const bed = new Bed();
+    const { locker, clock, instead } = bed;
+    await clock.advance(7_000);
+    instead.acquire = down;
+    const patient = watch(locker.lead('job', () => 1, { wait: '2s', retryInterval: 500 }));
+    const brief = watch(locker.lead('job', () => 1, { wait: 500, retryInterval: 500 }));
+    await clock.advance(0);
+    expect(brief.error).toBeInstanceOf(LockBackendError);
+    delete instead.acquire;
+    await clock.advance(500);
+    expect(bed.asked('acquire').map(({ wait }) => wait)).toEqual([2_000, 500, 1_500]);
+    expect(patient.value).toBe(1);
   });
 
   test('under which the lease is lost is a loss: it campaigns when the backend is back', async () => {

@@ -24,6 +24,13 @@ describe('limit', () => {
     expect((await locker.inspect('a'))!).toMatchObject({ mode: 'read', limit: 3, waiters: 1 });
   });
 
+  test('of 1 lets one in', async () => {
+    const { locker } = new Bed();
+    const first = await locker.acquire('a', { limit: 1 });
+    expect(await locker.tryAcquire('a', { limit: 1 })).toBeNull();
+    expect(first.mode).toBe('read');
+  });
+
   test('of a locker is its default, and shown by info', async () => {
     const { registry } = new Bed();
     const partner = registry.registerLocker('partner', { limit: 2 }).mustOf('partner');

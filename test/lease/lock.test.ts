@@ -41,7 +41,12 @@ test('a handle that is locked, or being locked, cannot be locked again', async (
   const { locker, clock } = new Bed();
   const lock = locker.New('a');
   await lock.lock();
-  await expect(lock.lock()).rejects.toMatchObject({ code: 'LOCK_USAGE', key: 'a' });
+  await expect(lock.lock()).rejects.toMatchObject({
+    code: 'LOCK_USAGE',
+    option: 'lock',
+    value: 'a',
+    key: 'a',
+  });
   expect(await lock.tryLock()).toBe(false);
   const other = locker.New('a');
   const waiting = watch(other.lock());

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { LockLostError } from '../../src/core/errors.js';
-import type { LockInfo } from '../../src/lease/driver.js';
+import { LockLostError, LockNotHeldError } from '../../src/core/errors.js';
+import type { ListProgress, LockInfo } from '../../src/lease/driver.js';
 import { LockRegistry } from '../../src/registry.js';
 import { Bed, down, watch } from '../support/bed.js';
 
@@ -104,6 +104,31 @@ describe('a grace', () => {
     expect(await lease.release()).toBe(true);
     await clock.advance(10_000);
     expect(lost).toEqual([]);
+  });
+
+  test('is told once, however often the backend tells, and the shortest counts', async () => {
+    const revoked = record('latchkey:revoked');
+    const bed = new Bed();
+    const tell = onRevoked(bed);
+    const lease = await bed.locker.acquire('a', { ttl: '1m' });
+    for (const grace of [900, 500, 700]) tell(grace);
+    expect(revoked).toMatchObject([{ keys: ['a'], grace: 900 }]);
+    expect(lease.ttl()).toBe(500);
+    await bed.clock.advance(500);
+    expect(() => lease.ensureHeld()).toThrow(/it was revoked/);
+  });
+
+  test('that comes after the release is not told', async () => {
+    const seen = [record('latchkey:revoked'), record('latchkey:lost')];
+    const bed = new Bed();
+    const tell = onRevoked(bed);
+    const lease = await bed.locker.acquire('a');
+    await lease.release();
+    tell(500);
+    tell(0);
+    await bed.clock.advance(500);
+    expect([...seen, lease.signal.aborted]).toEqual([[], [], false]);
+    expect(() => lease.ensureHeld()).toThrow(LockNotHeldError);
   });
 
   test('that is over loses the lease, for that reason', async () => {
@@ -247,14 +272,44 @@ describe('list', () => {
     expect(await locker.revoke('order:{1}', lease.fence)).toBe(true);
   });
 
+  test('gives onProgress to the driver, and refuses one that is no function', async () => {
+    const { locker, instead, memory } = new Bed();
+    const told: ListProgress[] = [];
+    instead.list = (prefix, onProgress) => {
+      onProgress?.({ seen: 7 });
+      return memory.list!(prefix);
+    };
+    await locker.acquire('a');
+    expect(await all(locker.list({ onProgress: (progress) => told.push(progress) }))).toHaveLength(1);
+    expect(told).toEqual([{ seen: 7 }]);
+    expect(await all(locker.list({ onProgress: undefined }))).toHaveLength(1);
+    for (const onProgress of [5, null, {}])
+      await expect(all(locker.list({ onProgress: onProgress as never }))).rejects.toMatchObject({
+        code: 'LOCK_USAGE',
+        option: 'onProgress',
+        value: onProgress,
+      });
+  });
+
   test('refuses a prefix that is no text', async () => {
     const { locker } = new Bed();
+    await expect(all(locker.list({ prefix: 5 as never }))).rejects.toThrow('expected `prefix` to be text');
     await expect(all(locker.list({ prefix: 5 as never }))).rejects.toMatchObject({
       option: 'prefix',
       value: 5,
     });
   });
 });
+
+/** Tells of the next hold that it is revoked, as the driver does. */
+function onRevoked({ instead, memory }: Bed): (grace: number) => void {
+  let tell!: (grace: number) => void;
+  instead.acquire = (request) => {
+    tell = request.onRevoked!;
+    return memory.acquire(request);
+  };
+  return (grace) => tell(grace);
+}
 
 function countedBed() {
   const bed = new Bed();

@@ -71,7 +71,7 @@ export class Bed {
         return (instead.release ?? memory.release.bind(memory))(grant, keepFor);
       },
       inspect: (key) => (instead.inspect ?? memory.inspect.bind(memory))(key),
-      list: (prefix) => (instead.list ?? memory.list!.bind(memory))(prefix),
+      list: (prefix, onProgress) => (instead.list ?? memory.list!.bind(memory))(prefix, onProgress),
       revoke: (key, fence, grace) => (instead.revoke ?? memory.revoke!.bind(memory))(key, fence, grace),
       ping: () => (instead.ping ?? memory.ping.bind(memory))(),
       close: () => (instead.close ?? memory.close.bind(memory))(),
