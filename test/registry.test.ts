@@ -180,6 +180,8 @@ describe('drivers', () => {
       return memoryDriver();
     });
     await expect(registry.mustOf().acquire('k')).rejects.toMatchObject({ code: 'LOCK_BACKEND', cause });
+    const message = 'lock: backend: driver "memory" could not be made';
+    await expect(registry.connect()).rejects.toMatchObject({ code: 'LOCK_BACKEND', message, cause });
     fail = false;
     expect(await registry.mustOf().tryAcquire('k')).not.toBeNull();
   });
@@ -300,6 +302,29 @@ describe('close', () => {
     await Promise.all([registry.close(), registry.close({ grace: 0 })]);
     await registry.close();
     expect(closed).toBe(1);
+  });
+
+  test('waits for a driver that is being made; one that cannot be made needs no closing', async () => {
+    const making = deferred<LockDriver>();
+    const registry = new LockRegistry().registerDriver('memory', () => making.promise);
+    const asked = watch(registry.mustOf().acquire('a'));
+    await sleep(0);
+    const closing = registry.close();
+    making.reject(new Error('no socket'));
+    await closing;
+    expect(asked.error).toMatchObject({ code: 'LOCK_CLOSED' });
+  });
+
+  test('is the end: no driver is made afterwards', async () => {
+    let made = 0;
+    const registry = new LockRegistry().registerDriver('memory', () => {
+      made++;
+      return memoryDriver();
+    });
+    await registry.close();
+    await expect(registry.connect()).rejects.toMatchObject({ code: 'LOCK_CLOSED' });
+    expect((await registry.ping()).get('memory')).toEqual({ status: 'down', error: 'lock: closed' });
+    expect(made).toBe(0);
   });
 
   test('makes no driver, and tells of one that would not close, after closing the others', async () => {
