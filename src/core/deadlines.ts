@@ -43,9 +43,8 @@ export class Deadlines {
     }
   }
 
-  /** Fires what is due now. Nothing it calls may throw. */
-  run(): void {
-    const now = this.#clock.now();
+  /** Fires what is due at `now`, by the clock. Nothing it calls may throw. */
+  run(now: number): void {
     for (let first = this.#heap[0]; first && first.at <= now; first = this.#heap[0]) {
       this.clear(first);
       first.fire();
@@ -73,7 +72,7 @@ export class Deadlines {
     this.#timerAt = at;
     this.#timer = this.#clock.after(Math.max(0, at - this.#clock.now()), () => {
       this.#timerAt = Infinity;
-      this.run();
+      this.run(this.#clock.now());
       this.#arm();
     });
     this.#timer.keepAlive(this.#keepAlive > 0);

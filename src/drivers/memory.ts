@@ -29,9 +29,10 @@ class MemoryDriver implements LockDriver {
   async acquire(request: AcquireRequest): Promise<Grant | null> {
     const { key, token, wait, signal } = request;
     if (this.#closed) throw new LockClosedError(key);
-    this.#deadlines.run();
+    const now = this.#clock.now();
+    this.#deadlines.run(now);
     const known = this.#locks.get(key);
-    const already = known?.find(token, this.#clock.now());
+    const already = known?.find(token, now);
     if (already) return grantOf(already);
     signal?.throwIfAborted();
     const lock = known ?? this.#open(key);
@@ -59,8 +60,9 @@ class MemoryDriver implements LockDriver {
 
   async inspect(key: string): Promise<LockInfo | null> {
     if (this.#closed) throw new LockClosedError(key);
-    this.#deadlines.run();
-    return this.#locks.get(key)?.info(this.#clock.now()) ?? null;
+    const now = this.#clock.now();
+    this.#deadlines.run(now);
+    return this.#locks.get(key)?.info(now) ?? null;
   }
 
   async *list(prefix: string): AsyncGenerator<LockInfo, void, void> {
@@ -79,7 +81,7 @@ class MemoryDriver implements LockDriver {
     if (!hold || now >= hold.expiry.at) return false;
     hold.revoked = true;
     this.#deadlines.set(hold.expiry, Math.min(hold.expiry.at, now + grace));
-    this.#deadlines.run();
+    this.#deadlines.run(now);
     hold.request.onRevoked?.(grace);
     return true;
   }

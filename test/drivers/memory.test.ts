@@ -557,6 +557,7 @@ describe('waiting', () => {
 
   test('a closed driver tells nothing of its locks, as those of servers do', async () => {
     const { driver } = new Bed();
+    await expect(driver.ping()).resolves.toBe(undefined);
     await driver.close();
     const listed = driver.list!('lock:')[Symbol.asyncIterator]().next();
     const asked = driver.acquire({ ...new Bed().request(), wait: 50 });

@@ -38,9 +38,9 @@ export class MemoryLock {
     return hold && now < hold.expiry.at ? hold : undefined;
   }
 
-  /** `now`: of the clock that the deadlines go by. */
+  /** At `now`, by the clock of the deadlines: what is due then has been fired. */
   info(now: number): LockInfo {
-    const holds = [...this.holds.values()].filter(({ expiry }) => now < expiry.at);
+    const holds = [...this.holds.values()];
     const waiting: LockInfo['waiting'] = [];
     for (const { request, since } of this.queue) {
       waiting.push({ mode: request.mode, since, meta: { ...request.meta } });
