@@ -10,7 +10,12 @@ export interface StartSentinelOptions {
   /** How long the primary must be silent before it is taken for dead. Default: 1500 ms. */
   downAfter?: number;
   password?: string;
+  /** The sentinels name hosts by their names. Default: by their addresses. */
+  hostNames?: boolean;
 }
+
+/** Lines of a sentinel's configuration. */
+export const HOST_NAMES = ['sentinel resolve-hostnames yes', 'sentinel announce-hostnames yes'];
 
 /** A primary with its replicas, watched by sentinels that know each other. */
 export class SentinelGroup {
@@ -97,12 +102,17 @@ export class SentinelGroup {
 
 /** Starts a primary, its replicas and its sentinels; resolves when each sentinel knows all of them. */
 export async function startSentinel(options: StartSentinelOptions = {}): Promise<SentinelGroup> {
-  const { replicas = 1, sentinels = 3, downAfter = 1500, password } = options;
-  const primary = await startRedis(password ? { password } : {});
-  const followers = await Promise.all(Array.from({ length: replicas }, () => startReplica(primary)));
+  const { replicas = 1, sentinels = 3, downAfter = 1500, password, hostNames = false } = options;
+  const host = hostNames ? 'localhost' : '127.0.0.1';
+  const args = hostNames ? ['--replica-announce-ip', host] : [];
+  const primary = await startRedis({ args, ...(password ? { password } : {}) });
+  const followers = await Promise.all(
+    Array.from({ length: replicas }, () => startReplica(primary, { args })),
+  );
   const name = 'latchkey';
   const config = [
-    `sentinel monitor ${name} 127.0.0.1 ${primary.port} ${Math.floor(sentinels / 2) + 1}`,
+    ...(hostNames ? HOST_NAMES : []),
+    `sentinel monitor ${name} ${host} ${primary.port} ${Math.floor(sentinels / 2) + 1}`,
     `sentinel down-after-milliseconds ${name} ${downAfter}`,
     `sentinel failover-timeout ${name} 10000`,
     ...(password ? [`sentinel auth-pass ${name} ${password}`] : []),

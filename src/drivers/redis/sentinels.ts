@@ -1,4 +1,7 @@
+import { lookup } from 'node:dns/promises';
 import type { Redis } from 'ioredis';
+import type { Clock } from '../../core/clock.js';
+import { within } from './within.js';
 
 // How long a sentinel may take to answer.
 const SENTINEL_MS = 300;
@@ -19,15 +22,24 @@ interface Named {
  * Whether the sentinels have replaced the server that `client` is connected to. One that has not heard of it yet, as for
  * up to 2 s after a fail-over, goes on naming the former primary, which goes on serving: so the newest answer counts.
  */
-export async function isReplaced(client: Redis): Promise<boolean> {
+export async function isReplaced(client: Redis, clock: Clock): Promise<boolean> {
   const { sentinels } = client.options;
   const { remoteAddress, remotePort } = client.stream as { remoteAddress?: string; remotePort?: number };
   const answers = await Promise.all((sentinels ?? []).map((sentinel) => ask(client, sentinel)));
   const named = answers.filter((answer) => answer !== undefined);
   const here = `${remoteAddress} ${remotePort}`;
+  const addresses = await Promise.all(named.map(({ address }) => resolved(address, clock)));
+  const epochs = named.filter((_, i) => addresses[i]!.includes(here)).map(({ epoch }) => epoch);
   const newest = Math.max(...named.map(({ epoch }) => epoch));
-  const isNamed = named.some(({ address }) => address === here);
-  return isNamed && !named.some(({ address, epoch }) => address === here && epoch === newest);
+  return epochs.length > 0 && !epochs.includes(newest);
+}
+
+/** Sentinels name hosts by their names where `announce-hostnames` says so. */
+async function resolved(address: string, clock: Clock): Promise<string[]> {
+  const [host = '', port] = address.split(' ');
+  const found = lookup(host, { all: true }).catch(() => []);
+  const hosts = await within(clock, SENTINEL_MS, found);
+  return (hosts ?? []).map((each) => `${each.address} ${port}`);
 }
 
 /** A sentinel, and the primary that it names: `host port`; undefined where it does not answer. */

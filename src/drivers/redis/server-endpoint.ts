@@ -210,7 +210,7 @@ export class ServerEndpoint implements Endpoint {
     const { db, sentinels } = client.options;
     const [info, replaced] = await Promise.all([
       client.info().catch(() => ''),
-      sentinels?.length ? isReplaced(client) : false,
+      sentinels?.length ? isReplaced(client, this.#clock) : false,
       // The client's own SELECT may have been refused, which it does not tell.
       db ? select(client, db) : undefined,
     ]);
