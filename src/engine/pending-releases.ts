@@ -76,15 +76,13 @@ export class PendingReleases {
    * @throws LockBackendError when the store does not answer; it is freed later then.
    */
   free(id: ClaimId, how: Freeing, until: number, surelyOurs: boolean): Promise<boolean> {
-    const freed = this.#link.ready
-      ? this.#store.free(id, how).then(
-          (answer) => {
-            this.#link.answered();
-            return answer === 'freed';
-          },
-          (error: StoreError) => this.#freeAgain(id, how, until, surelyOurs, error),
-        )
-      : this.#freeAgain(id, how, until, surelyOurs, undefined);
+    const freed = this.#store.free(id, how).then(
+      (answer) => {
+        this.#link.answered();
+        return answer === 'freed';
+      },
+      (error: StoreError) => this.#freeAgain(id, how, until, surelyOurs, error),
+    );
     this.#track(freed);
     return freed;
   }
@@ -115,11 +113,11 @@ export class PendingReleases {
     how: Freeing,
     until: number,
     surelyOurs: boolean,
-    error: StoreError | undefined,
+    error: StoreError,
   ): Promise<boolean> {
-    const late = error?.outcome === 'unknown';
+    const late = error.outcome === 'unknown';
     try {
-      if (error && error.outcome !== 'unknown' && error.outcome !== 'not-sent') throw error;
+      if (!late && error.outcome !== 'not-sent') throw error;
       await this.#link.whenReady(RECONNECT_MS);
       const answer = await this.#store.free(id, how);
       this.#link.answered();

@@ -34,13 +34,20 @@ export class Renewals {
 
   /** The answers stand in the order of the extensions; null: the hold is lost. */
   async renew(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]> {
-    if (!this.#link.ready) {
-      const fault = await this.#link.whenReady(RECONNECT_MS).then(
-        () => undefined,
-        (error: Error) => error,
-      );
-      if (fault) return extensions.map(() => fault);
-    }
+    // Not only when all is well: of several connections one may be lost, and another take renewals.
+    const answers = await this.#renewNow(extensions);
+    const unsent = [...answers.keys()].filter((i) => wasNotSent(answers[i]!));
+    if (unsent.length === 0) return answers;
+    const fault = await this.#link.whenReady(RECONNECT_MS).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    const again = fault ? [] : await this.#renewNow(unsent.map((i) => extensions[i]!));
+    for (const [k, i] of unsent.entries()) answers[i] = fault ?? again[k]!;
+    return answers;
+  }
+
+  async #renewNow(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]> {
     const asOf = this.#clock.now();
     const answers: (Grant | null | Error)[] = extensions.map(() => null);
     const sent: (Sent & { index: number })[] = [];
@@ -123,3 +130,6 @@ export class Renewals {
     return null;
   }
 }
+
+const wasNotSent = (answer: Grant | null | Error): boolean =>
+  (answer as StoreError | null)?.outcome === 'not-sent';

@@ -152,6 +152,16 @@ test('a hold that was used under a larger fence than it has to give is not hande
   expect((await next)!.fence).toBeGreaterThan(used);
 });
 
+test('where one of several connections of the store is lost, the others renew and free', async () => {
+  const grant = await take(driver, 20_000);
+  events.lost(new LockBackendError('one of two connections is lost'));
+  await clock.advance(1_000);
+  const extended = (await answered(driver.extend(grant, 20_000), 10))!;
+  expect(extended.validUntil).toBeGreaterThan(grant.validUntil + 900);
+  expect(await answered(driver.release(extended), 10)).toBe(true);
+  expect(await answered(other.inspect(KEY))).toBeNull();
+});
+
 test('a hold whose renewal is on its way is not handed on', async () => {
   const { grant, next } = await takeBefore();
   const extended = driver.extend(grant, 60_000);

@@ -288,6 +288,25 @@ test('a connection that is cut or silent is made again, and the loss is told on 
   await proxy.close();
 });
 
+test('while only the connection for messages cannot be made, holds are renewed and freed', async () => {
+  const proxy = await startProxy(server.port);
+  const one = await open({ ...url(), listenUrl: server.url({ port: proxy.port }) });
+  const two = await open(url());
+  const held = await take(one, key, { ttl: 5_000 });
+  proxy.refuse();
+  proxy.reset();
+  await until(async () => (await timed(ask(one, freshKey()))).error, 10_000, 'the loss to be noticed');
+  const extended = (await one.extend(held, 20_000))!;
+  expect(extended.validUntil).toBeGreaterThan(held.validUntil + 10_000);
+  expect(await one.release(extended)).toBe(true);
+  expect(await two.inspect(key)).toBeNull();
+  await proxy.accept();
+  await back(one);
+  expect(await one.release(await take(one, key))).toBe(true);
+  await one.close();
+  await proxy.close();
+});
+
 test('a key whose name fits in no message is handed over all the same: its waiters look', async () => {
   const [one, two] = [await open(url()), await open(url())];
   // Escaped it has 6,144 bytes, and 8,300 in a message.
