@@ -232,29 +232,34 @@ test('a release while there is no connection waits half a second for it', async 
   const claim = { ...id, mode: 'write', limit: 1, ttl: 60_000, meta: {} } as const;
   void store.claim(claim);
   await clock.advance(10);
-  link.down(new LockBackendError('away'));
+  const down = (is: boolean) => {
+    unwilling = is && 'not-sent';
+    if (is) link.down(new LockBackendError('away'));
+    else link.up();
+  };
+  down(true);
   const freed = pending.free(id, { mode: 'write' }, 60_000, true);
   await clock.advance(490);
-  expect(given.calls).toBe(0);
-  link.up();
+  expect(given.calls).toBe(1);
+  down(false);
   await clock.advance(0);
-  expect([await freed, given.calls]).toEqual([true, 1]);
+  expect([await freed, given.calls]).toEqual([true, 2]);
 
   void store.claim(claim);
   await clock.advance(10);
-  link.down(new LockBackendError('away'));
+  down(true);
   const failed = pending.free(id, { mode: 'write' }, 60_000, true).catch((error) => error.message);
   await clock.advance(500);
   expect(await failed).toBe('lock: backend: away');
   // It is freed when the connection is back, and so are those who leave meanwhile.
   pending.leave({ key: 'lock:{l}', token: 'u' }, 60_000, true);
   await clock.advance(10_000);
-  expect(given.calls).toBe(1);
-  link.up();
+  expect(given.calls).toBe(3);
+  down(false);
   pending.flush();
   const info = store.read(id.key);
   await clock.advance(0);
-  expect([given.calls, await info]).toEqual([3, null]);
+  expect([given.calls, await info]).toEqual([5, null]);
   await pending.close();
 });
 

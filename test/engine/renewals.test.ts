@@ -26,6 +26,7 @@ beforeEach(() => {
   [sent, latency] = [[], 0];
   answer = () => 'renewed';
   const renew = async (batch: readonly Renewal[]) => {
+    if (!link.ready) throw new StoreError('there is no connection', 'not-sent');
     sent.push(batch);
     await new Promise<void>((resolve) => void clock.after(latency, resolve));
     return batch.map(answer);
