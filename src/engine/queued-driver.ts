@@ -13,7 +13,7 @@ import type {
   ThreadTerms,
 } from '../lease/driver.js';
 import { Acquisition, type AcquisitionHost } from './acquisition.js';
-import type { GrantedHold, Hold } from './hold.js';
+import { type GrantedHold, type Hold, ttlFor } from './hold.js';
 import { claimKey, Holds } from './holds.js';
 import { Link } from './link.js';
 import { LocalQueues } from './local-queue.js';
@@ -143,8 +143,11 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     if (!hold) return this.store.revoke(key, fence, grace);
     if (hold.fence !== fence) return false;
     if (await this.store.revoke(key, fence, grace)) return true;
-    // The store may not know yet whom the hold serves.
-    return hold.fence === fence && this.store.revoke(key, hold.firstFence, grace);
+    const left = hold.validUntil - this.clock.now();
+    if (hold.fence !== fence || left <= 0) return false;
+    // The store may not know yet whom the hold serves: a renewal tells it, and leaves the time as it is.
+    await this.extend(hold.grant, ttlFor(left));
+    return this.store.revoke(key, fence, grace);
   }
 
   async ping(): Promise<void> {
@@ -231,7 +234,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     const hold = this.#holds.handedOn(info.key);
     if (!hold) return info;
     const holders = info.holders.map((holder) =>
-      holder.fence === hold.firstFence || holder.fence === hold.fence
+      holder.fence >= hold.firstFence && holder.fence <= hold.fence
         ? { ...holder, fence: hold.fence, meta: { ...hold.request.meta } }
         : holder,
     );

@@ -407,6 +407,20 @@ describe('a hold that is handed on', () => {
     expect(renewals).toBe(1);
   });
 
+  test('after a renewal is known here, and revoked, by its last fence, though the store knows another', async () => {
+    const { first, second, third } = await four();
+    await driver.release(first);
+    await answered(driver.extend((await second)!, 60_000), 0);
+    expect(await holder(other)).toMatchObject({ fence: first.fence + 1, meta: { who: 'b' } });
+    await driver.release((await second)!);
+    const { fence } = (await third)!;
+    expect(fence).toBe(first.fence + 2);
+    expect(await holder(driver)).toEqual({ fence, meta: { who: 'c' }, waiters: 1 });
+    expect(await answered(driver.revoke!(KEY, fence), 0)).toBe(true);
+    expect(server.lock(KEY).places.map(({ token }) => token)).not.toContain('c');
+    expect((await answered(other.inspect(KEY), 100))!.holders[0]!.fence).toBeGreaterThan(fence);
+  });
+
   test('goes past those who do not wait any more', async () => {
     const stop = new AbortController();
     const before = await take(other);
