@@ -421,6 +421,14 @@ describe('a hold that is handed on', () => {
     expect((await answered(other.inspect(KEY), 100))!.holders[0]!.fence).toBeGreaterThan(fence);
   });
 
+  test('stays with whom it serves when one whom it served before releases it again', async () => {
+    const { first, second } = await four();
+    expect(await driver.release(first)).toBe(true);
+    expect(await answered(driver.release(first), 0)).toBe(false);
+    expect(frees).toBe(0);
+    expect(await holder(driver)).toMatchObject({ fence: (await second)!.fence, waiters: 2 });
+  });
+
   test('goes past those who do not wait any more', async () => {
     const stop = new AbortController();
     const before = await take(other);
