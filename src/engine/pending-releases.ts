@@ -204,8 +204,7 @@ export class PendingReleases {
       }
       for (const pending of [...failed, ...calls.slice(from + WINDOW).flatMap(({ of }) => of)])
         this.#keep({ ...pending, late: true });
-      if (this.#link.ready) this.#retryLater();
-      return;
+      return this.#retryLater();
     }
   }
 

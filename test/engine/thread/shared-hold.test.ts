@@ -138,6 +138,13 @@ test('it is renewed up to maxHold, and lost then', () => {
   expect(main.loss).toBe('maxHold');
 });
 
+test('it is not renewed once it lasts until maxHold', () => {
+  share({ until: TTL });
+  expect(thread.renewAt(1 / 3)).toBe(Infinity);
+  share({ until: TTL + 1 });
+  expect(thread.renewAt(1 / 3)).toBeLessThanOrEqual(1_000);
+});
+
 test('one that is being revoked is renewed no more, whatever ttl is set, and lost as revoked', () => {
   thread.ttl = 0;
   thread.endBy(clock.now() + 1_000);
