@@ -53,6 +53,7 @@ describe('a hold may be handed on', () => {
   });
 
   test('to a lease that nearly all of its time is for, and no more', () => {
+    expect(hold.suits(10_000, SINCE + 1_000)).toBe(true);
     expect([11_112, 11_111, 10_000, 9_999].map((ttl) => hold.suits(ttl, SINCE))).toEqual([
       false,
       true,
@@ -177,6 +178,10 @@ describe('while a thread renews it too', () => {
     shared.startRenewal(TTL, SINCE);
     hold.unshare();
     expect(hold.validUntil).toBeGreaterThan(SINCE);
+    expect(hold.mayBeHandedOn(7, SINCE)).toBe(false);
+    hold.startRenewal(TTL, SINCE);
+    expect(hold.mayBeHandedOn(7, SINCE)).toBe(false);
+    hold.endRenewal();
     expect(hold.mayBeHandedOn(7, SINCE)).toBe(false);
   });
 
