@@ -82,7 +82,7 @@ export class Gathering {
         if (!grant) return this.#refused();
         // A key was lost while another was awaited, or this process was stopped: all are taken anew.
         const now = this.#host.clock.now();
-        if ((now >= grant.validUntil || now >= this.#deadline) && tooLate++ > 0) throw this.#tooShort();
+        if ((now >= grant.validUntil || now >= this.#deadline) && tooLate++ > 0) throw this.#lostTwice();
       }
     } catch (error) {
       this.#set?.abandon();
@@ -170,9 +170,12 @@ export class Gathering {
       : new LockTimeoutError(named, settings.wait);
   }
 
-  #tooShort(): LockBackendError {
+  #lostTwice(): LockBackendError {
     const { ttl } = this.#call.settings;
-    const why = `its \`ttl\` of ${ttl} ms was over before it was granted, twice: use a longer one`;
+    const why =
+      this.#keys.length === 1
+        ? `its \`ttl\` of ${ttl} ms was over before it was granted, twice: use a longer one`
+        : `one of the keys was lost before all were granted, twice: a \`ttl\` of ${ttl} ms may be too short`;
     return new LockBackendError(why, { key: this.#named });
   }
 

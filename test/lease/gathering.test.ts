@@ -126,8 +126,10 @@ describe('a ttl that is over before the grant arrives', () => {
       const asked = watch<unknown>(ask(bed));
       for (let turns = 0; asked.state === 'pending' && turns < 1_000; turns++) await turn();
       expect(asked.error).toBeInstanceOf(LockBackendError);
+      const several = what === 'several keys';
       expect((asked.error as Error).message).toContain('`ttl` of 5 ms');
-      expect(asked.error).toMatchObject({ key: what === 'several keys' ? ['a', 'b'] : 'a' });
+      expect((asked.error as Error).message).toContain(several ? 'too short' : 'use a longer one');
+      expect(asked.error).toMatchObject({ key: several ? ['a', 'b'] : 'a' });
       expect(bed.count('acquire')).toBe(2);
       expect(bed.count('release')).toBe(2);
       expect(await bed.memory.inspect('lock:{a}')).toBeNull();
@@ -351,6 +353,7 @@ describe('the time of several keys', () => {
     const tried = watch(bed.locker.tryAcquire(['a', 'b']));
     await bed.clock.advance(0);
     expect(tried.error).toBeInstanceOf(LockBackendError);
+    expect((tried.error as Error).message).toContain('one of the keys was lost');
     expect(rounds).toBe(2);
     expect([await bed.locker.inspect('a'), await bed.locker.inspect('b')]).toEqual([null, null]);
   });
