@@ -70,7 +70,10 @@ export interface Served {
   readonly meta: Readonly<Record<string, string>>;
 }
 
-/** What became of one renewal. `revoked`: the hold is being taken away, `grace` ms from now at the latest. */
+/**
+ * What became of one renewal. `revoked`: the hold is taken away, so many ms from now at the latest; a hold that is over was
+ * revoked within the last minute.
+ */
 export type RenewalAnswer = 'renewed' | 'lost' | { readonly revoked: number } | StoreError;
 
 export interface Freeing {

@@ -7,6 +7,8 @@ export const FENCES_PER_CLAIM = 63;
 const MISSING_MS = 3_000;
 // A claim that comes later than the end of its token is refused for so long.
 const REFUSED_LATE_MS = 60_000;
+// Renewals of a hold that was revoked are told so for so long.
+const TOLD_REVOKED_MS = 60_000;
 const PLACES_SHOWN = 100;
 
 interface Owner {
@@ -95,6 +97,7 @@ export class ModelLock {
   #places: ModelPlace[] = [];
   readonly #stamps = new Map<string, Stamp>();
   readonly #refusedLate = new Map<string, number>();
+  readonly #toldRevoked = new Map<string, number>();
   #lastFence = 0;
 
   constructor(key: string, host: ModelLockHost) {
@@ -154,7 +157,8 @@ export class ModelLock {
   ): 'renewed' | 'lost' | { revoked: number } {
     this.#expire();
     const hold = this.#holds.get(token);
-    if (!hold || hold.rests || hold.mode !== mode) return 'lost';
+    if (!hold || hold.rests || hold.mode !== mode)
+      return (this.#toldRevoked.get(token) ?? 0) > this.#now ? { revoked: 0 } : 'lost';
     if (hold.revoked) return { revoked: hold.until - this.#now };
     if (sequence > hold.sequence) {
       hold.sequence = sequence;
@@ -203,6 +207,7 @@ export class ModelLock {
     const now = this.#now;
     const until = Math.max(now, Math.min(hold.until, now + grace));
     this.#send(hold.process, { what: 'revoked', token: hold.token, grace: until - now });
+    this.#toldRevoked.set(hold.token, now + TOLD_REVOKED_MS);
     hold.revoked = true;
     hold.until = until;
     if (grace === 0) this.#end(hold, 'revoked');
@@ -244,6 +249,7 @@ export class ModelLock {
     this.#places = [];
     this.#stamps.clear();
     this.#refusedLate.clear();
+    this.#toldRevoked.clear();
     this.#lastFence = 0;
     for (const hold of holds) this.#changed({ what: 'ended', hold, why: 'lost' });
     for (const place of places) this.#changed({ what: 'unplaced', place, why: 'gone' });
@@ -256,6 +262,7 @@ export class ModelLock {
     copy.#places = [...this.#places];
     for (const [process, stamp] of this.#stamps) copy.#stamps.set(process, { ...stamp });
     for (const [token, until] of this.#refusedLate) copy.#refusedLate.set(token, until);
+    for (const [token, until] of this.#toldRevoked) copy.#toldRevoked.set(token, until);
     copy.#lastFence = this.#lastFence;
     return copy;
   }

@@ -35,6 +35,25 @@ test('a holder who is told late of its revocation holds it no longer than the st
   await closed;
 });
 
+test('a holder whose renewal is answered before the message is told that it was revoked', async () => {
+  const clock = new FakeClock(1_000);
+  const server = new ModelServer({ clock, micros: 1e15 });
+  const store = server.connect({ link: { message: () => [2_000] }, ordered: false });
+  const { registry, locker } = lockerOn(store, clock);
+  const acquired = locker.acquire('a', { ttl: '1m' });
+  await clock.advance(10);
+  const lease = await acquired;
+  const revoked = locker.revoke('a', lease.fence);
+  await clock.advance(0);
+  const refreshed = lease.refresh();
+  await clock.advance(10);
+  expect([await revoked, await refreshed]).toEqual([true, false]);
+  expect(lease.signal.reason).toMatchObject({ reason: 'revoked' });
+  const closed = registry.close();
+  await clock.advance(10_000);
+  await closed;
+});
+
 test.each([
   ['at once', 0, 0],
   ['with a grace', '3s', 1],

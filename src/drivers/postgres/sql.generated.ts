@@ -44,7 +44,7 @@ CREATE TABLE latchkey.stamp (
   PRIMARY KEY (id, process)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
--- Tokens that left while a claim of theirs was on its way.
+-- Tokens that left while a claim of theirs was on its way, and, after a space, those whose hold was revoked.
 CREATE TABLE latchkey.departed (
   id bytea, token text COLLATE "C", until timestamptz NOT NULL, PRIMARY KEY (id, token)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -452,7 +452,8 @@ $$;`,
 -- a hold; served[k] and metas[k]: the fence and the metadata of whom it serves since it was handed on, or 0 and ''. own:
 -- the process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then to fail with
 -- 55P03.
--- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold.
+-- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold, 0 of one
+-- that is over.
 CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[],
   served int8[], metas text[], own int8, waits bool) RETURNS int8[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -482,7 +483,8 @@ BEGIN
         WHERE s.id = i AND s.token = tokens[k];
     END IF;
     IF h.ends IS NULL OR h.ends <= at THEN
-      answers[k] := -2;
+      answers[k] := CASE WHEN EXISTS (SELECT FROM latchkey.departed d
+        WHERE d.id = i AND d.token = ' ' || tokens[k] AND d.until > at) THEN 0 ELSE -2 END;
       CONTINUE;
     END IF;
     IF h.revoked THEN
@@ -523,6 +525,8 @@ BEGIN
     IF NOT FOUND THEN RETURN false; END IF;
     PERFORM latchkey.tell(s.process, 'revoked ' || latchkey.ms_until(s.ends, at), s.token, l.name);
   END IF;
+  -- Its process may ask before it reads the message, or never get it.
+  l.refuses := latchkey.depart(i, ARRAY[' ' || coalesce(s.token, l.token)]);
   PERFORM latchkey.hand_over(l, true, own, NULL);
   IF grace > 0 THEN PERFORM latchkey.look_in(l); END IF;
   RETURN true;

@@ -73,7 +73,7 @@ export function encodeRenewal({ token, mode, ttl, sequence, serves }: Renewal): 
 
 export function decodeRenewal(answer: number): RenewalAnswer {
   if (answer === 1) return 'renewed';
-  return answer === 0 ? 'lost' : { revoked: -answer };
+  return answer === 0 ? 'lost' : { revoked: -1 - answer };
 }
 
 export type Message =

@@ -1,3 +1,4 @@
+import type { LockMode } from '../../lease/driver.js';
 import { LATE_MS, type StoreCases, sleep, until } from './kit.js';
 
 const renewal = (key: string, token: string) =>
@@ -12,9 +13,26 @@ export const revocations: StoreCases = {
     kit.expect(next.fence).toBeGreaterThan(grant.fence + kit.one.store.limits.fencesPerClaim);
     await until(() => kit.one.revoked.length > 0, 'a message that the hold was revoked');
     kit.expect(kit.one.revoked).toEqual([{ token: grant.token, grace: 0 }]);
-    kit.expect(await kit.one.store.renew([renewal(kit.key, grant.token)])).toEqual(['lost']);
     kit.expect(await kit.one.free(grant)).toBe('not-held');
     kit.expect((await kit.one.try()).granted).toBe(false);
+  },
+
+  'the next renewal is told so, also when the hold is over or another has followed': async (kit) => {
+    const writer = await kit.one.take();
+    await kit.two.store.revoke(kit.key, writer.fence, 0);
+    const ask = (token: string, mode: LockMode) =>
+      kit.one.store.renew([{ ...renewal(kit.key, token), mode }]);
+    kit.expect(await ask(writer.token, 'write')).toEqual([{ revoked: 0 }]);
+    const reader = await kit.one.take({ mode: 'read' });
+    await kit.two.take({ mode: 'read' });
+    await kit.two.store.revoke(kit.key, reader.fence, 100);
+    await sleep(150);
+    kit.expect(await ask(reader.token, 'read')).toEqual([{ revoked: 0 }]);
+    kit.expect(await ask('another', 'read')).toEqual(['lost']);
+    kit
+      .expect((await kit.one.take({ token: reader.token, mode: 'read' })).fence)
+      .toBeGreaterThan(reader.fence);
+    kit.expect(await ask(reader.token, 'read')).toEqual(['renewed']);
   },
 
   'another fence takes nothing away': async (kit) => {

@@ -364,7 +364,9 @@ test('a revoked hold is told to its process, renewed no more, and handed over wh
   expect(await two.store.revoke(key, fence, 400)).toBe(true);
   await sleep(410);
   expect(await two.store.claim(claimOf(key, 'b'), PLACE)).toMatchObject({ granted: true });
-  expect(await one.store.renew([{ key, token: 'a', mode: 'write', ttl: 9, sequence: 2 }])).toEqual(['lost']);
+  expect(await one.store.renew([{ key, token: 'a', mode: 'write', ttl: 9, sequence: 2 }])).toEqual([
+    { revoked: 0 },
+  ]);
 });
 
 test('a hold that is revoked without grace is handed over at once; of readers, just the one', async () => {

@@ -112,7 +112,12 @@ describe('answers', () => {
   });
 
   test('of a renewal', () => {
-    expect([1, 0, -250].map(decodeRenewal)).toEqual(['renewed', 'lost', { revoked: 250 }]);
+    expect([1, 0, -1, -251].map(decodeRenewal)).toEqual([
+      'renewed',
+      'lost',
+      { revoked: 0 },
+      { revoked: 250 },
+    ]);
   });
 });
 

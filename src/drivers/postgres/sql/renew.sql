@@ -2,7 +2,8 @@
 -- a hold; served[k] and metas[k]: the fence and the metadata of whom it serves since it was handed on, or 0 and ''. own:
 -- the process, NULL to leave it as it is. waits: whether to wait for 50 ms for a row that is locked, and then to fail with
 -- 55P03.
--- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold.
+-- Answers for each: -1 renewed, -2 lost, -3 the row is locked by somebody else, else the ms left of a revoked hold, 0 of one
+-- that is over.
 CREATE OR REPLACE FUNCTION latchkey.renew(names bytea[], tokens text[], ttls int8[], numbers int8[],
   served int8[], metas text[], own int8, waits bool) RETURNS int8[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -32,7 +33,8 @@ BEGIN
         WHERE s.id = i AND s.token = tokens[k];
     END IF;
     IF h.ends IS NULL OR h.ends <= at THEN
-      answers[k] := -2;
+      answers[k] := CASE WHEN EXISTS (SELECT FROM latchkey.departed d
+        WHERE d.id = i AND d.token = ' ' || tokens[k] AND d.until > at) THEN 0 ELSE -2 END;
       CONTINUE;
     END IF;
     IF h.revoked THEN

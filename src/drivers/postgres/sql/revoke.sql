@@ -19,6 +19,8 @@ BEGIN
     IF NOT FOUND THEN RETURN false; END IF;
     PERFORM latchkey.tell(s.process, 'revoked ' || latchkey.ms_until(s.ends, at), s.token, l.name);
   END IF;
+  -- Its process may ask before it reads the message, or never get it.
+  l.refuses := latchkey.depart(i, ARRAY[' ' || coalesce(s.token, l.token)]);
   PERFORM latchkey.hand_over(l, true, own, NULL);
   IF grace > 0 THEN PERFORM latchkey.look_in(l); END IF;
   RETURN true;

@@ -42,7 +42,7 @@ CREATE TABLE latchkey.stamp (
   PRIMARY KEY (id, process)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
--- Tokens that left while a claim of theirs was on its way.
+-- Tokens that left while a claim of theirs was on its way, and, after a space, those whose hold was revoked.
 CREATE TABLE latchkey.departed (
   id bytea, token text COLLATE "C", until timestamptz NOT NULL, PRIMARY KEY (id, token)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);

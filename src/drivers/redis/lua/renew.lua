@@ -2,7 +2,8 @@
 --   KEYS     of each hold the lock
 --   ARGV     of each hold the token, mode ("w" or "r"), ttl in ms, sequence; whom it serves since it was handed on, as
 --            "<fence> <metadata>", or ""
---   answers  of each hold 1; 0 where it is lost; -ms where it is being revoked and ends then; or the text of its error
+--   answers  of each hold 1; 0 where it is lost; -1 - ms where it is revoked and ends then, or has ended; or the text of
+--            its error
 -- The first command that writes must need no memory: Redis lets the others pass then, even when it is full.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,9 +21,10 @@ for i, lock in ipairs(KEYS) do
     local ends, fence, at, rest = string.match(record or '', '^(%d+) (%d+) (%w+) (.*)$')
     local owner = mode == 'w' and rest and string.match(rest, '^%d+ %S+ (%S+)') or token
     if not ends or tonumber(ends) <= now or owner ~= token then
-      answers[i] = 0
+      local revoked = redis.call('HGET', lock, 'x:-' .. token)
+      answers[i] = revoked and tonumber(revoked) > now and -1 or 0
     elseif at == 'r' then
-      answers[i] = now - tonumber(ends)
+      answers[i] = -1 - (tonumber(ends) - now)
     else
       if tonumber(sequence) > tonumber(at) then
         local former = tonumber(ends)

@@ -44,6 +44,8 @@ elseif field == 'h' then
 else
   leave_shared(token, tonumber(ends))
 end
+-- Its process may ask before it reads the message, or never get it.
+refuse_later({'-' .. token})
 redis.call('PUBLISH', 'latchkey:' .. process, 'revoked ' .. stops - now .. ' ' .. token .. ' ' .. lock)
 local waits, more = hand_over()
 finish()

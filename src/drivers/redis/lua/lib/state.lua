@@ -11,7 +11,8 @@
 --   #<number>    a place: token, mode, limit, ttl, since, process, metadata
 --   @<token>     the number of its place
 --   ~<process>   how many places it has, until when it vouches for them, since when it is missing (0: it is not)
---   x            tokens that left and must not come in late: number of the first, number of the next
+--   x            tokens that left and must not come in late, and, after a "-", those whose hold was revoked: number of
+--                the first, number of the next
 --   x#<number>   such a token: until when, the token
 --   x:<token>    until when
 -- Times are ms since 1970 on the server's clock. The hash expires a day after all that is in it, or an hour
@@ -170,7 +171,7 @@ local function forget_refused()
   return from, to
 end
 
--- Claims of these tokens that come later are refused, for a minute.
+-- Claims of these tokens that come later are refused, for a minute. That of a token after a "-" is not: see revoke.lua.
 local function refuse_later(tokens)
   local from, to = forget_refused()
   local ends = now + REFUSE_MS
