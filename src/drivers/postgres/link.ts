@@ -85,11 +85,6 @@ export class Link {
     return Promise.reject(storeError(this.#parts.address, this.#fault, 'not-sent'));
   }
 
-  /** Connects anew: the server is there, and will not do. */
-  reset(fault: Error): void {
-    if (this.#client) this.#lost(this.#client, fault);
-  }
-
   close(): void {
     this.#closed = true;
     this.#retry?.cancel();
