@@ -143,10 +143,8 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     if (!hold) return this.store.revoke(key, fence, grace);
     if (hold.fence !== fence) return false;
     if (await this.store.revoke(key, fence, grace)) return true;
-    const left = hold.validUntil - this.clock.now();
-    if (hold.fence !== fence || left <= 0) return false;
     // The store may not know yet whom the hold serves: a renewal tells it, and leaves the time as it is.
-    await this.extend(hold.grant, ttlFor(left));
+    await this.extend(hold.grant, ttlFor(hold.validUntil - this.clock.now()));
     return this.store.revoke(key, fence, grace);
   }
 

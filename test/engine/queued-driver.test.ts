@@ -28,7 +28,8 @@ let freeing: Freeing;
 let claims: [string, number][];
 /** The tokens that `driver` gave up, and whether their claims may come late. */
 let left: [string, boolean][];
-let renewals: number;
+/** The ttls of its renewals. */
+let renewals: number[];
 /** Whether the answer to the next one is lost. */
 let answerIsLost: boolean;
 
@@ -37,7 +38,7 @@ beforeEach(async () => {
   server = new ModelServer({ clock, micros: 1e15 });
   store = server.connect();
   frees = 0;
-  renewals = 0;
+  renewals = [];
   claims = [];
   left = [];
   answerIsLost = false;
@@ -55,7 +56,7 @@ beforeEach(async () => {
     return leave.apply(store, args);
   };
   store.renew = (...args) => {
-    renewals++;
+    renewals.push(...args[0].map(({ ttl }) => ttl));
     return renew.apply(store, args);
   };
   store.free = async (...args) => {
@@ -116,6 +117,14 @@ describe('a release whose answer is lost', () => {
     expect(await answered(driver.release(grant))).toBe(true);
     expect(frees).toBe(2);
     expect(await answered(other.inspect(KEY))).toBeNull();
+  });
+
+  test('is sent again, and false where the hold was over by then', async () => {
+    const grant = await take(driver, 1_000);
+    clock.jump(1_000);
+    answerIsLost = true;
+    expect(await answered(driver.release(grant))).toBe(false);
+    expect(frees).toBe(2);
   });
 
   test('of what this driver does not hold is false', async () => {
@@ -404,7 +413,7 @@ describe('a hold that is handed on', () => {
     const who = times === 2 ? 'c' : 'b';
     const seen = { fence: first.fence + times, meta: { who } };
     for (const each of [driver, other]) expect(await holder(each)).toMatchObject(seen);
-    expect(renewals).toBe(1);
+    expect(renewals).toHaveLength(1);
   });
 
   test('after a renewal is known here, and revoked, by its last fence, though the store knows another', async () => {
@@ -416,7 +425,9 @@ describe('a hold that is handed on', () => {
     const { fence } = (await third)!;
     expect(fence).toBe(first.fence + 2);
     expect(await holder(driver)).toEqual({ fence, meta: { who: 'c' }, waiters: 1 });
+    renewals = [];
     expect(await answered(driver.revoke!(KEY, fence), 0)).toBe(true);
+    expect(renewals).toEqual([Math.ceil(((await third)!.validUntil - clock.now() + 1) / 0.999)]);
     expect(server.lock(KEY).places.map(({ token }) => token)).not.toContain('c');
     expect((await answered(other.inspect(KEY), 100))!.holders[0]!.fence).toBeGreaterThan(fence);
   });
@@ -454,6 +465,15 @@ describe('a hold that is handed on', () => {
     expect(await answered(driver.release(first), 0)).toBe(true);
     expect(frees).toBe(1);
     expect((await asked[1])!.fence).toBeGreaterThan(first.fence + 1);
+  });
+
+  test('is not revoked when its time is over', async () => {
+    const { first, second } = await four();
+    await driver.release(first);
+    const { fence } = (await second)!;
+    clock.jump(60_000);
+    expect(await answered(driver.revoke!(KEY, fence), 0)).toBe(false);
+    expect(renewals).toEqual([]);
   });
 
   test('to another one while it is being revoked is not taken away from that one', async () => {
