@@ -230,14 +230,17 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   /** What the store does not know yet: whom a hold of this process serves now. */
   #withHandedOn(info: LockInfo): LockInfo {
     const hold = this.#holds.handedOn(info.key);
-    if (!hold) return info;
-    const holders = info.holders.map((holder) =>
-      holder.fence >= hold.firstFence && holder.fence <= hold.fence
-        ? { ...holder, fence: hold.fence, meta: { ...hold.request.meta } }
-        : holder,
-    );
+    const [holder] = info.holders;
+    // The store may have ended the hold, and have another holder.
+    const ours = hold && holder && holder.fence >= hold.firstFence && holder.fence <= hold.fence;
+    if (!ours) return info;
     const { length } = hold.served;
-    return { ...info, holders, waiters: info.waiters - length, waiting: info.waiting.slice(length) };
+    return {
+      ...info,
+      holders: [{ ...holder, fence: hold.fence, meta: { ...hold.request.meta } }],
+      waiters: info.waiters - length,
+      waiting: info.waiting.slice(length),
+    };
   }
 
   async #close(): Promise<void> {

@@ -467,6 +467,22 @@ describe('a hold that is handed on', () => {
     expect((await asked[1])!.fence).toBeGreaterThan(first.fence + 1);
   });
 
+  test.each([-1, 1])(
+    'does not hide another holder whom the store has after it lost its data: %i',
+    async (hours) => {
+      const { first } = await four();
+      await driver.release(first);
+      server.stepClock(hours * 3_600_000);
+      server.loseData();
+      const theirs = await answered(other.acquire(request('theirs', { meta: { who: 'theirs' } })), 0);
+      // The waiter of that process has a new place.
+      const seen = { fence: theirs!.fence, meta: { who: 'theirs' }, waiters: 1 };
+      expect(Math.sign(theirs!.fence - first.fence)).toBe(hours);
+      expect(await holder(driver)).toEqual(seen);
+      expect(await holder(other)).toEqual(seen);
+    },
+  );
+
   test('is not revoked when its time is over', async () => {
     const { first, second } = await four();
     await driver.release(first);
