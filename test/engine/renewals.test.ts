@@ -17,16 +17,18 @@ let sent: (readonly Renewal[])[];
 let answer: (renewal: Renewal) => RenewalAnswer;
 /** ms until the store answers. */
 let latency: number;
+/** Whether it can send a renewal. */
+let connected: boolean;
 
 beforeEach(() => {
   clock = new FakeClock(1_000);
   link = new Link(clock, new LockBackendError('away'));
   link.up();
   holds = new Holds(clock, 3);
-  [sent, latency] = [[], 0];
+  [sent, latency, connected] = [[], 0, true];
   answer = () => 'renewed';
   const renew = async (batch: readonly Renewal[]) => {
-    if (!link.ready) throw new StoreError('there is no connection', 'not-sent');
+    if (!connected) throw new StoreError('away', 'not-sent');
     sent.push(batch);
     await new Promise<void>((resolve) => void clock.after(latency, resolve));
     return batch.map(answer);
@@ -134,29 +136,52 @@ test('extensions go together, as many in a call as the store takes, and each get
 });
 
 describe('without a connection', () => {
-  const extend = (hold: Hold) => renewals.renew([hold, hold].map(({ grant }) => ({ grant, ttl: TTL })));
+  const extend = (...all: Hold[]) => renewals.renew(all.map(({ grant }) => ({ grant, ttl: TTL })));
+
+  beforeEach(() => {
+    link.down(new LockBackendError('lost'));
+    connected = false;
+  });
 
   test('extensions wait half a second for it, and fail then', async () => {
-    const hold = begin('a');
-    const fault = new LockBackendError('lost');
-    link.down(fault);
-    const answers = extend(hold);
+    const both = ['a', 'b'].map(begin);
+    const answers = extend(...both);
     const settled = jest.fn();
     void answers.then(settled);
     await clock.advance(490);
     expect(settled).not.toHaveBeenCalled();
     await clock.advance(10);
-    expect([await answers, sent, known(hold)]).toEqual([[fault, fault], [], true]);
+    expect([await answers, sent, both.map(known)]).toEqual([[link.fault, link.fault], [], [true, true]]);
   });
 
   test('extensions are sent when it is back, and count from then', async () => {
-    const hold = begin('a');
-    link.down(new LockBackendError('lost'));
-    const answers = extend(hold);
+    const answers = extend(...['a', 'b'].map(begin));
     await clock.advance(400);
+    connected = true;
     link.up();
     await clock.advance(0);
-    expect((await answers)[1]).toMatchObject({ validUntil: 1_400 + TTL - 11 });
+    const granted = expect.objectContaining({ validUntil: 1_400 + TTL - 11 });
+    expect(await answers).toEqual([granted, granted]);
+    expect(sent.length).toBe(1);
+  });
+
+  test('extensions are sent at once where the store has another one, and only what it has not sent waits', async () => {
+    connected = true;
+    const fault = new StoreError('refused', 'refused');
+    answer = ({ token }) =>
+      token === 'a' ? 'renewed' : token === 'b' ? fault : new StoreError('away', 'not-sent');
+    const answers = extend(...['a', 'b', 'c', 'd'].map(begin));
+    await clock.advance(100);
+    answer = ({ token }) => (token === 'c' ? 'renewed' : 'lost');
+    link.up();
+    await clock.advance(0);
+    const granted = (token: string) => expect.objectContaining({ token });
+    expect(await answers).toEqual([granted('a'), fault, granted('c'), null]);
+    expect(sent.map((batch) => batch.map(({ token }) => token))).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+      ['c', 'd'],
+    ]);
   });
 });
 
