@@ -154,9 +154,8 @@ class ThreadHold implements Renewable<Renewal, RenewalAnswer> {
       this.shared.endBy(until);
       this.#events.revoked(Math.max(0, until - this.#clock.now()));
     }
-    if (this.shared.validUntil > -Infinity) return 'renewed';
-    this.#events.over();
-    return 'over';
+    // Also where it is over: that is found when it is to be watched.
+    return 'renewed';
   }
 }
 

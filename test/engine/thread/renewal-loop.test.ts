@@ -69,6 +69,9 @@ test('holds of one ttl are renewed together, as many in a call as the store take
   for (let id = 0; id < 10; id++) tell(id);
   await clock.advance(1_000);
   expect(batches).toEqual([4, 4, 2]);
+  loop.receive({ forget: [0, 1] });
+  await clock.advance(1_000);
+  expect(batches.slice(3)).toEqual([4, 4]);
 });
 
 test('after the release nothing is sent, whether or not the thread has been told', async () => {
@@ -102,6 +105,21 @@ test('a release while the answer is awaited is no loss', async () => {
   await clock.advance(10_000);
   expect(sent.length).toBe(1);
   expect(told).toEqual([]);
+});
+
+test('a hold that is forgotten while the answer is awaited is not told as lost', async () => {
+  let reply: (value: RenewalAnswer) => void = () => {};
+  answer = () =>
+    new Promise((resolve) => {
+      reply = resolve;
+    });
+  const hold = tell(1);
+  await clock.advance(1_000);
+  hold.end('revoked');
+  loop.receive({ forget: [1] });
+  reply('renewed');
+  await clock.advance(10_000);
+  expect([sent.length, told]).toEqual([1, []]);
 });
 
 test('a hold that the store has lost is told as stolen, and renewed no more', async () => {
@@ -184,6 +202,18 @@ test('a ttl that is set while an answer is awaited does not make the time longer
   await clock.advance(0);
   expect(hold.validUntil).toBeLessThanOrEqual(renewal!.at + TTL);
   expect(hold.validUntil).toBeGreaterThan(renewal!.at + TTL * 0.99);
+});
+
+test('a longer ttl that is set is asked for at once, and a shorter time is renewed in time', async () => {
+  const [longer, shorter] = [tell(1), tell(2)];
+  longer.ttl = 10 * TTL;
+  loop.receive({ retimed: 1 });
+  await clock.advance(10);
+  expect(sent).toMatchObject([{ key: 'k1', ttl: 10 * TTL }]);
+  shorter.endBy(2_000);
+  loop.receive({ retimed: 2 });
+  await clock.advance(300);
+  expect(sent.slice(1)).toMatchObject([{ key: 'k2', ttl: TTL }]);
 });
 
 test('a ttl of many years is renewed seldom', async () => {
