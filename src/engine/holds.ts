@@ -67,7 +67,6 @@ export class Holds {
     hold.unshare(loss);
     this.#expiries.clear(hold);
     this.#byClaim.delete(hold.id);
-    if (hold.served.length === 0) return;
     this.#byClaim.delete(claimKey(hold.key, hold.request.token));
     if (this.#handedOn.get(hold.key) === hold) this.#handedOn.delete(hold.key);
   }
