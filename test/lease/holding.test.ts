@@ -20,6 +20,7 @@ describe('a deadlock is found', () => {
   test('and the error shows the three lines nearest to where that was taken', async () => {
     const { locker } = new Bed();
     const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 50;
     const deep = (calls: number): Promise<string> =>
       calls > 0 ? deep(calls - 1) : locker.with('a', () => locker.with('a', () => 'never'));
     const running = watch(deep(10));
@@ -28,7 +29,8 @@ describe('a deadlock is found', () => {
     expect(lines).toEqual(
       Array.from({ length: 3 }, () => expect.stringMatching(/^ *at deep .*holding\.test/)),
     );
-    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+    expect(Error.stackTraceLimit).toBe(50);
+    Error.stackTraceLimit = stackTraceLimit;
   });
 
   test('however deep, over other keys, by acquire, by a handle, and by one of several keys', async () => {

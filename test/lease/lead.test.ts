@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { LockBackendError, LockClosedError, LockLostError, LockTimeoutError } from '../../src/core/errors.js';
 import { retry } from '../../src/core/retry.js';
 import type { LeadTrace } from '../../src/lease/diagnostics.js';
@@ -239,7 +239,11 @@ describe('the end of leading', () => {
       signal = lease.signal;
     };
     await locker.lead('job', note, { signal: stop.signal });
+    // What still listened would abort a signal of its own.
+    const aborts = jest.spyOn(AbortController.prototype, 'abort');
     stop.abort('later');
+    expect(aborts).toHaveBeenCalledTimes(1);
+    aborts.mockRestore();
     expect(signal!.aborted).toBe(false);
     await clock.advance(60_000);
     expect(clock.pending).toBe(0);
