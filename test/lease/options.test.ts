@@ -131,10 +131,9 @@ describe('every option of a locker', () => {
   });
 
   test('metadata that is no text is named', async () => {
-    await expect(locker.acquire('k', { meta: { n: 5 } as never })).rejects.toMatchObject({
-      option: 'meta.n',
-      value: 5,
-    });
+    const asked = locker.acquire('k', { meta: { n: 5 } as never });
+    await expect(asked).rejects.toMatchObject({ option: 'meta.n', value: 5 });
+    await expect(asked).rejects.toThrow('expected `meta.n` to be text');
   });
 
   test.each(['x', 5, null])('options %p are no object', async (options) => {

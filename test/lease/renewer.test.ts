@@ -2,7 +2,7 @@ import { expect, jest, test } from '@jest/globals';
 import { LockBackendError } from '../../src/core/errors.js';
 import { memoryDriver } from '../../src/drivers/memory.js';
 import type { Grant, LockDriver } from '../../src/lease/driver.js';
-import { Renewer } from '../../src/lease/renewer.js';
+import { type Renewable, Renewer } from '../../src/lease/renewer.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 import { Bed, down } from '../support/bed.js';
@@ -61,6 +61,40 @@ test('after a fault, each try comes when an eighth of the time left is gone, and
     expect(now - last).toBeCloseTo(Math.max(10, left / 8), 5);
   });
   expect(3_000 - times.at(-1)!).toBeLessThanOrEqual(10);
+});
+
+test('a lease whose grant came late is renewed at once', async () => {
+  const bed = new Bed();
+  bed.instead.acquire = async (request) => {
+    const grant = await bed.memory.acquire(request);
+    bed.clock.jump(500);
+    return grant;
+  };
+  const lease = await bed.locker.acquire('a', { ttl: 900, autoRenew: true });
+  expect(lease.ttl()).toBe(400);
+  await bed.clock.advance(0);
+  expect([bed.count('extend'), lease.ttl()]).toEqual([1, 900]);
+});
+
+test('what is over after a renewal is watched no more', async () => {
+  const clock = new FakeClock();
+  const renewer = new Renewer(clock, async () => [null]);
+  let alarms = 0;
+  const hold = {
+    at: Infinity,
+    index: -1,
+    renewAt: 10,
+    deadline: 20,
+    fire: () => {
+      alarms += 1;
+      renewer.due(hold);
+    },
+    startRenewal: () => ({ requests: ['it'], answered: () => 'over' as const }),
+    expire: () => {},
+  } as never as Renewable;
+  renewer.watch(hold);
+  await clock.advance(1_000);
+  expect(alarms).toBe(1);
 });
 
 test('after a refresh renews to the new ttl', async () => {
