@@ -407,16 +407,18 @@ describe('tryLockWithRetry', () => {
     expect(said).toEqual([false, 'enough', false]);
   });
 
-  test.each([{ wait: 'infinite' }, { signal: {} }, null, 5])(
-    'refuses the options %p, and tries nothing',
-    async (options) => {
-      const locks = new KeyedMutex<string>();
-      await expect(locks.tryLockWithRetry('k', [0], options as never)).rejects.toMatchObject({
-        code: 'LOCK_USAGE',
-      });
-      expect(locks.size).toBe(0);
-    },
-  );
+  test.each([
+    ['wait', { wait: 'infinite' }],
+    ['signal', { signal: {} }],
+    ['options', null],
+    ['options', 5],
+  ])('refuses a wrong %s, and tries nothing: %p', async (option, options) => {
+    const locks = new KeyedMutex<string>();
+    const refused = { code: 'LOCK_USAGE', option };
+    await expect(locks.tryLockWithRetry('k', [0], options as never)).rejects.toMatchObject(refused);
+    await expect(locks.tryLockWithRetry('k', 5 as never)).rejects.toMatchObject({ option: 'retry' });
+    expect(locks.size).toBe(0);
+  });
 
   test('with maxRetry 0 is false without a try, even on a free key', async () => {
     const locks = new KeyedMutex<string>();
