@@ -17,6 +17,8 @@ const BACKLOG_MS = 500;
 // A message may be lost, and a dead holder sends none: a process looks at its places at the latest after this.
 const LONGEST_LOOK = 5_000;
 const SHORTEST_LOOK = 200;
+// An answer at the limit may come so late. Where answers take longer than half of it, the store is asked before the limit.
+const ANSWER_MS = LOOKS * LOOK_MS;
 
 /** What an acquisition needs of the engine. */
 export interface AcquisitionHost {
@@ -31,6 +33,8 @@ export interface AcquisitionHost {
   placed(acquisition: Acquisition, refused: Refused): void;
   /** It has its outcome. */
   ended(acquisition: Acquisition): void;
+  /** Looks at the queue of the key in `ms`, or sooner. */
+  lookIn(key: string, ms: number): void;
   /** Gives up its place and what it may have been granted; calls `done` when the store has answered. */
   leave(acquisition: Acquisition, done?: () => void): void;
 }
@@ -62,6 +66,9 @@ export class Acquisition implements GrantedClaim, Deadline {
   #askAgain = false;
   #announced = false;
   #sentAt = 0;
+  /** How long the latest answer to a claim took. */
+  #took = 0;
+  #lookedLast = false;
   /** A grant of it had expired when it arrived. */
   #expired = false;
   /** The fence of the hold that it got. */
@@ -115,11 +122,13 @@ export class Acquisition implements GrantedClaim, Deadline {
     }
     this.#unanswered = true;
     this.#askAgain = false;
-    this.#sentAt = this.#host.clock.now();
+    const sentAt = this.#host.clock.now();
+    this.#sentAt = sentAt;
     this.#host.store.claim(this.#claim, this.#place).then(
       (answer) => {
         this.#unanswered = false;
         this.#fault = undefined;
+        this.#took = this.#host.clock.now() - sentAt;
         this.#host.link.answered();
         if (answer.granted) this.#granted(answer);
         else this.#refused(answer);
@@ -151,6 +160,10 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   /** Its hard limit has come. */
   fire(): void {
+    if (this.#lookAhead > 0) {
+      this.#lookedLast = true;
+      this.#host.lookIn(this.request.key, 0);
+    }
     if (this.#inTime()) return;
     // After a stall, timers fire before sockets are read: a message or an answer may be here, unread.
     this.#lookAgain(0, () => (this.#phase === 'waiting' ? this.#leaveInTime() : this.#awaitClaim()));
@@ -186,7 +199,7 @@ export class Acquisition implements GrantedClaim, Deadline {
     this.#phase = 'waiting';
     this.#host.placed(this, answer);
     // Answered after its wait: the store serves, and somebody else has the lock.
-    if (this.#host.clock.now() >= this.#hardLimit()) return this.#giveUp(() => this.#resolve(null));
+    if (!this.#inTime()) return this.#giveUp(() => this.#resolve(null));
     if (this.#askAgain) this.ask();
   }
 
@@ -218,8 +231,23 @@ export class Acquisition implements GrantedClaim, Deadline {
   #inTime(): boolean {
     const limit = this.#hardLimit();
     if (this.#host.clock.now() >= limit) return false;
-    this.#host.limits.set(this, limit);
+    this.#host.limits.set(this, limit - this.#lookAhead);
     return true;
+  }
+
+  get #isSlow(): boolean {
+    return this.#took > ANSWER_MS / 2;
+  }
+
+  /** How long before the hard limit a slow store is asked once more: an answer by then shows that it serves. */
+  get #lookAhead(): number {
+    return this.#phase === 'waiting' && this.#isSlow && !this.#lookedLast ? 1.5 * this.#took : 0;
+  }
+
+  /** Whether a slow store has answered as lately as can be expected. */
+  get #servesSlowly(): boolean {
+    const { link, clock } = this.#host;
+    return link.ready && this.#isSlow && clock.now() - link.answeredAt <= ANSWER_MS + this.#took;
   }
 
   /** It has a place: that may be news, and then its hard limit is another. */
@@ -247,6 +275,7 @@ export class Acquisition implements GrantedClaim, Deadline {
     this.#lookAgain(LOOK_MS, () => {
       if (this.#host.link.answers > answers) return this.#refuse();
       if (looks > 1) return this.#awaitServing(looks - 1, answers);
+      if (this.#servesSlowly) return this.#refuse();
       const fault = this.#trouble();
       this.#end(() => this.#reject(fault));
     });

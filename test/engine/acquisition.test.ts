@@ -90,6 +90,7 @@ function host(): AcquisitionHost {
       return hold;
     },
     placed: () => void told.push('placed'),
+    lookIn: () => void told.push('lookIn'),
     ended: () => void told.push('ended'),
     leave: (_, done) => {
       told.push('leave');

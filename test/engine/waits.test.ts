@@ -190,6 +190,54 @@ describe('a wait', () => {
   });
 });
 
+describe('a wait where answers take 300 ms', () => {
+  let far: ModelStore;
+  let slow: LockDriver;
+
+  beforeEach(async () => {
+    far = server.connect({ link: { latency: () => 150 } });
+    slow = queuedDriver(far, { clock, random: Math.random });
+    await clock.advance(1_000);
+    await take(other);
+  });
+  afterEach(async () => {
+    const closed = slow.close();
+    await clock.advance(30_000);
+    await closed;
+  });
+
+  test.each([250, 700, 1_500, 5_000])('of %i ms ends in time, and is contention', async (wait) => {
+    const many = Array.from({ length: 20 }, () => ask(slow, { wait }));
+    await clock.advance(wait + 110);
+    for (const { outcome, after } of many) {
+      expect(outcome).toBeNull();
+      expect(after).toBeGreaterThanOrEqual(wait);
+      expect(after).toBeLessThanOrEqual(wait + 101);
+    }
+  });
+
+  test('asks once more before its end for all of its process', async () => {
+    const { claim } = far;
+    let asked = 0;
+    far.claim = (...args) => {
+      asked++;
+      return claim.apply(far, args);
+    };
+    for (let i = 0; i < 20; i++) ask(slow, { wait: 1_500 });
+    await clock.advance(1_700);
+    expect(asked).toBe(21);
+  });
+
+  test('is an outage where nothing has come for longer than that', async () => {
+    const what = ask(slow, { wait: 1_500 });
+    await clock.advance(800);
+    far.silence(10_000);
+    await clock.advance(810);
+    expect(what.outcome).toBeInstanceOf(LockBackendError);
+    expect(what.after).toBeLessThanOrEqual(1_601);
+  });
+});
+
 describe('when a wait is over and the store does not answer', () => {
   // Others of this process, whose claims end so, go on asking.
   const endsBeside = async (others: () => Promise<Refused>): Promise<unknown> => {
