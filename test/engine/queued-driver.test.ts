@@ -413,6 +413,7 @@ describe('a hold that is handed on', () => {
     const who = times === 2 ? 'c' : 'b';
     const seen = { fence: first.fence + times, meta: { who } };
     for (const each of [driver, other]) expect(await holder(each)).toMatchObject(seen);
+    expect((await holder(driver)).waiters).toBe(3 - times);
     expect(renewals).toHaveLength(1);
   });
 
