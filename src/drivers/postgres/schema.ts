@@ -130,13 +130,22 @@ async function checkRights(ask: Ask, schema: string): Promise<void> {
   if (missing) throw new LockConfigError(`${(await roleIn(ask)).who} lacks ${missing}`);
 }
 
-/** What the role may not do with the tables of the schema, in words. */
+// In a schema such as public are also functions of others.
+const OWN_FUNCTIONS = FUNCTIONS.map((sql) => `'${/latchkey\.(\w+)/.exec(sql)![1]}'`).join();
+
+/** What the role may not do with what the schema contains, in words. */
 export async function missingRights(ask: Ask, schema: string): Promise<string | null> {
   const { rows } = await ask(
-    `SELECT string_agg(p || ' on ' || c.oid::regclass, ', ')
-    FROM pg_class c, unnest(CASE c.relkind WHEN 'S' THEN ARRAY['USAGE'] ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END) p
-    WHERE c.relnamespace = to_regnamespace('${quoted(schema)}') AND c.relname IN ('lock', 'share', 'place', 'stamp', 'departed', 'places')
-    AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, p) ELSE has_table_privilege(c.oid, p) END`,
+    `SELECT string_agg(m.missing, ', ') FROM (
+      SELECT p || ' on ' || c.oid::regclass AS missing
+      FROM pg_class c, unnest(CASE c.relkind WHEN 'S' THEN ARRAY['USAGE'] ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END) p
+      WHERE c.relnamespace = to_regnamespace('${quoted(schema)}') AND c.relname IN ('lock', 'share', 'place', 'stamp', 'departed', 'places')
+      AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, p) ELSE has_table_privilege(c.oid, p) END
+      UNION ALL SELECT 'EXECUTE on the functions of ' || f.pronamespace::regnamespace FROM pg_proc f
+      WHERE f.pronamespace = to_regnamespace('${quoted(schema)}') AND f.proname IN (${OWN_FUNCTIONS})
+      AND NOT has_function_privilege(f.oid, 'EXECUTE')
+      GROUP BY f.pronamespace
+    ) m`,
   );
   return rows[0]![0]!;
 }

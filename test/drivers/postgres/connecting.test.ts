@@ -137,6 +137,24 @@ test('a role that may not use the schema, or not all of it, is told so', async (
   await until(() => driver.ping().then(() => true), 5_000, 'it to notice');
 });
 
+test('a role that may not call the functions is told so, also in a schema with functions of others', async () => {
+  const user = await role('outsider');
+  await server.ask(
+    `CREATE SCHEMA shared; CREATE FUNCTION shared.others() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+  );
+  await open({ url: server.url(), schema: 'shared' });
+  await server.ask(`GRANT USAGE ON SCHEMA shared TO outsider; GRANT ALL ON ALL TABLES IN SCHEMA shared TO outsider;
+    GRANT ALL ON SEQUENCE shared.places TO outsider; REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA shared FROM PUBLIC`);
+  const driver = await open({ url: server.url({ user }), schema: 'shared' }, true);
+  const reason = await reasonOf(driver.ping());
+  expect(reason.message).toContain('lacks EXECUTE on the functions of shared');
+  expect(reason.code).toBe('LOCK_CONFIG');
+  await server.ask(
+    'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA shared TO outsider; REVOKE EXECUTE ON FUNCTION shared.others FROM outsider',
+  );
+  await until(() => driver.ping().then(() => true), 5_000, 'it to notice');
+});
+
 test('a schema of a newer release is refused', async () => {
   await server.ask(postgresSchema('newer'));
   await server.ask('UPDATE newer.version SET version = 7');
