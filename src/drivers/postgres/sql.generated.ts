@@ -49,7 +49,8 @@ CREATE TABLE latchkey.departed (
   id bytea, token text COLLATE "C", until timestamptz NOT NULL, PRIMARY KEY (id, token)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
-CREATE TABLE latchkey.version (version int NOT NULL);`;
+-- With a key, so that it can be changed where all tables are published.
+CREATE TABLE latchkey.version (version int PRIMARY KEY);`;
 
 export const FUNCTIONS: readonly string[] = [
   `-- Claims a lock. n: its name; t: the token; m: w or r; most: the reader's limit; lasts: ms; own: the process;
