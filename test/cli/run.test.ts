@@ -69,10 +69,12 @@ test.each([
 });
 
 test('says why a command cannot be run: 127 where there is none, 126 where it is no program', async () => {
-  expect(await latchkey(['run', key, '--', 'no-such-command'], bed.env)).toMatchObject({
-    code: 127,
-    stderr: 'latchkey: the command was not found\n',
-  });
+  for (const command of ['no-such-command', '']) {
+    expect(await latchkey(['run', key, '--', command], bed.env)).toMatchObject({
+      code: 127,
+      stderr: 'latchkey: the command was not found\n',
+    });
+  }
   expect(await latchkey(['run', key, '--', dir], bed.env)).toMatchObject({
     code: 126,
     stderr: 'latchkey: the command cannot be run: EACCES\n',

@@ -30,10 +30,10 @@ process.on('disconnect', () => {
 
 async function start(message: Extract<ToGuard, { what: 'start' }>): Promise<void> {
   until = message.until;
-  const made = new Group(message.command, message.args, { ...process.env, ...message.env }, until);
-  group = made;
-  if (made.id !== undefined) tell({ what: 'started', group: made.id });
   try {
+    const made = new Group(message.command, message.args, { ...process.env, ...message.env }, until);
+    group = made;
+    if (made.id !== undefined) tell({ what: 'started', group: made.id });
     const outcome = await made.ended();
     await made.gone();
     tell({ what: 'ended', ...outcome, late: made.late });

@@ -84,6 +84,8 @@ export class GuardedCommand {
 }
 
 function cannotStart(code: string): Exit {
-  if (code === 'ENOENT') return new Exit(EXIT.notFound, 'the command was not found');
+  // The latter for an empty name.
+  if (code === 'ENOENT' || code === 'ERR_INVALID_ARG_VALUE')
+    return new Exit(EXIT.notFound, 'the command was not found');
   return new Exit(EXIT.cannotRun, `the command cannot be run: ${code}`);
 }

@@ -1,3 +1,4 @@
+import { checkText } from '../../core/check.js';
 import { LockConfigError } from '../../core/errors.js';
 import { checkSchema, DEFAULT_SCHEMA, quoted } from './client.js';
 import type { PgError } from './fault.js';
@@ -24,6 +25,7 @@ export const inSchema = (sql: string, schema: string): string =>
  */
 export function postgresSchema(schema = DEFAULT_SCHEMA, role?: string): string {
   checkSchema(schema);
+  if (role !== undefined) checkText('role', role);
   const name = quoted(schema);
   const grants = role === undefined ? [] : granted(name, `"${role.replaceAll('"', '""')}"`);
   const parts = [`CREATE SCHEMA ${name};`, inSchema(TABLES, schema), functionsIn(schema), ...grants];

@@ -113,6 +113,12 @@ test('a role that may not make the schema is told which right it lacks, and what
   expect(refused.message).toContain('CREATE on the database');
 });
 
+test('postgresSchema() refuses a role without a name', () => {
+  expect(() => postgresSchema('made', '')).toThrow(
+    expect.objectContaining({ code: 'LOCK_USAGE', option: 'role' }),
+  );
+});
+
 test('the SQL of postgresSchema() makes all that another role needs', async () => {
   const user = await role('clerk');
   await server.ask(postgresSchema('made', user));
