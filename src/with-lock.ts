@@ -22,6 +22,12 @@ type Method = (this: any, ...args: any[]) => any;
 // biome-ignore lint/suspicious/noExplicitAny: any method that returns a promise may be decorated
 type AsyncMethod = (this: any, ...args: any[]) => Promise<any>;
 
+/** What a standard decorator is told of what it decorates. */
+interface Context {
+  name?: unknown;
+  kind?: unknown;
+}
+
 /** The arguments that a template names: `'0' | '2'` of `'{0.id}:{2}'`. */
 type Named<Key> = Key extends `${string}{${infer Part}}${infer Rest}`
   ? (Part extends `${infer Index}.${string}` ? Index : Part) | Named<Rest>
@@ -74,8 +80,10 @@ export function WithLock<const Key extends string | KeyOf>(
     });
   const decorate = (target: unknown, member: unknown, descriptor?: PropertyDescriptor) => {
     const standard = typeof member === 'object' && member !== null;
-    const name = standard ? (member as { name?: unknown }).name : member;
-    const original = checkMethod(String(name), standard ? target : descriptor?.value);
+    const { name, kind } = standard ? (member as Context) : { name: member, kind: 'method' };
+    const value = standard ? target : descriptor?.value;
+    // A getter, a setter or a class is a function too.
+    const original = checkMethod(String(name), kind === 'method' ? value : kind);
     if (standard) return locked(original);
     descriptor!.value = locked(original);
   };

@@ -128,6 +128,14 @@ describe('WithLock', () => {
     expect(() => WithLock('k')({}, 'field', {})).toThrow(LockUsageError);
   });
 
+  test.each(['getter', 'setter', 'class', 'field', 'accessor'])(
+    'a standard decorator refuses a %s at once',
+    (kind) => {
+      const decorated = kind === 'field' ? undefined : async () => {};
+      expect(() => WithLock('k')(decorated as never, { kind, name: 'x' } as never)).toThrow(LockUsageError);
+    },
+  );
+
   test('generators are refused at once: their bodies would run without the lock', () => {
     const generators = {
       *plain() {},
