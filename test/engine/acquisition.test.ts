@@ -505,9 +505,9 @@ describe('its hard limit', () => {
     await clock.advance(2_040);
     await sent[0]!.refused();
     await clock.advance(2_959);
-    expect([what, told]).toEqual([{}, ['placed']]);
+    expect([what, told]).toEqual([{}, ['placed', 'lookIn']]);
     await clock.advance(1);
-    expect(told).toEqual(['placed', 'leave']);
+    expect(told).toEqual(['placed', 'lookIn', 'leave']);
     hasLeft!();
     await clock.advance(0);
     expect(what.outcome).toBeNull();
