@@ -287,6 +287,8 @@ export class Acquisition implements GrantedClaim, Deadline {
     const { clock, link } = this.#host;
     this.#lookAgain(LOOK_MS, () => {
       if (this.#phase === 'waiting') return this.#leaveInTime();
+      // Others are answered: its turn comes.
+      if (this.#phase === 'asking' && this.#inTime()) return;
       const busy = link.answers > answers && clock.now() - since < BACKLOG_MS;
       if (busy) return this.#awaitClaim(LOOKS, link.answers, since);
       if (looks > 1) return this.#awaitClaim(looks - 1, answers, since);

@@ -112,6 +112,24 @@ describe('a wait', () => {
     }
   });
 
+  test('goes on where the answers to very many come late, but come', async () => {
+    await take(other);
+    const { claim } = store;
+    const unanswered: (() => void)[] = [];
+    store.claim = (...args) =>
+      new Promise((resolve, reject) => {
+        unanswered.push(() => void claim.apply(store, args).then(resolve, reject));
+      });
+    const asked = Array.from({ length: 40 }, () => ask(driver, { wait: 60_000 }));
+    await clock.advance(2_050);
+    while (unanswered.length > 0) {
+      unanswered.shift()!();
+      await clock.advance(60);
+    }
+    await clock.advance(3_000);
+    expect(asked).toEqual(asked.map(() => ({})));
+  });
+
   test('is contention although a fault came before, and has passed', async () => {
     await take(other);
     server.refusal = 'passing';
