@@ -134,6 +134,13 @@ describe('a hold that is handed on inside the process', () => {
     },
   );
 
+  test('ends for whom it serves when another process, which does not know that yet, revokes the first', async () => {
+    const [first, , last] = await handedOn('d');
+    expect(await answered(theirs.locker.revoke('d', first!.fence), 5)).toBe(true);
+    expect(last!.signal.reason).toMatchObject({ reason: 'revoked' });
+    expect(await answered(theirs.locker.inspect('d'))).toBeNull();
+  });
+
   test('that is told while it is renewed keeps the longer time', async () => {
     const [, , last] = await handedOn('c');
     const refreshed = last!.refresh('2m');
