@@ -91,11 +91,12 @@ export class Connection {
     return this.laneOf(key).ask(statement, values);
   }
 
-  /** For what must be sent in the order of other commands about its key. */
+  /** For what must be sent in the order of other commands about its key; while that is lost, another one. */
   laneOf(key: string): Link {
     let hash = 0;
     for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
-    return this.#lanes[(hash >>> 0) % this.#lanes.length]!;
+    const own = this.#lanes[(hash >>> 0) % this.#lanes.length]!;
+    return own.up ? own : (this.#lanes.find(({ up }) => up) ?? own);
   }
 
   /** For what is about no key. @throws StoreError */

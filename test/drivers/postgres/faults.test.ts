@@ -307,6 +307,28 @@ test('while only the connection for messages cannot be made, holds are renewed a
   await proxy.close();
 });
 
+test('while one connection for commands cannot be made, all holds are renewed and freed over the others', async () => {
+  const two = await open(url());
+  // One who is no superuser, whose sessions can be limited.
+  await server.ask(`CREATE ROLE few LOGIN PASSWORD '${server.password}'; GRANT USAGE ON SCHEMA latchkey TO few;
+    GRANT ALL ON ALL TABLES IN SCHEMA latchkey TO few; GRANT ALL ON ALL SEQUENCES IN SCHEMA latchkey TO few`);
+  const one = await open({ url: server.url({ user: 'few' }) });
+  const held = await Promise.all(Array.from({ length: 12 }, () => take(one, freshKey(), { ttl: 5_000 })));
+  await server.ask('ALTER ROLE few CONNECTION LIMIT 3');
+  await server.ask(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'few'
+    AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory') LIMIT 1`,
+  );
+  await until(async () => (await timed(ask(one, freshKey()))).error, 10_000, 'the loss to be noticed');
+  const extended = await one.extendMany!(held.map((grant) => ({ grant, ttl: 20_000 })));
+  for (const grant of extended as Grant[])
+    expect(grant).toMatchObject({ validUntil: expect.any(Number), key: expect.any(String) });
+  expect(await Promise.all((extended as Grant[]).map((grant) => one.release(grant)))).not.toContain(false);
+  for (const { key } of held) expect(await two.inspect(key)).toBeNull();
+  await server.ask('ALTER ROLE few CONNECTION LIMIT -1');
+  await back(one);
+});
+
 test('a key whose name fits in no message is handed over all the same: its waiters look', async () => {
   const [one, two] = [await open(url()), await open(url())];
   // Escaped it has 6,144 bytes, and 8,300 in a message.
