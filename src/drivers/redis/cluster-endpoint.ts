@@ -2,6 +2,7 @@ import type { Cluster, Redis } from 'ioredis';
 import type { Clock, Timer } from '../../core/clock.js';
 import type { Endpoint, EndpointEvents } from './endpoint.js';
 import { Silence } from './silence.js';
+import { takeSocketErrors } from './socket-errors.js';
 import { checkInfo, probe, UnfitError } from './start-checks.js';
 import { Subscriber } from './subscriber.js';
 import { within } from './within.js';
@@ -61,6 +62,7 @@ export class ClusterEndpoint implements Endpoint {
     });
     client.on('ready', () => void this.#prepare());
     client.on('close', () => this.#lose());
+    client.on('+node', takeSocketErrors);
     client.on('-node', (node: Redis) => {
       this.#silences.get(node)?.stop();
       this.#silences.delete(node);

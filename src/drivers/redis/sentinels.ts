@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import type { Redis } from 'ioredis';
 import type { Clock } from '../../core/clock.js';
+import { takeSocketErrors } from './socket-errors.js';
 import { within } from './within.js';
 
 // How long a sentinel may take to answer.
@@ -71,6 +72,7 @@ async function ask(client: Redis, { host, port, family }: Address): Promise<Name
     retryStrategy: () => null,
   });
   sentinel.on('error', () => {});
+  takeSocketErrors(sentinel);
   try {
     const [address, fields] = (await Promise.all([
       sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name!),

@@ -4,6 +4,7 @@ import { describe } from './client.js';
 import type { Endpoint, EndpointEvents } from './endpoint.js';
 import { isReplaced } from './sentinels.js';
 import { Silence } from './silence.js';
+import { takeSocketErrors } from './socket-errors.js';
 import {
   checkInfo,
   checkRole,
@@ -85,6 +86,7 @@ export class ServerEndpoint implements Endpoint {
     const { client } = this;
     client.on('message', (_channel: string, text: string) => events.message(text));
     client.on('error', (error: Error) => this.#failed(error));
+    takeSocketErrors(client);
     client.on('connect', () => this.#shakeHands(true));
     client.on('ready', () => {
       this.#shakeHands(false);

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../core/clock.js';
 import { backOff } from './back-off.js';
 import { Silence } from './silence.js';
+import { takeSocketErrors } from './socket-errors.js';
 
 // How often a connection that only listens is asked whether it is still there.
 const BEAT_MS = 1_000;
@@ -66,6 +67,7 @@ export class Subscriber {
     const silence = new Silence(this.#clock, (ms) => {
       this.#fail(client, new Error(`no answer within ${ms} ms`));
     });
+    takeSocketErrors(client);
     client.on('error', (error: Error) => {
       if (client === this.#client) this.#parts.failed(error);
     });
