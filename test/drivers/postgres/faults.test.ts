@@ -310,13 +310,13 @@ test('while only the connection for messages cannot be made, holds are renewed a
 test('while one connection for commands cannot be made, all holds are renewed and freed over the others', async () => {
   const two = await open(url());
   // One who is no superuser, whose sessions can be limited.
-  await server.ask(`CREATE ROLE few LOGIN PASSWORD '${server.password}'; GRANT USAGE ON SCHEMA latchkey TO few;
-    GRANT ALL ON ALL TABLES IN SCHEMA latchkey TO few; GRANT ALL ON ALL SEQUENCES IN SCHEMA latchkey TO few`);
-  const one = await open({ url: server.url({ user: 'few' }) });
+  await server.ask(`CREATE ROLE strict LOGIN PASSWORD '${server.password}'; GRANT USAGE ON SCHEMA latchkey TO strict;
+    GRANT ALL ON ALL TABLES IN SCHEMA latchkey TO strict; GRANT ALL ON ALL SEQUENCES IN SCHEMA latchkey TO strict`);
+  const one = await open({ url: server.url({ user: 'strict' }) });
   const held = await Promise.all(Array.from({ length: 12 }, () => take(one, freshKey(), { ttl: 5_000 })));
-  await server.ask('ALTER ROLE few CONNECTION LIMIT 3');
+  await server.ask('ALTER ROLE strict CONNECTION LIMIT 3');
   await server.ask(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'few'
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'strict'
     AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory') LIMIT 1`,
   );
   await until(async () => (await timed(ask(one, freshKey()))).error, 10_000, 'the loss to be noticed');
@@ -325,7 +325,7 @@ test('while one connection for commands cannot be made, all holds are renewed an
     expect(grant).toMatchObject({ validUntil: expect.any(Number), key: expect.any(String) });
   expect(await Promise.all((extended as Grant[]).map((grant) => one.release(grant)))).not.toContain(false);
   for (const { key } of held) expect(await two.inspect(key)).toBeNull();
-  await server.ask('ALTER ROLE few CONNECTION LIMIT -1');
+  await server.ask('ALTER ROLE strict CONNECTION LIMIT -1');
   await back(one);
 });
 
