@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { beforeEach, expect, jest, test } from '@jest/globals';
 import { LockBackendError } from '../../src/core/errors.js';
 import { Link } from '../../src/engine/link.js';
@@ -304,4 +306,21 @@ test('at the close, what is on its way is awaited, and nothing is sent after tha
   pending.flush();
   await clock.advance(10_000);
   expect([given.calls, clock.pending]).toEqual([0, 0]);
+});
+
+test('of a release that is over, nothing is kept', async () => {
+  const { releases: pending } = releases();
+  await clock.advance(10);
+  const release = async (token: string) => {
+    const freed = pending.free({ key: 'a', token }, { mode: 'write' }, 60_000, true);
+    await clock.advance(10);
+    expect(await freed).toBe(false);
+    return new WeakRef(freed);
+  };
+  const over = [await release('t'), await release('u')];
+  await new Promise((resolve) => setImmediate(resolve));
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  expect(over.map((freed) => freed.deref())).toEqual([undefined, undefined]);
+  await pending.close();
 });
