@@ -66,7 +66,7 @@ export class Acquisition implements GrantedClaim, Deadline {
   #askAgain = false;
   #announced = false;
   #sentAt = 0;
-  /** How long the latest answer to a claim took. */
+  /** How long the slowest answer to a claim took. */
   #took = 0;
   #lookedLast = false;
   /** A grant of it had expired when it arrived. */
@@ -128,7 +128,7 @@ export class Acquisition implements GrantedClaim, Deadline {
       (answer) => {
         this.#unanswered = false;
         this.#fault = undefined;
-        this.#took = this.#host.clock.now() - sentAt;
+        this.#took = Math.max(this.#took, this.#host.clock.now() - sentAt);
         this.#host.link.answered();
         if (answer.granted) this.#granted(answer);
         else this.#refused(answer);
@@ -239,15 +239,18 @@ export class Acquisition implements GrantedClaim, Deadline {
     return this.#took > ANSWER_MS / 2;
   }
 
-  /** How long before the hard limit a slow store is asked once more: an answer by then shows that it serves. */
+  /**
+   * How long before the hard limit a slow store is asked once more: an answer after that shows that it serves. It may take
+   * twice as long as the slowest before it.
+   */
   get #lookAhead(): number {
-    return this.#phase === 'waiting' && this.#isSlow && !this.#lookedLast ? 1.5 * this.#took : 0;
+    return this.#phase === 'waiting' && this.#isSlow && !this.#lookedLast ? 2 * this.#took : 0;
   }
 
   /** Whether a slow store has answered as lately as can be expected. */
   get #servesSlowly(): boolean {
     const { link, clock } = this.#host;
-    return link.ready && this.#isSlow && clock.now() - link.answeredAt <= ANSWER_MS + this.#took;
+    return link.ready && this.#isSlow && clock.now() - link.answeredAt <= ANSWER_MS + 2 * this.#took;
   }
 
   /** It has a place: that may be news, and then its hard limit is another. */

@@ -69,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${ENGINE}/pending-releases.js`,
     from: 'of.map(({ token }) => token)',
     to: 'of.slice(0, Math.max(1, of.length - 1)).map(({ token }) => token)',
-    within: 500,
+    within: 2_000,
   },
   {
     name: 'a hold is handed on beyond its run',
@@ -124,6 +124,22 @@ export const MUTANTS: readonly Mutant[] = [
     within: 5_000,
   },
   {
+    name: 'a store that is slow counts as silent',
+    file: `${ENGINE}/acquisition.js`,
+    from: 'if (this.#servesSlowly)',
+    to: 'if (false)',
+    within: 200,
+    scenario: 'far store',
+  },
+  {
+    name: 'a store that is slow is not asked before the hard limit',
+    file: `${ENGINE}/acquisition.js`,
+    from: '!this.#lookedLast ? 2 * this.#took : 0',
+    to: '!this.#lookedLast ? 0 : 0',
+    within: 200,
+    scenario: 'far store',
+  },
+  {
     name: 'a place is forgotten where the store is away for long',
     file: `${ENGINE}/queued-driver.js`,
     from: 'Math.max(request.ttl, LEAVE_MS)',
@@ -143,7 +159,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/testing/model-lock.js',
     from: 'if (hold.until <= now)',
     to: 'if (hold.until <= now || !this.#host.reaches(hold.process))',
-    within: 100,
+    within: 500,
   },
   {
     name: 'a permit is given beyond the limit',
@@ -157,7 +173,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/testing/model-lock.js',
     from: 'if (!this.#fits(place))\n                return true;',
     to: "if (!this.#fits(place)) {\n                if (place.mode === 'read')\n                    continue;\n                return true;\n            }",
-    within: 100,
+    within: 500,
   },
   {
     name: 'the queue goes on past a writer who does not fit yet',

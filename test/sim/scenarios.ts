@@ -119,6 +119,22 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'far store',
+    about: 'answers take longer than a wait may end after its hard limit',
+    draw: (random) => ({
+      network: { latency: random.pick([[60, 60], [60, 120], [200, 300]] as const), whole: false },
+      processes: drawProcesses(random, { processes: [2, 3], actors: [1, 4], steps: [1, 3] }, (each) =>
+        drawUse(each, {
+          ...shared(each),
+          manner: each.pick<Manner>(['with', 'acquire']),
+          ttl: each.pick([5_000, 30_000]),
+          wait: Math.ceil(each.spread(500, 10_000)),
+          hold: Math.round(each.spread(10, 5_000)),
+        }),
+      ),
+    }),
+  },
+  {
     name: 'several keys',
     about: 'keys taken together, beside single ones',
     draw: (random) => ({
