@@ -219,6 +219,19 @@ test('all keys of a lease are guarded', async () => {
   await end(again, 'ROLLBACK');
 });
 
+test('a guard waits for nobody who has locked the row of the key', async () => {
+  const lease = await locker().acquire(key);
+  const stranger = await begun();
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [
+    Buffer.from(`lock:{${key}}`),
+  ]);
+  const client = await begun();
+  await client.query(`SET LOCAL statement_timeout = '5s'`);
+  await guard(client, lease);
+  await end(client, 'COMMIT');
+  await end(stranger, 'ROLLBACK');
+});
+
 test('in a repeatable transaction that began before the key changed hands, a guard fails', async () => {
   const [one, two] = [locker(), locker()];
   const lease = await one.acquire(key, { ttl: '10s' });
