@@ -110,10 +110,15 @@ export class Hold implements Deadline {
     return { key, token, mode, fence: this.fence, validUntil: this.validUntil };
   }
 
+  /** Whether a renewal has no answer yet. */
+  get isRenewing(): boolean {
+    return this.#renewing > 0;
+  }
+
   /** Whether it may be handed on now; `usedFence` is the largest it was used under, perhaps of another key's hold. */
   mayBeHandedOn(usedFence: number, now: number): boolean {
     const inTime = now - this.#since < TURN_MS && now < this.validUntil;
-    return inTime && this.#renewing === 0 && Math.max(this.fence, usedFence) < this.#lastFence;
+    return inTime && !this.isRenewing && Math.max(this.fence, usedFence) < this.#lastFence;
   }
 
   /** ms from now until it is not handed on any more. */

@@ -13,7 +13,7 @@ import type {
   ThreadTerms,
 } from '../lease/driver.js';
 import { Acquisition, type AcquisitionHost } from './acquisition.js';
-import { type GrantedHold, type Hold, ttlFor } from './hold.js';
+import type { GrantedHold, Hold } from './hold.js';
 import { claimKey, Holds } from './holds.js';
 import { Link } from './link.js';
 import { LocalQueues } from './local-queue.js';
@@ -143,8 +143,8 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     if (!hold) return this.store.revoke(key, fence, grace);
     if (hold.fence !== fence) return false;
     if (await this.store.revoke(key, fence, grace)) return true;
-    // The store may not know yet whom the hold serves: a renewal tells it, and leaves the time as it is.
-    await this.extend(hold.grant, ttlFor(hold.validUntil - this.clock.now()));
+    // The store may not know yet whom the hold serves.
+    await this.#renewals.tellServedNow(hold);
     return this.store.revoke(key, fence, grace);
   }
 

@@ -68,12 +68,17 @@ export class Renewals {
     return answers;
   }
 
-  /** Tells the store whom the hold serves, when that does not change any more; its time stays as it is. */
+  /** As {@link tellServedNow}, when that does not change any more. */
   tellServed(hold: Hold): void {
     this.#clock.after(hold.turnLeft(this.#clock.now()), () => {
-      const left = hold.validUntil - this.#clock.now();
-      if (left > 0 && this.#link.ready) void this.renew([{ grant: hold.grant, ttl: ttlFor(left) }]);
+      if (this.#link.ready) void this.tellServedNow(hold);
     });
+  }
+
+  /** Tells the store whom the hold serves; its time stays as it is. A renewal that is on its way tells so, too. */
+  async tellServedNow(hold: Hold): Promise<void> {
+    const left = hold.validUntil - this.#clock.now();
+    if (left > 0 && !hold.isRenewing) await this.renew([{ grant: hold.grant, ttl: ttlFor(left) }]);
   }
 
   /** A message says that the hold is being taken away: it ends `grace` ms after the message was sent. */

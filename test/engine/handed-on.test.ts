@@ -68,3 +68,34 @@ test('a claim that comes late, of one whom a hold has served since, locks nothin
   expect(await answered(theirs.acquire(request('next', 0)))).toMatchObject({ token: 'next' });
   await answered(Promise.all([ours.close(), theirs.close()]));
 });
+
+test('a longer time that is asked for while the store is told whom the hold serves is kept', async () => {
+  const clock = new FakeClock(1_000);
+  const server = new ModelServer({ clock, micros: 1e15 });
+  const store = server.connect();
+  const [ours, theirs] = [store, server.connect()].map((of) =>
+    queuedDriver(of, { clock, random: Math.random }),
+  ) as [LockDriver, LockDriver];
+  const answered = async <T>(asked: Promise<T>): Promise<T> => {
+    await clock.advance(10);
+    return asked;
+  };
+  const held = await answered(theirs.acquire(request('held')));
+  const [first, second] = [ours.acquire(request('first')), ours.acquire(request('second'))];
+  await clock.advance(10);
+  await answered(theirs.release(held!));
+  await ours.release((await first)!);
+  const grant = (await second)!;
+  // Of the 20 ms that a hold is handed on some are left.
+  store.link.latency = () => 20;
+  const extended = ours.extend(grant, 3_600_000);
+  await clock.advance(100);
+  expect((await extended)!.validUntil - clock.now()).toBeGreaterThan(3_500_000);
+  const info = theirs.inspect(grant.key);
+  await clock.advance(100);
+  expect((await info)!.holders).toMatchObject([{ fence: grant.fence }]);
+  expect((await info)!.holders[0]!.ttl).toBeGreaterThan(3_500_000);
+  const closed = Promise.all([ours.close(), theirs.close()]);
+  await clock.advance(5_000);
+  await closed;
+});
