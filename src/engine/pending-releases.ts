@@ -48,9 +48,10 @@ export class PendingReleases {
   readonly #store: LockStore;
   readonly #link: Link;
   readonly #sending = new Set<Promise<unknown>>();
+  /** What is to be sent again, or when there is a connection. */
   #pending: Pending[] = [];
-  /** How many leave in this turn, to be sent together. */
-  #gathered = 0;
+  /** Those that leave in this turn, to be sent together. */
+  #leaving: PendingLeave[] = [];
   #retry: Timer | undefined;
   #retryMs = FIRST_RETRY_MS;
   #closed = false;
@@ -63,11 +64,12 @@ export class PendingReleases {
 
   /** Gives up the place of a claim, and what it may have become. `done` is called when the store has answered. */
   leave(id: ClaimId, until: number, late: boolean, done?: () => void): void {
-    this.#keep({ key: id.key, token: id.token, until, late, done });
-    this.#gathered++;
-    // All that leave in this turn go together. Of very many, none is to be forgotten.
-    if (this.#gathered === 1) queueMicrotask(() => this.flush());
-    else if (this.#gathered === MOST_GATHERED) this.flush();
+    if (this.#closed) return;
+    const pending = { key: id.key, token: id.token, until, late, done };
+    if (!this.#link.ready) return this.#keep(pending);
+    this.#leaving.push(pending);
+    if (this.#leaving.length === 1) queueMicrotask(() => this.#sendLeaving());
+    else if (this.#leaving.length === MOST_GATHERED) this.#sendLeaving();
   }
 
   /**
@@ -89,15 +91,14 @@ export class PendingReleases {
 
   /** Sends all that is kept: the connection is back. */
   flush(): void {
-    this.#gathered = 0;
     this.#retry?.cancel();
     this.#retry = undefined;
+    this.#sendLeaving();
     if (!this.#link.ready) return;
     const now = this.#clock.now();
     const due = this.#pending.filter(({ until }) => now < until);
     this.#pending = [];
-    const calls = [...this.#leaves(due), ...this.#frees(due)];
-    this.#track(this.#sendAll(calls));
+    this.#track(this.#sendAll([...this.#leaves(due), ...this.#frees(due)]));
   }
 
   /** Resolves when nothing is on its way. What is kept then is forgotten. */
@@ -106,6 +107,10 @@ export class PendingReleases {
     this.#closed = true;
     this.#retry?.cancel();
     this.#pending = [];
+  }
+
+  #sendLeaving(): void {
+    this.#track(this.#sendAll(this.#leaves(this.#leaving.splice(0))));
   }
 
   async #freeAgain(
@@ -199,10 +204,11 @@ export class PendingReleases {
         }
       }
       if (failed.length === 0) {
-        this.#retryMs = FIRST_RETRY_MS;
+        if (this.#pending.length === 0) this.#retryMs = FIRST_RETRY_MS;
         continue;
       }
-      for (const pending of [...failed, ...calls.slice(from + WINDOW).flatMap(({ of }) => of)])
+      // What was refused is sent last, so that it holds up nothing else.
+      for (const pending of [...calls.slice(from + WINDOW).flatMap(({ of }) => of), ...failed])
         this.#keep({ ...pending, late: true });
       return this.#retryLater();
     }

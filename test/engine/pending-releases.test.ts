@@ -170,6 +170,54 @@ test('a store that refuses is asked less and less often, some at a time, until i
   await pending.close();
 });
 
+test('what the store refuses holds up nothing else that is given up, and is not sent with it', async () => {
+  const { releases: pending } = releases();
+  await clock.advance(10);
+  unwilling = true;
+  for (let i = 0; i < 100; i++)
+    pending.free({ key: `lock:{${i}}`, token: `t${i}` }, { mode: 'write' }, 3_600_000, true).catch(() => {});
+  await clock.advance(10_000);
+  given.calls = 0;
+  const { leave } = store;
+  store.leave = (key, ...args) => {
+    unwilling = key !== 'lock:{good}';
+    const left = leave.call(store, key, ...args);
+    unwilling = true;
+    return left;
+  };
+  const done = jest.fn();
+  for (let i = 0; i < 10; i++) {
+    pending.leave({ key: 'lock:{good}', token: `u${i}` }, 3_600_000, false, done);
+    await clock.advance(10);
+    expect([given.calls, done.mock.calls.length]).toEqual([i + 1, i + 1]);
+  }
+  // Nor is it sent more often since.
+  given.calls = 0;
+  await clock.advance(20_000);
+  expect(given.calls).toBeGreaterThan(2 * 32);
+  expect(given.calls).toBeLessThan(6 * 32);
+  await pending.close();
+});
+
+test('of what waits to be sent again, those come first that were not refused last', async () => {
+  const { releases: pending, link } = releases();
+  await clock.advance(10);
+  link.down(new LockBackendError('lost'));
+  for (let i = 0; i < 100; i++) pending.leave({ key: `bad${i}`, token: 't' }, 3_600_000, true);
+  const done = jest.fn();
+  pending.leave({ key: 'good', token: 't' }, 3_600_000, true, done);
+  const { leave } = store;
+  store.leave = (key, ...args) => {
+    unwilling = key !== 'good';
+    return leave.call(store, key, ...args);
+  };
+  link.up();
+  pending.flush();
+  await clock.advance(4_000);
+  expect(done).toHaveBeenCalledTimes(1);
+  await pending.close();
+});
+
 test('places are given up by key and by whether a claim may come late, as many in a call as the store takes', async () => {
   const { releases: pending } = releases();
   Object.assign(store, { limits: { ...store.limits, leaveBatch: 2 } });
