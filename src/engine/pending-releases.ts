@@ -66,7 +66,8 @@ export class PendingReleases {
   leave(id: ClaimId, until: number, late: boolean, done?: () => void): void {
     if (this.#closed) return;
     const pending = { key: id.key, token: id.token, until, late, done };
-    if (!this.#link.ready) return this.#keep(pending);
+    // A claim may still be on its way that the lost connection has taken.
+    if (!this.#link.ready) return this.#keep({ ...pending, late: true });
     this.#leaving.push(pending);
     if (this.#leaving.length === 1) queueMicrotask(() => this.#sendLeaving());
     else if (this.#leaving.length === MOST_GATHERED) this.#sendLeaving();

@@ -257,6 +257,19 @@ test('a place whose leaving failed is given up as late: what was sent before may
   await pending.close();
 });
 
+test('so is one that is given up while there is no connection', async () => {
+  const { releases: pending, link } = releases();
+  await clock.advance(10);
+  link.down(new LockBackendError('lost'));
+  pending.leave({ key: 'a', token: 't' }, 60_000, false);
+  await clock.advance(10);
+  link.up();
+  pending.flush();
+  await clock.advance(10);
+  expect(leaves).toEqual([['a', ['t'], true]]);
+  await pending.close();
+});
+
 test('the pause is a quarter of a second again after the store has taken all', async () => {
   const { releases: pending } = releases();
   await clock.advance(10);
