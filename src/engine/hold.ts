@@ -58,6 +58,8 @@ export class Hold implements Deadline {
   #validUntil: number;
   /** Of the latest renewal sent. */
   #sequence = 0;
+  /** It is being taken away. */
+  #ends = false;
   /** Renewals without an answer. */
   #renewing = 0;
   /** Its time, while another thread renews it too. */
@@ -118,7 +120,7 @@ export class Hold implements Deadline {
   /** Whether it may be handed on now; `usedFence` is the largest it was used under, perhaps of another key's hold. */
   mayBeHandedOn(usedFence: number, now: number): boolean {
     const inTime = now - this.#since < TURN_MS && now < this.validUntil;
-    return inTime && !this.isRenewing && Math.max(this.fence, usedFence) < this.#lastFence;
+    return inTime && !this.#ends && !this.isRenewing && Math.max(this.fence, usedFence) < this.#lastFence;
   }
 
   /** ms from now until it is not handed on any more. */
@@ -146,8 +148,9 @@ export class Hold implements Deadline {
     else if (sequence === this.#sequence) this.#validUntil = until;
   }
 
-  /** It ends at that time at the latest. */
+  /** It is being taken away, and ends at that time at the latest. */
   endBy(at: number): void {
+    this.#ends = true;
     if (this.#shared) this.#shared.endBy(at);
     else this.#validUntil = Math.min(this.#validUntil, at);
   }

@@ -140,9 +140,10 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   async revoke(key: string, fence: number, grace = 0): Promise<boolean> {
     await this.link.whenReady(CONNECT_MS);
     const hold = this.#holds.handedOn(key);
-    if (!hold) return this.store.revoke(key, fence, grace);
-    if (hold.fence !== fence) return false;
+    // The store may still know it by the fence of one whom it served before.
+    if (hold && fence >= hold.firstFence && fence < hold.fence) return false;
     if (await this.store.revoke(key, fence, grace)) return true;
+    if (hold?.fence !== fence) return false;
     // The store may not know yet whom the hold serves.
     await this.#renewals.tellServedNow(hold);
     return this.store.revoke(key, fence, grace);

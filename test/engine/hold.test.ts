@@ -31,8 +31,13 @@ describe('a hold may be handed on', () => {
   });
 
   test('while its time is not up', () => {
-    hold.endBy(SINCE + 10);
+    hold.renewed(hold.sequence, SINCE + 10);
     expect([9, 10].map((ms) => hold.mayBeHandedOn(7, SINCE + ms))).toEqual([true, false]);
+  });
+
+  test('while it is not being taken away', () => {
+    hold.endBy(SINCE + TTL);
+    expect(hold.mayBeHandedOn(7, SINCE + 1)).toBe(false);
   });
 
   test('while none of its renewals awaits its answer', () => {

@@ -141,6 +141,34 @@ describe('a hold that is handed on inside the process', () => {
     expect(await answered(theirs.locker.inspect('d'))).toBeNull();
   });
 
+  test('is not handed on where it is being revoked', async () => {
+    const before = await answered(theirs.locker.acquire('e'));
+    const asked = [1, 2].map(() => ours.locker.acquire('e', { ttl: '30s' }));
+    await clock.advance(10);
+    void before.release();
+    await clock.advance(3);
+    const first = await asked[0]!;
+    expect(await answered(theirs.locker.revoke('e', first.fence, { grace: '29s' }), 5)).toBe(true);
+    expect([first.held, first.signal.aborted]).toEqual([true, true]);
+    expect(await answered(first.release())).toBe(true);
+    const second = await asked[1]!;
+    await clock.advance(20_000);
+    expect(await answered(second.refresh())).toBe(true);
+    expect(second.ttl()).toBeGreaterThan(29_000);
+    expect(await answered(second.release())).toBe(true);
+  });
+
+  test('and that the store has lost keeps nobody from revoking the next one', async () => {
+    const [, , last] = await handedOn('f');
+    await clock.advance(30);
+    server.loseData();
+    const next = await answered(theirs.locker.acquire('f', { ttl: '1m' }));
+    expect(last!.held).toBe(true);
+    expect(await answered(ours.locker.revoke('f', next.fence))).toBe(true);
+    expect(next.held).toBe(false);
+    await answered(last!.release());
+  });
+
   test('that is told while it is renewed keeps the longer time', async () => {
     const [, , last] = await handedOn('c');
     const refreshed = last!.refresh('2m');
