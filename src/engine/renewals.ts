@@ -86,7 +86,7 @@ export class Renewals {
     const now = this.#clock.now();
     this.#endIn(hold, grace, now);
     // The message may have been long on its way. Only the answer to a question tells when the store's time is up.
-    void this.renew([{ grant: hold.grant, ttl: grace }]);
+    void this.renew([{ grant: hold.grant, ttl: Math.ceil(grace) }]);
   }
 
   #endIn(hold: Hold, grace: number, asOf: number): void {

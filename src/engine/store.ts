@@ -57,7 +57,7 @@ export interface Refused {
 
 export interface Renewal extends ClaimId {
   readonly mode: LockMode;
-  /** ms from now that the hold is to last. */
+  /** ms from now that the hold is to last, whole. */
   readonly ttl: number;
   /** Grows with each renewal of a hold. One that comes late, with a smaller number, changes nothing. */
   readonly sequence: number;

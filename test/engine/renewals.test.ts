@@ -240,6 +240,15 @@ describe('a hold that is being revoked', () => {
     expect(known(hold)).toBe(false);
   });
 
+  test('is asked about in whole ms, also where a thread tells what is left', async () => {
+    const hold = begin('a');
+    answer = () => ({ revoked: 800 });
+    renewals.revoked(hold, 1_996.4);
+    await clock.advance(1);
+    expect(sent).toEqual([[expect.objectContaining({ token: 'a', ttl: 1_997 })]]);
+    holds.end(hold);
+  });
+
   test('at once is over at once', () => {
     const hold = begin('a');
     const shared = shareHold(hold, clock);
