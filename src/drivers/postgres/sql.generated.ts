@@ -571,8 +571,10 @@ BEGIN
     DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends < at AND pg_try_advisory_xact_lock(s.fence # l.salt);
     DELETE FROM latchkey.lock o WHERE o.id = l.id
       AND (o.token IS NULL OR o.ends < at AND pg_try_advisory_xact_lock(o.fence # o.salt))
+      AND (o.refuses IS NULL OR o.refuses <= clock_timestamp())
       AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = l.id)
-      AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id);
+      AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id)
+      AND NOT EXISTS (SELECT FROM latchkey.stamp s WHERE s.id = l.id);
     GET DIAGNOSTICS locks = ROW_COUNT;
     deleted := deleted + locks;
   END LOOP;

@@ -103,6 +103,27 @@ test('a place goes after a day if its process has not vouched for it that long, 
   expect(await left('lock')).toEqual(['a', 'b', 'd']);
 });
 
+test('a lock stays while claims of tokens that left are refused, as one does that was made to refuse them', async () => {
+  const leave = `SELECT latchkey.leave('a'::bytea, ARRAY['t'], true, 1, false)`;
+  const claim = `SELECT latchkey.claim('a'::bytea, 't', 'w', 'Infinity', 60000, '{}', 1, 1000, 50) AS answer`;
+  await server.ask(leave);
+  await sweep();
+  expect(await server.ask(claim)).toEqual([{ answer: 'refused 0 0 false' }]);
+  await server.ask(`UPDATE latchkey.lock SET refuses = ${hours(1)}`);
+  await sweep();
+  expect(await left('lock')).toEqual([]);
+});
+
+test('a lock stays while there are stamps of it, which nothing else would delete', async () => {
+  await lock('a');
+  await stamp('a', 1, 23);
+  await sweep();
+  expect(await left('lock')).toEqual(['a']);
+  await server.ask(`UPDATE latchkey.stamp SET vouched = ${hours(25)}`);
+  await sweep();
+  expect([await left('stamp', 'process'), await left('lock')]).toEqual([[], []]);
+});
+
 test('a lock that is used keeps its rows, but for stamps that are old', async () => {
   await lock('a', { used: 1 });
   await lock('b');
