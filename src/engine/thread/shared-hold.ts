@@ -20,11 +20,14 @@ export interface Ended {
   readonly pending: boolean;
 }
 
-// The words of the shared memory.
+// The words of the shared memory. LONGEST: the longest time that a renewal asked for. COUNTS: the number of the first
+// renewal whose answer counts though another one was sent after it.
 const TERM = 0;
 const ANSWERED = 1;
 const TTL = 2;
-const WORDS = 3;
+const LONGEST = 3;
+const COUNTS = 4;
+const WORDS = 5;
 
 // A term is the deadline in whole ms and the number of the latest renewal sent, in one word so that both change at once.
 // Without a deadline the hold is over, and the number says why.
@@ -65,6 +68,8 @@ export class SharedHold {
     words[TERM] = pack(clock.toShared(validUntil), sequence);
     words[ANSWERED] = BigInt(sequence);
     words[TTL] = BigInt(ttl);
+    // Only the latest of those that were sent before.
+    words[COUNTS] = BigInt(sequence + 1);
     return memory;
   }
 
@@ -87,13 +92,8 @@ export class SharedHold {
   }
 
   set ttl(ms: number) {
-    let known = this.#load(TTL);
     // What is renewed no more stays so.
-    while (known > 0n) {
-      const found = Atomics.compareExchange(this.#words, TTL, known, BigInt(ms));
-      if (found === known) return;
-      known = found;
-    }
+    this.#replace(TTL, ms, (known) => known > 0n);
   }
 
   /** When to renew it, once `share` of its ttl is gone; Infinity when it is renewed no more. */
@@ -110,18 +110,26 @@ export class SharedHold {
       if (term === undefined) return undefined;
       const sequence = sequenceOf(term) + 1;
       if (sequence > LAST_SEQUENCE) return void this.end('expired');
+      // Before it counts as sent: a shorter time may be in force once it is.
+      if (ttl < Number(this.#load(LONGEST))) this.#raise(COUNTS, sequence);
+      else this.#raise(LONGEST, Math.ceil(ttl));
       const until = Math.min(this.#deadlineOf(term), surelyUntil(now, ttl));
       if (this.#change(term, pack(this.#clock.toShared(until), sequence))) return sequence;
     }
   }
 
-  /** The store renewed it. Only the answer to the latest renewal sent makes the time longer. */
+  /**
+   * The store renewed it. The answer to an earlier renewal makes the time longer too, unless one sent after it asked for
+   * less: where answers are slow, each thread sends its own before that of the other is here.
+   */
   renewed(sequence: number, until: number): void {
     for (;;) {
       const term = this.#current();
-      if (term === undefined || sequenceOf(term) !== sequence) return;
-      Atomics.store(this.#words, ANSWERED, BigInt(sequence));
-      if (this.#change(term, pack(this.#clock.toShared(until), sequence))) return;
+      if (term === undefined) return;
+      const latest = sequenceOf(term);
+      if (sequence === latest) Atomics.store(this.#words, ANSWERED, BigInt(sequence));
+      else if (sequence < Number(this.#load(COUNTS)) || until <= this.#deadlineOf(term)) return;
+      if (this.#change(term, pack(this.#clock.toShared(until), latest))) return;
     }
   }
 
@@ -129,7 +137,9 @@ export class SharedHold {
   endBy(at: number): void {
     for (;;) {
       const term = this.#current();
-      if (term === undefined || this.#deadlineOf(term) <= at) return;
+      if (term === undefined) return;
+      this.#raise(COUNTS, sequenceOf(term));
+      if (this.#deadlineOf(term) <= at) return;
       if (this.#change(term, pack(this.#clock.toShared(at), sequenceOf(term)))) return;
     }
   }
@@ -180,6 +190,19 @@ export class SharedHold {
 
   #load(word: number): bigint {
     return Atomics.load(this.#words, word);
+  }
+
+  #raise(word: number, to: number): void {
+    this.#replace(word, to, (known) => known < to);
+  }
+
+  #replace(word: number, value: number, where: (known: bigint) => boolean): void {
+    let known = this.#load(word);
+    while (where(known)) {
+      const found = Atomics.compareExchange(this.#words, word, known, BigInt(value));
+      if (found === known) return;
+      known = found;
+    }
   }
 
   #change(from: bigint, to: bigint): boolean {

@@ -83,7 +83,7 @@ test('an answer that comes after its time does not revive it, though nobody has 
   expect(main.validUntil).toBe(-Infinity);
 });
 
-test('of two renewals only the answer to the later one makes the time longer', () => {
+test('of two renewals the answer to the later one says how long it is', () => {
   const early = thread.startRenewal(TTL, clock.now())!;
   const late = main.startRenewal(500, clock.now())!;
   expect(late).toBe(early + 1);
@@ -92,6 +92,64 @@ test('of two renewals only the answer to the later one makes the time longer', (
   main.renewed(late, 500);
   expect(thread.validUntil).toBeGreaterThan(498);
   expect(thread.validUntil).toBeLessThanOrEqual(500);
+});
+
+describe('the answer to an earlier renewal', () => {
+  /** One that asked for `first`, and one after it for `second`; then that to the first comes. */
+  function cross(first: number, second: number): number {
+    pass(1_000);
+    const early = thread.startRenewal(first, clock.now())!;
+    main.startRenewal(second, clock.now());
+    thread.renewed(early, clock.now() + first);
+    return main.validUntil;
+  }
+
+  test('makes the time longer where the one after it asked for as much or more, and that one stays awaited', () => {
+    expect(cross(TTL, TTL)).toBe(4_000);
+    expect(main.end('released')).toMatchObject({ pending: true, sequence: 2 });
+    share();
+    expect(cross(TTL, 2 * TTL)).toBe(4_000);
+  });
+
+  test('does not where the one after it asked for less, also once more for as much as that', () => {
+    expect(cross(TTL, 2_500)).toBe(TTL);
+    share();
+    expect(cross(2 * TTL, TTL)).toBe(TTL);
+    main.startRenewal(TTL, clock.now());
+    thread.renewed(2, 4_000);
+    expect(main.validUntil).toBe(TTL);
+  });
+
+  test('does not where the time was made to end, or the hold was not shared when it was sent', () => {
+    pass(1_000);
+    const early = thread.startRenewal(TTL, clock.now())!;
+    main.startRenewal(TTL, clock.now());
+    main.endBy(3_500);
+    thread.renewed(early, 4_000);
+    expect(main.validUntil).toBe(TTL);
+    share({ sequence: 7 });
+    main.startRenewal(TTL, clock.now() + 1_000);
+    main.renewed(7, 4_000);
+    expect(main.validUntil).toBe(TTL);
+  });
+
+  test('does not make it shorter than a later answer did', () => {
+    pass(1_000);
+    const early = thread.startRenewal(TTL, clock.now())!;
+    pass(500);
+    main.renewed(main.startRenewal(TTL, clock.now())!, 4_500);
+    thread.renewed(early, 4_000);
+    expect(thread.validUntil).toBe(4_500);
+  });
+
+  test('does not once another renewal that asks for less has started meanwhile', () => {
+    pass(1_000);
+    const early = thread.startRenewal(TTL, clock.now())!;
+    main.startRenewal(TTL, clock.now());
+    between(() => main.startRenewal(500, clock.now()));
+    thread.renewed(early, 4_000);
+    expect(main.validUntil).toBe(1_498);
+  });
 });
 
 test('a shorter time counts from its sending', () => {
