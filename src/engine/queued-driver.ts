@@ -204,7 +204,9 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   }
 
   leave(acquisition: Acquisition, done?: () => void): void {
-    const { request, late } = acquisition;
+    const { request } = acquisition;
+    // What is kept until there is a connection may be sent over another one than a claim that has no answer.
+    const late = this.link.ready ? acquisition.late : acquisition.mayComeLate;
     this.#queues.leave(acquisition);
     this.#releases.leave(request, this.clock.now() + Math.max(request.ttl, LEAVE_MS), late, done);
   }

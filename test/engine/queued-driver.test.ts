@@ -290,6 +290,22 @@ describe('a place that is given up while the store is away', () => {
   });
 });
 
+test('a claim that comes late is refused, whose connection was lost after one of another, and who asked had left by then', async () => {
+  const aborting = new AbortController();
+  store.link.latency = () => 100;
+  const asked = driver.acquire(request('gone', { signal: aborting.signal }));
+  const refused = expect(asked).rejects.toThrow('enough');
+  await clock.advance(10);
+  // Of several connections one is lost, then that of the claim.
+  events.lost(new LockBackendError('one is gone'));
+  aborting.abort(new Error('enough'));
+  await refused;
+  store.cut({ runLate: 1_000, reconnect: 10 });
+  await clock.advance(5_000);
+  expect(left).toEqual([['gone', true]]);
+  expect(await answered(other.inspect(KEY))).toBeNull();
+});
+
 describe('a message of a grant', () => {
   const claim = (token: string): Claim => ({ ...request(token), limit: Infinity });
 
