@@ -48,6 +48,15 @@ export type Message =
 
 /** Reads a notification: `granted|revoked|look-in <number> <token> <name> <run>`; `undefined` for another. */
 export function readMessage(payload: string): Message | undefined {
+  try {
+    return messageOf(payload);
+  } catch {
+    // Anybody may send messages, also such whose percent signs are no code.
+    return undefined;
+  }
+}
+
+function messageOf(payload: string): Message | undefined {
   const [, kind, number, token, name, run] = /^(\S+) (\d+) (\S*) ([\w+/=\n]*) (\S*)$/.exec(payload) ?? [];
   const id = { key: Buffer.from(name ?? '', 'base64').toString(), token: decodeURIComponent(token ?? '') };
   if (kind === 'granted') {

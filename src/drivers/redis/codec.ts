@@ -88,6 +88,15 @@ export type Message =
 
 /** A message of queue.lua or revoke.lua; undefined for anything else. */
 export function decodeMessage(text: string): Message | undefined {
+  try {
+    return messageOf(text);
+  } catch {
+    // Anybody may publish messages, also such whose percent signs are no code.
+    return undefined;
+  }
+}
+
+function messageOf(text: string): Message | undefined {
   const granted = /^granted (\d+) (\S+) (\S*) (.*)$/s.exec(text);
   if (granted) {
     const [, fence, token, run, key] = granted;

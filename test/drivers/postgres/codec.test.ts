@@ -78,12 +78,17 @@ test('a long name, which comes in lines, is one', () => {
   expect(readMessage(`look-in 20  ${lines} `)).toMatchObject({ id: { key } });
 });
 
-test.each(['', 'hello', `other 1 t ${name} `, `granted x t ${name} `, `x granted 1 t ${name} `])(
-  '%j is no message',
-  (text) => {
-    expect(readMessage(text)).toBe(undefined);
-  },
-);
+test.each([
+  '',
+  'hello',
+  `other 1 t ${name} `,
+  `granted x t ${name} `,
+  `x granted 1 t ${name} `,
+  `granted 1 % ${name} `,
+  `granted 1 t ${name} %ff,`,
+])('%j is no message', (text) => {
+  expect(readMessage(text)).toBe(undefined);
+});
 
 const holder = { mode: 'w', fence: 5, meta: '{"a":"1"}', most: null, ttl: 90.5, since: 1_000 };
 const waiter = { mode: 'w', meta: '{"b":"2"}', since: 2_000 };

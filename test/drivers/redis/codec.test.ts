@@ -137,12 +137,18 @@ describe('messages', () => {
     expect(decodeMessage(text)).toEqual(message);
   });
 
-  test.each([[''], ['granted'], ['granted x t  k'], ['look -1 k'], ['something 1 t k'], ['revoked 5 t']])(
-    '%p is none',
-    (text) => {
-      expect(decodeMessage(text)).toBeUndefined();
-    },
-  );
+  test.each([
+    [''],
+    ['granted'],
+    ['granted x t  k'],
+    ['look -1 k'],
+    ['something 1 t k'],
+    ['revoked 5 t'],
+    ['granted 1 % t k'],
+    ['granted 1 t %ff k'],
+  ])('%p is none', (text) => {
+    expect(decodeMessage(text)).toBeUndefined();
+  });
 });
 
 describe('what is stored', () => {
