@@ -1,13 +1,14 @@
 -- Deletes what has been idle for a day, among some rows after the id after_id. Answers the last id it looked at, NULL at
--- the end; and how many rows it deleted of locks, and of tokens that left. A fence is not told again: it is larger than
--- the µs of the time it was given at.
+-- the end; and how many rows it deleted of locks, of readers, and of tokens that left. A fence is not told again: it is
+-- larger than the µs of the time it was given at.
 CREATE OR REPLACE FUNCTION latchkey.sweep(after_id bytea, amount int, OUT final bytea, OUT deleted int)
 LANGUAGE plpgsql AS $$
 DECLARE
   l record;
   at timestamptz := clock_timestamp() - interval '1 day';
   seen int := 0;
-  locks int;
+  shares int := 0;
+  gone int;
 BEGIN
   -- A queue of notifications that was full stays so until somebody asks.
   PERFORM pg_notification_queue_usage();
@@ -23,15 +24,21 @@ BEGIN
     CONTINUE WHEN NOT FOUND;
     DELETE FROM latchkey.place p WHERE p.id = l.id AND p.since < at
       AND NOT EXISTS (SELECT FROM latchkey.stamp s WHERE s.id = l.id AND s.process = p.process);
-    DELETE FROM latchkey.share s WHERE s.id = l.id AND s.ends < at AND pg_try_advisory_xact_lock(s.fence # l.salt);
+    -- Not all at once: a server has room for so many locks, which are kept until the transaction ends.
+    DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(
+      SELECT o.token FROM latchkey.share o
+      WHERE o.id = l.id AND o.ends < at AND pg_try_advisory_xact_lock(o.fence # l.salt) LIMIT amount - shares));
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    shares := shares + gone;
     DELETE FROM latchkey.lock o WHERE o.id = l.id
       AND (o.token IS NULL OR o.ends < at AND pg_try_advisory_xact_lock(o.fence # o.salt))
       AND (o.refuses IS NULL OR o.refuses <= clock_timestamp())
       AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = l.id)
       AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id)
       AND NOT EXISTS (SELECT FROM latchkey.stamp s WHERE s.id = l.id);
-    GET DIAGNOSTICS locks = ROW_COUNT;
-    deleted := deleted + locks;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    deleted := deleted + gone;
   END LOOP;
+  deleted := deleted + shares;
   IF seen < amount THEN final := NULL; END IF;
 END $$;
