@@ -68,7 +68,8 @@ export async function guard(client: QueryClient, lease: Lease): Promise<void> {
  * );
  * ```
  *
- * @throws what {@link guard} and `fn` throw, and what `pool` rejects with
+ * @throws what {@link guard} and `fn` throw, and what `pool` rejects with; LockUsageError when a query failed and `fn` did
+ * not: PostgreSQL commits nothing then
  */
 export async function guardedTransaction<T, Client extends QueryClient>(
   pool: ClientPool<Client>,
@@ -86,7 +87,9 @@ export async function guardedTransaction<T, Client extends QueryClient>(
     await client.query('BEGIN');
     await guard(client, lease);
     const value = await fn(client);
-    await client.query('COMMIT');
+    const answer = await client.query('COMMIT');
+    if (isRolledBack(answer))
+      throw new LockUsageError('fn', fn, 'a function that throws when a query of its transaction fails');
     return value;
   } catch (error) {
     // A connection that cannot be rolled back is not given to anybody else.
@@ -99,6 +102,10 @@ export async function guardedTransaction<T, Client extends QueryClient>(
     client.release(fault);
   }
 }
+
+// So PostgreSQL answers the COMMIT of a transaction in which something has failed.
+const isRolledBack = (answer: unknown): boolean =>
+  (answer as { command?: unknown } | undefined)?.command === 'ROLLBACK';
 
 // Without a transaction a guard would end as soon as it began.
 function checkInTransaction(client: QueryClient): void {

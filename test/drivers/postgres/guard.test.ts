@@ -90,6 +90,17 @@ test('a transaction that fails is rolled back, and its connection is given back'
   expect(pool.idleCount).toBe(pool.totalCount);
 });
 
+test('a transaction in which a query has failed rejects, also when its function goes on: nothing is committed', async () => {
+  const failed = locker().with(key, (lease) =>
+    guardedTransaction(pool, lease, async (client) => {
+      await client.query('UPDATE account SET balance = 90 WHERE id = $1', [key]);
+      await client.query('SELECT 1 / 0').catch(() => {});
+    }),
+  );
+  expect(await reasonOf(failed)).toMatchObject({ code: 'LOCK_USAGE', option: 'fn' });
+  expect(await balance()).toBe(100);
+});
+
 test('a transaction whose session is terminated while its function does something else rejects, and that is all', async () => {
   const sessions = async () =>
     (await server.ask("SELECT FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")).length;
