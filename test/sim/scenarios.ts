@@ -122,7 +122,14 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'far store',
     about: 'answers take longer than a wait may end after its hard limit',
     draw: (random) => ({
-      network: { latency: random.pick([[60, 60], [60, 120], [200, 300]] as const), whole: false },
+      network: {
+        latency: random.pick([
+          [60, 60],
+          [60, 120],
+          [200, 300],
+        ] as const),
+        whole: false,
+      },
       processes: drawProcesses(random, { processes: [2, 3], actors: [1, 4], steps: [1, 3] }, (each) =>
         drawUse(each, {
           ...shared(each),
