@@ -31,8 +31,8 @@ export interface AcquisitionHost {
   obtained(acquisition: Acquisition, granted: GrantedHold, unannounced: boolean): Hold;
   /** The store gave it a place, or says that it still has one. */
   placed(acquisition: Acquisition, refused: Refused): void;
-  /** It has its outcome. */
-  ended(acquisition: Acquisition): void;
+  /** It has its outcome; `waited`: it had a place until now. */
+  ended(acquisition: Acquisition, waited: boolean): void;
   /** Looks at the queue of the key in `ms`, or sooner. */
   lookIn(key: string, ms: number): void;
   /** Gives up its place and what it may have been granted; calls `done` when the store has answered. */
@@ -327,13 +327,14 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   #end(settle: () => void): void {
     if (this.#phase === 'ended') return;
+    const waited = this.#phase === 'waiting';
     this.#phase = 'ended';
     this.#host.limits.clear(this);
     this.#retry?.cancel();
     this.#look?.cancel();
     this.#stopListening?.();
     settle();
-    this.#host.ended(this);
+    this.#host.ended(this, waited);
   }
 
   /** Its wait is over. */

@@ -190,7 +190,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
 
   obtained(acquisition: Acquisition, granted: GrantedHold, unannounced: boolean): Hold {
     // It learned by itself that it has the lock: the others here may have missed a message, or lost their places.
-    if (unannounced) this.#queues.lookIn(acquisition.request.key, 0);
+    if (unannounced && this.#acquisitions.size > 1) this.#queues.lookIn(acquisition.request.key, 0);
     return this.#holds.begin(acquisition, granted);
   }
 
@@ -198,9 +198,9 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     this.#queues.placed(acquisition, refused);
   }
 
-  ended(acquisition: Acquisition): void {
+  ended(acquisition: Acquisition, waited: boolean): void {
     this.#acquisitions.delete(acquisition.id);
-    this.#queues.leave(acquisition);
+    if (waited) this.#queues.leave(acquisition);
   }
 
   leave(acquisition: Acquisition, done?: () => void): void {
