@@ -45,6 +45,7 @@ export interface DriverParts {
 class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   readonly link: Link;
   readonly limits: Deadlines;
+  readonly extendMany?: (extensions: readonly Extension[]) => Promise<(Grant | null | Error)[]>;
   readonly #acquisitions = new Map<string, Acquisition>();
   readonly #holds: Holds;
   readonly #queues: LocalQueues;
@@ -68,6 +69,8 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     this.#queues = new LocalQueues(clock, random);
     this.#releases = new PendingReleases(clock, store, this.link);
     this.#renewals = new Renewals(clock, store, this.link, this.#holds);
+    // One answer to all must not wait for one server of several.
+    if (store.limits.renewBatch > 1) this.extendMany = (extensions) => this.#renewals.renew(extensions);
     this.#thread = thread && new RenewalThread(clock, thread, this);
     store.open(this);
   }
@@ -90,10 +93,6 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     const [answer] = await this.#renewals.renew([{ grant, ttl }]);
     if (answer instanceof Error) throw answer;
     return answer!;
-  }
-
-  extendMany(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]> {
-    return this.#renewals.renew(extensions);
   }
 
   startThread(): Promise<void> | undefined {

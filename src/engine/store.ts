@@ -122,7 +122,7 @@ export interface LockStore {
   readonly limits: {
     /** How many fences a writer's claim reserves after its own, for handing on; 0 for none. */
     readonly fencesPerClaim: number;
-    /** How many renewals `renew` takes. */
+    /** How many renewals `renew` takes; 1 where keys are on several servers, so that none waits for that of another. */
     readonly renewBatch: number;
     /** How many tokens `leave` takes. */
     readonly leaveBatch: number;

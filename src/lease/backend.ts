@@ -23,7 +23,8 @@ export class Backend {
     readonly clock: Clock,
     readonly live: LiveHolds,
   ) {
-    this.renewer = new Renewer(clock, (extensions) => this.extend(extensions));
+    const most = driver.extendMany ? Infinity : 1;
+    this.renewer = new Renewer(clock, (extensions) => this.extend(extensions), most);
   }
 
   /** The answers stand in the order of the extensions; each fault is its hold's alone. Never rejects. */

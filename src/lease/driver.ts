@@ -80,7 +80,10 @@ export interface LockDriver {
   renewInThread?(grant: Grant, terms: ThreadTerms): ThreadRenewal | undefined;
   /** Starts that thread. Resolves when the thread renews or has failed. Returns undefined if no wait is necessary. */
   startThread?(): Promise<void> | undefined;
-  /** Extends many holds at once. The answers are in the order of the extensions. An `Error` is that of one hold only. */
+  /**
+   * Extends many holds at once. The answers are in the order of the extensions. An `Error` is that of one hold only. All
+   * wait for the slowest answer, so a driver whose keys are on several servers does not have it.
+   */
   extendMany?(extensions: readonly Extension[]): Promise<(Grant | null | Error)[]>;
   /**
    * Frees the hold and grants the key to the next waiter, whose fence is larger than `grant.fence`. If the key was held

@@ -41,17 +41,32 @@ export function renewalDue(until: number, ttl: number, gone: number): number {
   return Math.floor((until - counted * (1 - gone)) / grid) * grid;
 }
 
+/** A hold whose renewal is on its way. */
+interface Renewal<Request, Answer> {
+  readonly hold: Renewable<Request, Answer>;
+  readonly sent: Sent<Request, Answer>;
+}
+
 /** One timer that keeps many holds alive, in batches, and tells those whose time is up. */
 export class Renewer<Request = Extension, Answer = Grant | null | Error> {
   readonly #clock: Clock;
   readonly #send: (requests: readonly Request[]) => Promise<readonly Answer[]>;
+  readonly #most: number;
   readonly #alarms: Deadlines;
   readonly #due: Renewable<Request, Answer>[] = [];
 
-  /** `send` answers in the order of the requests, and never rejects. */
-  constructor(clock: Clock, send: (requests: readonly Request[]) => Promise<readonly Answer[]>) {
+  /**
+   * `send` answers in the order of the requests, and never rejects. `most`: how many holds it renews at once. They are
+   * answered together, so those that different servers keep must not be among them.
+   */
+  constructor(
+    clock: Clock,
+    send: (requests: readonly Request[]) => Promise<readonly Answer[]>,
+    most = Infinity,
+  ) {
     this.#clock = clock;
     this.#send = send;
+    this.#most = most;
     this.#alarms = new Deadlines(clock);
   }
 
@@ -86,11 +101,11 @@ export class Renewer<Request = Extension, Answer = Grant | null | Error> {
     if (now >= hold.deadline) hold.expire();
     // It has been renewed meanwhile, by another thread.
     else if (now < hold.renewAt) this.watch(hold);
-    else if (this.#due.push(hold) === 1) queueMicrotask(() => void this.#renew(this.#due.splice(0)));
+    else if (this.#due.push(hold) === 1) queueMicrotask(() => this.#renew(this.#due.splice(0)));
   }
 
-  async #renew(due: readonly Renewable<Request, Answer>[]): Promise<void> {
-    const renewals: { hold: Renewable<Request, Answer>; sent: Sent<Request, Answer> }[] = [];
+  #renew(due: readonly Renewable<Request, Answer>[]): void {
+    const renewals: Renewal<Request, Answer>[] = [];
     for (const hold of due) {
       const sent = hold.startRenewal();
       if (!sent) continue;
@@ -98,7 +113,11 @@ export class Renewer<Request = Extension, Answer = Grant | null | Error> {
       // The deadline stays set while the answer is awaited: silence must not outlast the hold.
       this.watch(hold);
     }
-    if (renewals.length === 0) return;
+    for (let from = 0; from < renewals.length; from += this.#most)
+      void this.#sendTogether(renewals.slice(from, from + this.#most));
+  }
+
+  async #sendTogether(renewals: readonly Renewal<Request, Answer>[]): Promise<void> {
     const answers = await this.#send(renewals.flatMap(({ sent }) => sent.requests));
     let from = 0;
     for (const { hold, sent } of renewals) {

@@ -110,6 +110,13 @@ async function handedOn(ttl?: number): Promise<Grant> {
   return (await next)!;
 }
 
+test('a store that renews one hold a call does not have the answers to several wait for each other', async () => {
+  const limits = { ...store.limits, renewBatch: 1 };
+  const alone = queuedDriver(Object.assign(server.connect(), { limits }), { clock, random: () => 0.5 });
+  expect([driver.extendMany, alone.extendMany]).toEqual([expect.any(Function), undefined]);
+  await alone.close();
+});
+
 describe('a release whose answer is lost', () => {
   test('is sent again, and true where the hold was surely ours', async () => {
     const grant = await take(driver);

@@ -180,6 +180,16 @@ test('a fault of one hold in a batch is that one’s alone', async () => {
   expect(bad.signal.reason).toMatchObject({ reason: 'backend', cause: { code: 'LOCK_BACKEND' } });
 });
 
+test('a renewal without an answer delays no other, where the driver extends one hold at a time', async () => {
+  const { locker, clock, instead, memory } = new Bed();
+  instead.extend = (grant, ttl) =>
+    grant.key === 'lock:{silent}' ? new Promise(() => {}) : memory.extend(grant, ttl);
+  const lease = (key: string) => locker.acquire(key, { ttl: 3_000, autoRenew: true });
+  const [silent, good] = await Promise.all([lease('silent'), lease('good')]);
+  await clock.advance(10_000);
+  expect([silent.held, good.held]).toEqual([false, true]);
+});
+
 test('near maxHold it does not renew for nothing', async () => {
   const { locker, clock, calls } = new Bed();
   await locker.acquire('a', { ttl: '30s', autoRenew: true, maxHold: '60s' });

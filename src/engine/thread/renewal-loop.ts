@@ -29,7 +29,8 @@ export class RenewalLoop {
     this.#clock = clock;
     this.#sharedClock = sharedClock;
     this.#tell = tell;
-    this.#renewer = new Renewer(clock, (renewals) => this.#renew(renewals));
+    const { renewBatch } = store.limits;
+    this.#renewer = new Renewer(clock, (renewals) => this.#renew(renewals), renewBatch);
     store.open({ ready: () => tell({ ready: true }), lost() {}, granted() {}, revoked() {}, lookIn() {} });
   }
 
@@ -72,14 +73,8 @@ export class RenewalLoop {
     if (shared.loss) this.#tell({ lost: told.id });
   }
 
-  async #renew(renewals: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
-    const { renewBatch } = this.#store.limits;
-    const batches: (readonly Renewal[])[] = [];
-    for (let from = 0; from < renewals.length; from += renewBatch)
-      batches.push(renewals.slice(from, from + renewBatch));
-    const send = (batch: readonly Renewal[]) =>
-      this.#store.renew(batch).catch((error: StoreError) => batch.map((): RenewalAnswer => error));
-    return (await Promise.all(batches.map(send))).flat();
+  #renew(renewals: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
+    return this.#store.renew(renewals).catch((error: StoreError) => renewals.map(() => error));
   }
 }
 

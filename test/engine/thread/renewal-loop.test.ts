@@ -74,6 +74,14 @@ test('holds of one ttl are renewed together, as many in a call as the store take
   expect(batches.slice(3)).toEqual([4, 4]);
 });
 
+test('a call of the store without an answer delays no other', async () => {
+  const holds = Array.from({ length: 5 }, (_, i) => tell(i + 1));
+  answer = ({ token }) => (token === 't1' ? new Promise(() => {}) : 'renewed');
+  await clock.advance(TTL);
+  // Those of its own call wait with it.
+  expect(holds.map(({ loss }) => loss).sort()).toEqual([...Array(4).fill('backend'), undefined]);
+});
+
 test('after the release nothing is sent, whether or not the thread has been told', async () => {
   const hold = tell(1);
   await clock.advance(2_500);
