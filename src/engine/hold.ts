@@ -142,9 +142,9 @@ export class Hold implements Deadline {
     this.#renewing--;
   }
 
-  /** The store renewed it. Only the answer to the latest renewal sent makes the time longer. */
-  renewed(sequence: number, until: number): void {
-    if (this.#shared) this.#shared.renewed(sequence, until);
+  /** The store renewed it, for `ttl`. Only the answer to the latest renewal sent makes the time longer. */
+  renewed(sequence: number, until: number, ttl = Infinity): void {
+    if (this.#shared) this.#shared.renewed(sequence, until, sequence > this.#sequence ? ttl : Infinity);
     else if (sequence === this.#sequence) this.#validUntil = until;
   }
 

@@ -160,6 +160,16 @@ describe('while a thread renews it too', () => {
     expect(Math.round(shared.validUntil - SINCE)).toBe(5_000);
   });
 
+  test('the answer to a renewal from before it was shared does not make its time longer, once there is a later one', () => {
+    hold.unshare();
+    const longer = hold.startRenewal(2 * TTL, SINCE)!;
+    hold.startRenewal(TTL, SINCE);
+    shared = shareHold(hold, new FakeClock(SINCE));
+    shared.startRenewal(2 * TTL, SINCE);
+    hold.renewed(longer, SINCE + 2 * TTL, 2 * TTL);
+    expect(hold.validUntil).toBeLessThanOrEqual(SINCE + TTL);
+  });
+
   test('the thread is told of a renewal that makes the time shorter, and of no other', () => {
     hold.startRenewal(2 * TTL, SINCE);
     expect(sharer.shortened).not.toHaveBeenCalled();

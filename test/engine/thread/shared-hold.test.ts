@@ -100,7 +100,7 @@ describe('the answer to an earlier renewal', () => {
     pass(1_000);
     const early = thread.startRenewal(first, clock.now())!;
     main.startRenewal(second, clock.now());
-    thread.renewed(early, clock.now() + first);
+    thread.renewed(early, clock.now() + first, first);
     return main.validUntil;
   }
 
@@ -116,8 +116,14 @@ describe('the answer to an earlier renewal', () => {
     share();
     expect(cross(2 * TTL, TTL)).toBe(TTL);
     main.startRenewal(TTL, clock.now());
-    thread.renewed(2, 4_000);
+    thread.renewed(2, 4_000, 2 * TTL);
     expect(main.validUntil).toBe(TTL);
+  });
+
+  test('also does where one long before asked for more', () => {
+    main.renewed(main.startRenewal(2 * TTL, clock.now())!, 2 * TTL);
+    main.renewed(main.startRenewal(TTL, clock.now())!, TTL);
+    expect(cross(TTL, TTL)).toBe(4_000);
   });
 
   test('does not where the time was made to end, or the hold was not shared when it was sent', () => {
@@ -125,7 +131,7 @@ describe('the answer to an earlier renewal', () => {
     const early = thread.startRenewal(TTL, clock.now())!;
     main.startRenewal(TTL, clock.now());
     main.endBy(3_500);
-    thread.renewed(early, 4_000);
+    thread.renewed(early, 4_000, TTL);
     expect(main.validUntil).toBe(TTL);
     share({ sequence: 7 });
     main.startRenewal(TTL, clock.now() + 1_000);
@@ -147,7 +153,7 @@ describe('the answer to an earlier renewal', () => {
     const early = thread.startRenewal(TTL, clock.now())!;
     main.startRenewal(TTL, clock.now());
     between(() => main.startRenewal(500, clock.now()));
-    thread.renewed(early, 4_000);
+    thread.renewed(early, 4_000, TTL);
     expect(main.validUntil).toBe(1_498);
   });
 });
