@@ -58,6 +58,10 @@ export class Hold implements Deadline {
   #validUntil: number;
   /** Of the latest renewal sent. */
   #sequence = 0;
+  /** What that one asked for, in ms. */
+  #asked = Infinity;
+  /** Of the first renewal whose answer counts though another one was sent after it: none of those asked for less. */
+  #counts = Infinity;
   /** It is being taken away. */
   #ends = false;
   /** Renewals without an answer. */
@@ -134,7 +138,10 @@ export class Hold implements Deadline {
     this.longestTtl = Math.max(this.longestTtl, ttl);
     if (this.#shared) return this.#startShared(this.#shared, ttl, now);
     this.#validUntil = Math.min(this.#validUntil, surelyUntil(now, ttl));
-    return ++this.#sequence;
+    this.#sequence++;
+    if (ttl < this.#asked) this.#counts = this.#sequence;
+    this.#asked = ttl;
+    return this.#sequence;
   }
 
   /** A renewal has its answer, or will have none. */
@@ -142,15 +149,17 @@ export class Hold implements Deadline {
     this.#renewing--;
   }
 
-  /** The store renewed it, for `ttl`. Only the answer to the latest renewal sent makes the time longer. */
+  /** The store renewed it, for `ttl`. Does not make the time longer where a renewal sent later asked for less. */
   renewed(sequence: number, until: number, ttl = Infinity): void {
     if (this.#shared) this.#shared.renewed(sequence, until, sequence > this.#sequence ? ttl : Infinity);
-    else if (sequence === this.#sequence) this.#validUntil = until;
+    else if (sequence === this.#sequence || (sequence >= this.#counts && until > this.#validUntil))
+      this.#validUntil = until;
   }
 
   /** It is being taken away, and ends at that time at the latest. */
   endBy(at: number): void {
     this.#ends = true;
+    this.#countOnlyLatest();
     if (this.#shared) this.#shared.endBy(at);
     else this.#validUntil = Math.min(this.#validUntil, at);
   }
@@ -167,6 +176,7 @@ export class Hold implements Deadline {
     const ended = this.#shared.end(loss ?? 'released');
     this.#validUntil = ended?.validUntil ?? -Infinity;
     if (ended) this.#sequence = ended.sequence;
+    this.#countOnlyLatest();
     // Its renewal may come late, and no answer will tell: such a hold is not handed on.
     if (ended?.pending) this.#renewing++;
     this.#shared = undefined;
@@ -196,6 +206,11 @@ export class Hold implements Deadline {
     this.fence = Math.max(this.fence, usedFence) + 1;
     this.request = request;
     this.late ||= late;
+  }
+
+  #countOnlyLatest(): void {
+    this.#asked = Infinity;
+    this.#counts = Infinity;
   }
 
   #startShared(shared: SharedHold, ttl: number, now: number): number | undefined {

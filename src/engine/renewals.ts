@@ -16,8 +16,8 @@ interface Sent {
 }
 
 /**
- * Renews holds in batches. A hold's time rises by the answer to the latest renewal sent, and by no other: a shorter one
- * may be in force although its answer is lost.
+ * Renews holds in batches. The answer to a renewal does not make a hold's time longer where one sent later asked for less:
+ * that one may be in force although its answer is lost.
  */
 export class Renewals {
   readonly #clock: Clock;

@@ -50,6 +50,10 @@ export class GrantSet implements Renewable, LiveHold {
   #renews = true;
   #sent = 0;
   #answered = 0;
+  /** What the latest renewal asked for, in ms. */
+  #asked = Infinity;
+  /** The first renewal whose answer counts though another one was sent after it: none of those asked for less. */
+  #counts = 0;
   #fault: unknown;
   /** The keys that are being taken away. */
   #revoked: Set<string> | undefined;
@@ -238,6 +242,8 @@ export class GrantSet implements Renewable, LiveHold {
 
   #send(ttl: number): Sent {
     const order = ++this.#sent;
+    if (ttl < this.#asked) this.#counts = order;
+    this.#asked = ttl;
     const suspended = this.#suspendedNow;
     // A shorter time may be in force although its answer is late, or lost; and clocks do not tick alike.
     const shorter = this.#backend.clock.now() + ttl - 1 - ttl / 1_000;
@@ -248,7 +254,10 @@ export class GrantSet implements Renewable, LiveHold {
     };
   }
 
-  /** Takes in the answers to what was sent as number `order`. Only those to the latest make the time longer. */
+  /**
+   * Takes in the answers to what was sent as number `order`. They do not make the time longer where a renewal sent later
+   * asked for less.
+   */
   #take(order: number, suspended: number, answers: readonly (Grant | null | Error)[]): Outcome {
     this.#answered = Math.max(order, this.#answered);
     this.#fault = answers.find((answer) => answer instanceof Error);
@@ -259,7 +268,7 @@ export class GrantSet implements Renewable, LiveHold {
       return 'over';
     }
     if (this.#fault) return 'failed';
-    if (order === this.#sent) {
+    if (order === this.#answered && order >= this.#counts) {
       this.#suspended = suspended;
       // More keys may have joined since it was sent.
       for (const [index, answer] of answers.entries()) {

@@ -108,13 +108,36 @@ test('it is late once one whom it has served is', () => {
 describe('its time', () => {
   const at = SINCE + 2_000;
 
-  test('grows by the answer to a renewal, and only to the latest', () => {
-    const [first, second] = [hold.startRenewal(TTL, at)!, hold.startRenewal(TTL, at)!];
+  /** Renewals that ask for `ttls`, of which the first is answered. */
+  function answeredFirst(...ttls: number[]): number {
+    const [first] = ttls.map((ttl) => hold.startRenewal(ttl, at)!);
+    hold.renewed(first!, at + ttls[0]!);
+    return hold.validUntil;
+  }
+
+  test('grows by the answer to the latest renewal', () => {
+    const [first, second] = [hold.startRenewal(2 * TTL, at)!, hold.startRenewal(TTL, at)!];
     expect([first, second, hold.sequence]).toEqual([1, 2, 2]);
-    hold.renewed(first, at + TTL);
+    hold.renewed(first, at + 2 * TTL);
     expect(hold.validUntil).toBe(SINCE + TTL);
     hold.renewed(second, at + TTL);
     expect(hold.validUntil).toBe(at + TTL);
+  });
+
+  test('grows by the answer to an earlier renewal, where none after it asked for less', () => {
+    expect(answeredFirst(TTL, TTL, 2 * TTL)).toBe(at + TTL);
+    hold.renewed(2, at + TTL - 1);
+    expect(hold.validUntil).toBe(at + TTL);
+    hold.renewed(3, at + 2 * TTL);
+    expect(answeredFirst(2 * TTL, TTL + 100, 2 * TTL)).toBeLessThan(at + TTL + 100);
+  });
+
+  test('does not grow by the answer to an earlier renewal once it is to end', () => {
+    const [first] = [hold.startRenewal(TTL, at)!, hold.startRenewal(TTL, at)];
+    hold.endBy(SINCE + 5_000);
+    hold.startRenewal(2 * TTL, at);
+    hold.renewed(first, at + TTL);
+    expect(hold.validUntil).toBe(SINCE + 5_000);
   });
 
   test('is shorter from the sending of a shorter renewal on, whose answer may be lost', () => {

@@ -1,8 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { LockBackendError, LockLostError, LockNotHeldError, type LossReason } from '../../src/core/errors.js';
 import { memoryDriver } from '../../src/drivers/memory.js';
+import { queuedDriver } from '../../src/engine/queued-driver.js';
 import type { Lease } from '../../src/lease/lease.js';
 import { LockRegistry } from '../../src/registry.js';
+import { FakeClock, ModelServer } from '../../src/testing/index.js';
 import { Bed, down, silent, watch } from '../support/bed.js';
 import { blockEventLoop, deferred, sleep } from '../support/wait.js';
 
@@ -304,6 +306,27 @@ describe('a lease is lost', () => {
 });
 
 describe('a lease is not lost', () => {
+  test('by refreshes that come faster than their answers', async () => {
+    const clock = new FakeClock(1_000);
+    const server = new ModelServer({ clock, micros: 1e15 });
+    const store = server.connect({ link: { latency: () => 200 } });
+    const driver = queuedDriver(store, { clock, random: () => 0.5 });
+    const registry = new LockRegistry({ clock }).registerDriver('model', driver);
+    registry.registerLocker('slow', { driver: 'model', ttl: 1_000 });
+    const asked = registry.mustOf('slow').acquire('a', { wait: '5s' });
+    await clock.advance(850);
+    const lease = await asked;
+    for (let i = 0; i < 30; i++) {
+      void lease.refresh();
+      await clock.advance(300);
+      expect(lease.held).toBe(true);
+      expect(lease.ttl()).toBeLessThanOrEqual((await server.lock('lock:{a}').read())!.holders[0]!.ttl);
+    }
+    const closed = registry.close({ grace: 0 });
+    await clock.advance(10_000);
+    await closed;
+  });
+
   test('by one failed renewal and then a success', async () => {
     const { locker, clock, instead, memory } = new Bed();
     const lease = await locker.acquire('a', { ttl: 900, autoRenew: true });
