@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type PostgresServer, startPostgres } from '../../../support/postgres-server.js';
+import { stopwatch } from '../../../support/wait.js';
 import { closeStores, processOn } from '../support/stores.js';
 
 // More than the locks for which a server with 100 connections has room.
@@ -48,4 +49,51 @@ test('very many readers whose time is over are swept some at a time', async () =
   expect(await count()).toBe(READERS - 200);
   await server.ask(`SELECT latchkey.sweep('', ${READERS / 3}), latchkey.sweep('', 1)`);
   expect(await count()).toBe(READERS - 200 - READERS / 3 - 1);
+});
+
+/** So many wait for a key that is held. */
+async function places(amount: number, mode: 'r' | 'w', process: string): Promise<void> {
+  await server.ask(`SELECT latchkey.claim('b'::bytea, 'h', 'w', 'Infinity', 60000, '{}', 1, NULL, 50);
+    INSERT INTO latchkey.place SELECT sha256('b'), 't' || g, nextval('latchkey.places'), '${mode}', 'Infinity', 60000, '{}',
+      ${process}, now() FROM generate_series(1, ${amount}) g;
+    ANALYZE latchkey.place`);
+}
+
+const left = async () => {
+  const [row] = await server.ask<{ n: number }>('SELECT count(*)::int AS n FROM latchkey.place');
+  return row!.n;
+};
+
+const release = () => server.ask(`SELECT latchkey.free('b'::bytea, 'h', '{}', 0, 0, false, 1)`);
+
+test('very many readers who wait enter a thousand at a time, and the next one is asked to look', async () => {
+  await places(2_500, 'r', '7');
+  const told: string[] = [];
+  const client = await server.client();
+  client.on('notification', ({ payload = '' }) => told.push(payload.split(' ', 3).join(' ')));
+  await client.query(`LISTEN latchkey_7; SELECT pg_advisory_lock(7);
+    INSERT INTO latchkey.stamp VALUES (sha256('b'), 7, now() + interval '1 hour')`);
+  await release();
+  expect(await left()).toBe(1_500);
+  await client.query('SELECT 1');
+  expect(told).toHaveLength(1_001);
+  expect(told).toContain('look-in 0 t1001');
+  await server.ask(`SELECT latchkey.leave('b'::bytea, '{}', false, 1, false)`);
+  await server.ask(`SELECT latchkey.leave('b'::bytea, '{}', false, 1, false)`);
+  expect(await left()).toBe(0);
+  expect(await count()).toBe(READERS + 2_500);
+});
+
+test('places of a process that is gone are dropped together, in a time that grows with their number alone', async () => {
+  await places(20_000, 'w', '7');
+  const clock = stopwatch();
+  await release();
+  expect(clock.stop()).toBeLessThan(5_000);
+  expect(await left()).toBe(0);
+});
+
+test('places of several processes that are gone are dropped a thousand runs at a time', async () => {
+  await places(2_500, 'w', '7 + g % 2');
+  await release();
+  expect(await left()).toBe(1_500);
 });
