@@ -37,9 +37,14 @@ export class Poller {
     this.#places.delete(`${token} ${key}`);
   }
 
+  /** Forgets all places: those whose claims still wait are added anew. */
+  clear(): void {
+    this.#places.clear();
+  }
+
   stop(): void {
     this.#timer?.cancel();
-    this.#places.clear();
+    this.clear();
   }
 
   async #poll(): Promise<void> {

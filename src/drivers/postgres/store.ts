@@ -43,6 +43,8 @@ export class PostgresStore implements LockStore {
     this.#connection = new Connection(dialler, parts, {
       ready: () => {
         this.#sweeper.start();
+        // The engine claims again for all who still wait. Those who left meanwhile may never be given up here.
+        this.#poller.clear();
         this.#events.ready();
       },
       lost: (fault) => this.#events.lost(fault),

@@ -1,8 +1,11 @@
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
+import pg from 'pg';
 import { type Bouncer, hasBouncer, startBouncer } from '../../support/pgbouncer.js';
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
+import { startProxy } from '../../support/proxy.js';
 import { sleep, stopwatch, until } from '../../support/wait.js';
 import { closeAll, freshKey, open, take } from './support/rig.js';
+import { claimOf, closeStores, PLACE, processOn } from './support/stores.js';
 
 const there = hasBouncer();
 // Where it can neither be found nor installed.
@@ -72,6 +75,38 @@ behind(
       process.emitWarning = emitWarning;
     }
   },
+);
+
+behind(
+  'after its connection was lost it asks about those alone who claim again',
+  async () => {
+    const proxy = await startProxy(Number(new URL(bouncer.url).port));
+    const url = new URL(bouncer.url);
+    url.port = `${proxy.port}`;
+    const query = jest.spyOn(pg.Client.prototype, 'query');
+    try {
+      const { store, events } = await processOn({ url: url.href });
+      const polls = () =>
+        query.mock.calls.filter(([asked]) => (asked as { text?: string }).text?.includes('.poll(')).length;
+      const key = freshKey();
+      await store.claim(claimOf(key, 'holder'));
+      await store.claim(claimOf(key, 'waiter'), PLACE);
+      await until(() => polls() > 1);
+      proxy.reset();
+      await until(() => events.filter(({ kind }) => kind === 'ready').length === 2, 20_000);
+      await sleep(300);
+      query.mockClear();
+      await sleep(500);
+      expect(polls()).toBe(0);
+      await store.claim(claimOf(key, 'waiter'), PLACE);
+      await until(() => polls() > 1);
+    } finally {
+      query.mockRestore();
+      await closeStores();
+      await proxy.close();
+    }
+  },
+  60_000,
 );
 
 behind('a pooler by session passes messages', async () => {
