@@ -35,10 +35,9 @@ export class LocalQueues {
   placed(acquisition: Waiter, { left, before, kept }: Refused): void {
     const { key } = acquisition.request;
     const queue = this.#queues.get(key) ?? this.#open(key);
-    const had = queue.waiting.has(acquisition);
+    // The store lost its place: the new one is the last, and it may have lost the places of the others, too.
+    if (!kept && queue.waiting.delete(acquisition)) for (const other of queue.waiting) other.ask();
     queue.waiting.add(acquisition);
-    // The store lost its place: so it may have lost those behind it, which come after it in this order.
-    if (had && !kept) for (const other of queue.waiting) if (other !== acquisition) other.ask();
     // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
     const atExpiry = left + 1 + Math.min(before * 5, 100) + this.#random() * 5;
     const longest = Math.min(acquisition.longestLook, FIRST_LOOK + before * 100);

@@ -74,6 +74,17 @@ describe('the next look', () => {
     expect(asked).toEqual([['a', 200]]);
   });
 
+  test('is that of the one that is first in the store, also where another has lost its place', async () => {
+    const [a, b] = [waiter('a'), waiter('b')];
+    queues.placed(a, refused(500));
+    queues.placed(b, refused(500, 1));
+    queues.placed(a, refused(500, 1, false));
+    expect(asked).toEqual([['b', 0]]);
+    queues.placed(b, refused(500));
+    await clock.advance(1_000);
+    expect(asked.slice(1)).toEqual([['b', 501]]);
+  });
+
   test('is each key’s own', async () => {
     queues.placed(waiter('a', 5_000, 'k'), refused(300));
     queues.placed(waiter('b', 5_000, 'other'), refused(200));

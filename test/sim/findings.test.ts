@@ -10,6 +10,7 @@ test.each([
     'everything',
     1_086_623,
   ],
+  ['a waiter that got a new place looks instead of the one that is first now', 'everything', 22_524],
   ['a silence that comes while a process is blocked is taken for none', 'everything', 1_035_199],
 ])('a seed that showed a bug shows it no more: %s', async (_, scenario, seed) => {
   const { violations } = await simulate(planOf(seed, scenario));
