@@ -27,12 +27,13 @@ export class Limits implements Judge {
   settled(request: Request): void {
     const { process, limit } = request;
     const late = process.present - limit - this.#evidence.paused(process, limit - SLACK_MS, process.present);
-    const slow =
-      this.#evidence.felt(process, request.calledAt, process.present, 'silence', 'slow', 'refusal').length >
-      0;
     const keys = request.use.keys.length;
-    const told = limit - 2 * this.#evidence.network.latency[1];
-    const answers = (this.#placedAt.get(request) ?? Infinity) < told ? 1 : 2;
+    const answer = 2 * this.#evidence.network.latency[1];
+    const answers = (this.#placedAt.get(request) ?? Infinity) < limit - answer ? 1 : 2;
+    const slow =
+      (answers === 2 && answer > ANSWER_MS) ||
+      this.#evidence.felt(process, request.calledAt, process.present, 'silence', 'slow', 'refusal').length >
+        0;
     const most = (answers * ANSWER_MS + (slow ? BACKLOG_MS : 0) + 2 * process.lateness * 6 + SLACK_MS) * keys;
     if (request.refusal !== 'closed' && late > most)
       this.#evidence.violate(this.name, `${request.id} ends ${late.toFixed(1)} ms after its wait`);
