@@ -11,6 +11,7 @@ import {
   processOn,
   queue,
   take,
+  waitsForLocks,
 } from './support/stores.js';
 
 let server: PostgresServer;
@@ -27,12 +28,6 @@ beforeEach(async () => {
   key = freshKey();
 });
 afterEach(closeStores);
-
-/** Whether at least so many sessions wait for a lock. */
-async function waitsForLocks(many: number): Promise<boolean> {
-  const rows = await server.ask(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`);
-  return rows.length >= many;
-}
 
 test('times are told to the ms in a role that has fewer digits shown', async () => {
   const options = '?options=-c%20extra_float_digits%3D-15';
@@ -123,9 +118,9 @@ test('a claim that waits for a row which somebody else has locked has its place 
   const asked = (process: Process, token: string) =>
     queue(process, key, token, { meta: { token } }).then(() => answered++);
   const first = ['b', 'c', 'd', 'e'].map((token) => asked(one, token));
-  await until(async () => answered > 0 || (await waitsForLocks(1)), 5_000, 'the first claim to wait');
+  await until(async () => answered > 0 || (await waitsForLocks(server, 1)), 5_000, 'the first claim to wait');
   const later = asked(two, 'f');
-  await until(async () => answered > 0 || (await waitsForLocks(2)), 5_000, 'the later claim to wait');
+  await until(async () => answered > 0 || (await waitsForLocks(server, 2)), 5_000, 'the later claim to wait');
   await sleep(20);
   await stranger.query('COMMIT');
   await Promise.all([...first, later]);

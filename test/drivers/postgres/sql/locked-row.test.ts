@@ -11,6 +11,7 @@ import {
   processOn,
   queue,
   take,
+  waitsForLocks,
 } from '../support/stores.js';
 
 let server: PostgresServer;
@@ -45,11 +46,6 @@ async function lockedRow(): Promise<void> {
 const leave = (client: Client, token: string, blind: boolean) =>
   client.query('SELECT latchkey.leave($1, ARRAY[$2], false, NULL, $3)', [Buffer.from(key), token, blind]);
 
-async function somebodyWaits(): Promise<boolean> {
-  const rows = await server.ask(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`);
-  return rows.length > 0;
-}
-
 test('who is handed the lock while its look waits for the row gets it', async () => {
   // A look waits for 50 ms, which may be too few on a slow machine.
   for (let tries = 1; ; tries++) {
@@ -58,7 +54,7 @@ test('who is handed the lock while its look waits for the row gets it', async ()
     const look = two.store.claim(claimOf(key, 'b', { ttl: 20_000 }), PLACE).finally(() => {
       answered = true;
     });
-    await until(async () => answered || (await somebodyWaits()), 5_000, 'the look to wait');
+    await until(async () => answered || (await waitsForLocks(server, 1)), 5_000, 'the look to wait');
     const waited = !answered;
     await leave(stranger, 'a', false);
     await stranger.query('COMMIT');

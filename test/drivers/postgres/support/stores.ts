@@ -6,6 +6,7 @@ import { dialler } from '../../../../src/drivers/postgres/client.js';
 import type { LentPool, PostgresOptions } from '../../../../src/drivers/postgres/options.js';
 import { PostgresStore } from '../../../../src/drivers/postgres/store.js';
 import type { Claim, ClaimId, Granted, Place, StoreError } from '../../../../src/engine/store.js';
+import type { PostgresServer } from '../../../support/postgres-server.js';
 import { until } from '../../../support/wait.js';
 
 export interface Event {
@@ -99,3 +100,9 @@ export const faultOf = (promise: Promise<unknown>): Promise<StoreError> =>
     (value) => Promise.reject(new Error(`expected a rejection, got ${JSON.stringify(value)}`)),
     (error: StoreError) => error,
   );
+
+/** Whether at least so many sessions wait for a lock. */
+export async function waitsForLocks(server: PostgresServer, many: number): Promise<boolean> {
+  const rows = await server.ask(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`);
+  return rows.length >= many;
+}
