@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import type { Redis } from 'ioredis';
+import type { NatMap, Redis } from 'ioredis';
 import type { Clock } from '../../core/clock.js';
 import { takeSocketErrors } from './socket-errors.js';
 import { within } from './within.js';
@@ -24,15 +24,22 @@ interface Named {
  * up to 2 s after a fail-over, goes on naming the former primary, which goes on serving: so the newest answer counts.
  */
 export async function isReplaced(client: Redis, clock: Clock): Promise<boolean> {
-  const { sentinels } = client.options;
+  const { sentinels, natMap } = client.options;
   const { remoteAddress, remotePort } = client.stream as { remoteAddress?: string; remotePort?: number };
   const answers = await Promise.all((sentinels ?? []).map((sentinel) => ask(client, sentinel)));
   const named = answers.filter((answer) => answer !== undefined);
   const here = `${remoteAddress} ${remotePort}`;
-  const addresses = await Promise.all(named.map(({ address }) => resolved(address, clock)));
+  const addresses = await Promise.all(named.map(({ address }) => resolved(reached(address, natMap), clock)));
   const epochs = named.filter((_, i) => addresses[i]!.includes(here)).map(({ epoch }) => epoch);
   const newest = Math.max(...named.map(({ epoch }) => epoch));
   return epochs.length > 0 && !epochs.includes(newest);
+}
+
+/** By which address the client reaches a server that is named so. */
+function reached(address: string, natMap: NatMap | undefined): string {
+  const name = address.replace(' ', ':');
+  const other = typeof natMap === 'function' ? natMap(name) : natMap?.[name];
+  return other ? `${other.host} ${other.port}` : address;
 }
 
 /** Sentinels name hosts by their names where `announce-hostnames` says so. */
