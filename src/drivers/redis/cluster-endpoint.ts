@@ -37,6 +37,7 @@ export class ClusterEndpoint implements Endpoint {
     this.client = client;
     this.#clock = clock;
     this.#channel = channel;
+    this.#endRefreshing();
     this.#subscriber = new Subscriber(clock, channel, {
       dial: () => this.#dialSubscriber(),
       message: (text) => this.#events.message(text),
@@ -105,6 +106,13 @@ export class ClusterEndpoint implements Endpoint {
     this.#nextBeat?.cancel();
     for (const silence of this.#silences.values()) silence.stop();
     this.client.disconnect();
+  }
+
+  /** A client of ioredis that is disconnected while it refreshes its slots goes on doing so, and keeps the process alive. */
+  #endRefreshing(): void {
+    const { client } = this;
+    const refresh = client.refreshSlotsCache.bind(client);
+    client.refreshSlotsCache = (done) => refresh((error) => !this.#closed && done?.(error));
   }
 
   async #silentOf(nodes: readonly Redis[]): Promise<string[]> {

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Redis } from 'ioredis';
 import { LockBackendError } from '../../../src/core/errors.js';
 import type { LockDriver } from '../../../src/lease/driver.js';
+import { runSource } from '../../support/process.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { sleep, stopwatch, until } from '../../support/wait.js';
@@ -111,3 +112,29 @@ test('a claim that a node gets after its waiter has left is refused', async () =
   }
   expect(await lock.claim('other', { mode: 'r' })).toEqual([1, expect.any(Number), expect.any(Number), '']);
 });
+
+test('a process whose driver is closed while the slots are refreshed ends by itself', async () => {
+  const source = `
+    import { setTimeout as sleep } from 'node:timers/promises';
+    import { LockRegistry, redisDriver } from 'latchkey';
+    const redis = { url: process.env.URL, slotsRefreshInterval: 10 };
+    const registry = new LockRegistry().registerDriver('redis', () => redisDriver(redis));
+    const locker = registry.registerLocker('jobs', { driver: 'redis' }).mustOf('jobs');
+    await (await locker.acquire('k')).release();
+    send({ ready: true });
+    await sleep(500);
+    await registry.close();
+    send({ closed: true });
+  `;
+  const child = runSource(source, { URL: url });
+  try {
+    await child.waitFor(({ ready }) => ready === true);
+    // The refresh that is on its way then is answered only after the end.
+    for (const node of cluster.nodes) node.pause();
+    await child.waitFor(({ closed }) => closed === true);
+    for (const node of cluster.nodes) node.resume();
+    expect(await Promise.race([child.exited, sleep(20_000)])).toEqual({ code: 0, signal: null });
+  } finally {
+    child.kill('SIGKILL');
+  }
+}, 60_000);
