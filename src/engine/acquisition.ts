@@ -195,7 +195,7 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   #refused(answer: Refused): void {
     if (this.#over) return;
-    if (!this.#place) return this.#refuse();
+    if (!this.#place) return this.#giveUp(() => this.#resolve(null));
     this.#phase = 'waiting';
     this.#host.placed(this, answer);
     // Answered after its wait: the store serves, and somebody else has the lock.

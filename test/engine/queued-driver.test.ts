@@ -313,6 +313,19 @@ test('a claim that comes late is refused, whose connection was lost after one of
   expect(await answered(other.inspect(KEY))).toBeNull();
 });
 
+test('a try that is refused while an earlier claim of it may come late has that claim refused', async () => {
+  const grant = await take(other);
+  store.link.latency = () => 10;
+  const asked = driver.acquire(request('refused', { wait: 0 }));
+  await clock.advance(1);
+  store.cut({ runLate: 1_000, reconnect: 10 });
+  expect(await answered(asked, 100)).toBeNull();
+  await answered(other.release(grant));
+  await clock.advance(5_000);
+  expect(left).toEqual([['refused', true]]);
+  expect(await answered(other.inspect(KEY))).toBeNull();
+});
+
 describe('a message of a grant', () => {
   const claim = (token: string): Claim => ({ ...request(token), limit: Infinity });
 
