@@ -39,6 +39,8 @@ const SILENCE_MS = 2_000;
 // How often an idle connection is tried.
 const HEARTBEAT_MS = 10_000;
 const LONGEST_RETRY_MS = 1_000;
+// How long what was sent may take to leave, at the end.
+const FLUSH_MS = 1_000;
 
 /** One connection, made again whenever it is lost. What is asked is sent at once, and answered in that order. */
 export class Link {
@@ -183,7 +185,7 @@ export class Link {
     this.#sent.length = 0;
     this.#watch?.cancel();
     this.#watch = undefined;
-    hangUp(client, this.#closed);
+    hangUp(client, this.#closed ? this.#parts.clock : undefined);
     this.#retryLater(fault);
   }
 
@@ -198,11 +200,17 @@ export class Link {
   }
 }
 
-/** What is on its way rejects. A silent server is not waited for. */
-function hangUp(client: Client, politely: boolean): void {
+/**
+ * What is on its way rejects. With a clock, the server is told, and gets what was sent before, if it reads that soon: a
+ * silent one is not waited for.
+ */
+function hangUp(client: Client, politely: Clock | undefined): void {
   const { connection } = client as unknown as { connection: { end(): void; stream: Socket } };
-  if (politely) {
-    connection.end();
-    connection.stream.destroySoon();
-  } else connection.stream.destroy();
+  const { stream } = connection;
+  if (!politely) return void stream.destroy();
+  connection.end();
+  stream.destroySoon();
+  const late = politely.after(FLUSH_MS, () => stream.destroy());
+  late.keepAlive(false);
+  stream.once('close', () => late.cancel());
 }

@@ -50,6 +50,19 @@ async function queue(
   return [granted];
 }
 
+test('a driver that is closed while the server reads nothing leaves no connection behind', async () => {
+  const driver = await open(url());
+  // More than the buffers of a connection take, on each of them.
+  const meta = { long: 'x'.repeat(8_000_000) };
+  server.pause();
+  const asked = Array.from({ length: 12 }, (_, k) => ask(driver, `${key}${k}`, { meta, wait: 20_000 }));
+  const outcomes = Promise.allSettled(asked);
+  await sleep(100);
+  await driver.close();
+  await outcomes;
+  await watch.assertNone();
+});
+
 test('a server that was killed keeps holds and places, in their order', async () => {
   const [one, two] = [await open(url()), await open(url())];
   const held = await take(one, key, { ttl: 30_000 });
