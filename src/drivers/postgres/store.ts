@@ -93,7 +93,7 @@ export class PostgresStore implements LockStore {
       late,
       this.#connection.process,
     ]);
-    for (const token of served) this.#poller.drop({ key: id.key, token });
+    for (const token of [id.token, ...served]) this.#poller.drop({ key: id.key, token });
     return rows[0]![0] === 't' ? 'freed' : 'not-held';
   }
 

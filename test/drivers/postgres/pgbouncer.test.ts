@@ -109,6 +109,30 @@ behind(
   60_000,
 );
 
+behind('it asks no more about one whom a hold was handed on to, and whose time is over', async () => {
+  const query = jest.spyOn(pg.Client.prototype, 'query');
+  try {
+    const [one, two] = [await open({ url: bouncer.url }), await open({ url: bouncer.url })];
+    const key = freshKey();
+    const held = await take(one, key);
+    const [first, second] = [1, 2].map(() => take(two, key, { ttl: 1_000, wait: 10_000 }));
+    await until(async () => (await one.inspect(key))?.waiters === 2);
+    await one.release(held);
+    const grant = await first!;
+    expect(await two.release(grant)).toBe(true);
+    const next = await second!;
+    expect(next.fence).toBe(grant.fence + 1);
+    await sleep(next.validUntil - performance.now() + 50);
+    expect(await two.release(next)).toBe(false);
+    query.mockClear();
+    await sleep(500);
+    const asked = query.mock.calls.map(([of]) => (of as { text?: string }).text);
+    expect(asked.filter((text) => text?.includes('.poll('))).toEqual([]);
+  } finally {
+    query.mockRestore();
+  }
+});
+
 behind('a pooler by session passes messages', async () => {
   const bySession = await startBouncer(server, 'session');
   const one = await open({ url: server.url() });
