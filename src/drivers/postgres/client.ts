@@ -36,15 +36,12 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
   checkSchema(schema);
   if (!Number.isInteger(connections) || connections < 1 || connections > 100)
     throw new LockUsageError('postgres.connections', connections, 'a whole number from 1 to 100');
-  const given = pool?.options ?? options;
+  const given = besides(pool?.options ?? {}, options);
   const address = urlOf('url', url) ?? (pool || hasAddress(given) ? undefined : DEFAULT_URL);
   const listenAddress = urlOf('listenUrl', listenUrl) ?? address;
   const dial = (connectionString: string | undefined) => {
-    // All of a pool's options: those that hold a secret cannot be enumerated.
-    const config = Object.defineProperties({}, Object.getOwnPropertyDescriptors(given));
-    return new Client(
-      Object.assign(config, connectionString === undefined ? {} : { connectionString }, OURS) as ClientConfig,
-    );
+    const config = besides(given, { connectionString });
+    return new Client(Object.assign(config, OURS) as ClientConfig);
   };
   return {
     schema,
@@ -57,6 +54,13 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
       return client;
     },
   };
+}
+
+/** A copy of a pool's options, also of those that hold a secret and cannot be enumerated; what is set in `others` counts more. */
+function besides(options: object, others: object): object {
+  const set = Object.entries(others).filter(([, value]) => value !== undefined);
+  const copy = Object.defineProperties({}, Object.getOwnPropertyDescriptors(options));
+  return Object.assign(copy, Object.fromEntries(set));
 }
 
 const RAW = { getTypeParser: () => (value: unknown) => value };

@@ -9,7 +9,7 @@ export interface LentPool {
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`, TLS by `sslmode` or by the option `ssl` of `pg`. Default `postgres://127.0.0.1:5432`. */
   url?: string | undefined;
-  /** In place of an address: a pool whose settings are used, and which is otherwise left alone. */
+  /** In place of an address: a pool whose settings are used, and which is otherwise left alone. Options beside it count more. */
   pool?: LentPool | undefined;
   /** A direct address for LISTEN, where `url` is a pooler's that works by transaction. Default: `url`. */
   listenUrl?: string | undefined;

@@ -17,15 +17,14 @@ export function renewalThread(postgres: LentPool | PostgresOptions): ThreadStart
 const start = (options: object): Worker =>
   new Worker(new URL('./postgres-renewal-worker.js', import.meta.url), options);
 
-/** With what pg hides: passwords and keys cannot be enumerated. */
+/** What is set, also what pg hides: passwords and keys cannot be enumerated. */
 function revealed(options: object): Record<string, unknown> {
-  const names = Object.getOwnPropertyNames(options);
-  return Object.fromEntries(
-    names.map((name) => {
-      const value = (options as Record<string, unknown>)[name];
-      return [name, isRecord(value) ? revealed(value) : value];
-    }),
-  );
+  const values = Object.getOwnPropertyNames(options).map((name): [string, unknown] => [
+    name,
+    (options as Record<string, unknown>)[name],
+  ]);
+  const set = values.filter(([, value]) => value !== undefined);
+  return Object.fromEntries(set.map(([name, value]) => [name, isRecord(value) ? revealed(value) : value]));
 }
 
 const isRecord = (value: unknown): value is object =>

@@ -58,12 +58,17 @@ test('without any address it is the local server, and beside options of pg it is
   });
 });
 
-test('a pool gives its options, the hidden password among them, under its own name or as an option', async () => {
+test('a pool gives its options, the hidden password among them, under its own name or as an option; what is set beside it counts more', async () => {
   const pool = new pg.Pool({ host: 'db', port: 9, user: 'me', password: 'hidden' });
   for (const options of [pool as LentPool, { pool: pool as LentPool }])
     expect(await dialled(options)).toMatchObject({ host: 'db', port: 9, password: 'hidden' });
   expect(await dialled({ pool: pool as LentPool, url: 'postgres://u@there:1/d' })).toMatchObject({
     host: 'there',
+  });
+  const beside = { host: 'other', application_name: 'mine', port: undefined, password: undefined };
+  expect(await dialled({ pool: pool as LentPool, ...beside })).toMatchObject({
+    ...{ host: 'other', port: 9, password: 'hidden' },
+    connectionParameters: { application_name: 'mine' },
   });
   expect(pool.totalCount).toBe(0);
   await pool.end();

@@ -29,7 +29,8 @@ test('of a pool it is sent the settings, passwords and keys among them, and none
     );
     expect(structuredClone(store)).toEqual(store);
   }
-  expect(sent({ pool: pool as LentPool, host: 'other', schema: 'mine' })).toMatchObject({
+  const beside = { host: 'other', schema: 'mine', password: undefined };
+  expect(sent({ pool: pool as LentPool, ...beside })).toMatchObject({
     host: 'other',
     schema: 'mine',
     password: 'hidden',
