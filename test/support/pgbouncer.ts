@@ -32,6 +32,7 @@ export interface Bouncer {
 export async function startBouncer(
   server: PostgresServer,
   mode: 'transaction' | 'session',
+  serverPort = server.port,
 ): Promise<Bouncer> {
   const dir = await mkdtemp(join(tmpdir(), 'latchkey-pgbouncer-'));
   const { as } = await postgresBinaries();
@@ -39,7 +40,7 @@ export async function startBouncer(
   const files = {
     'users.txt': `"postgres" "${server.password}"\n`,
     'pgbouncer.ini': `[databases]
-* = host=127.0.0.1 port=${server.port}
+* = host=127.0.0.1 port=${serverPort}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}
@@ -48,6 +49,7 @@ auth_type = trust
 auth_file = ${join(dir, 'users.txt')}
 pool_mode = ${mode}
 default_pool_size = 6
+server_login_retry = 1
 `,
   };
   for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text);

@@ -17,16 +17,17 @@ export function sqlState(error: unknown): string | undefined {
 export function outcomeOf(error: unknown): Outcome {
   const state = sqlState(error);
   if (state === undefined) return 'unknown';
-  // Told by a session that ends: the statement before it may have been committed.
-  if (/^57P/.test(state)) return 'unknown';
+  // Told by a session that ends, where the statement before it may have been committed; or by a pooler that has lost the
+  // server, which may run the statement yet.
+  if (/^(08|57P)/.test(state)) return 'unknown';
   // A transaction guards the hold.
   if (state === 'LK002') return 'in-use';
   return PASSING.test(state) ? 'passing' : 'refused';
 }
 
-// Connections, transactions to be tried again, read-only (a fail-over), out of resources, limits (a full queue of
-// notifications), locks, cancelled, I/O.
-const PASSING = /^(08|25006|40|53|54|55|57|58)/;
+// Read-only (a fail-over), transactions to be tried again, out of resources, limits (a full queue of notifications), locks,
+// cancelled, I/O.
+const PASSING = /^(25006|40|53|54|55|57|58)/;
 
 /** What went wrong, without what was asked: it holds a token. */
 export function storeError(address: string, error: unknown, outcome: Outcome): StoreError {

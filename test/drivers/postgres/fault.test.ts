@@ -6,7 +6,6 @@ const said = (code: string, severity: string | undefined = 'ERROR') =>
   Object.assign(new Error('said'), { code, ...(severity && { severity }) });
 
 test.each([
-  ['08006', 'passing'],
   ['25006', 'passing'],
   ['40001', 'passing'],
   ['53300', 'passing'],
@@ -15,6 +14,8 @@ test.each([
   ['57014', 'passing'],
   ['58030', 'passing'],
   ['LK002', 'in-use'],
+  ['08006', 'unknown'],
+  ['08P01', 'unknown'],
   ['57P01', 'unknown'],
   ['57P03', 'unknown'],
   ['25001', 'refused'],

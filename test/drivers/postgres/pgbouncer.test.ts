@@ -4,8 +4,8 @@ import { type Bouncer, hasBouncer, startBouncer } from '../../support/pgbouncer.
 import { type PostgresServer, startPostgres } from '../../support/postgres-server.js';
 import { startProxy } from '../../support/proxy.js';
 import { sleep, stopwatch, until } from '../../support/wait.js';
-import { closeAll, freshKey, open, take } from './support/rig.js';
-import { claimOf, closeStores, PLACE, processOn } from './support/stores.js';
+import { ask, closeAll, freshKey, open, take } from './support/rig.js';
+import { claimOf, closeStores, PLACE, processOn, waitsForLocks } from './support/stores.js';
 
 const there = hasBouncer();
 // Where it can neither be found nor installed.
@@ -115,7 +115,7 @@ behind('it asks no more about one whom a hold was handed on to, and whose time i
     const [one, two] = [await open({ url: bouncer.url }), await open({ url: bouncer.url })];
     const key = freshKey();
     const held = await take(one, key);
-    const [first, second] = [1, 2].map(() => take(two, key, { ttl: 1_000, wait: 10_000 }));
+    const [first, second] = [1, 2].map(() => take(two, key, { ttl: 4_000, wait: 10_000 }));
     await until(async () => (await one.inspect(key))?.waiters === 2);
     await one.release(held);
     const grant = await first!;
@@ -132,6 +132,39 @@ behind('it asks no more about one whom a hold was handed on to, and whose time i
     query.mockRestore();
   }
 });
+
+behind(
+  'a claim that was run although the pooler lost the server is given back',
+  async () => {
+    const proxy = await startProxy(server.port);
+    const cut = await startBouncer(server, 'transaction', proxy.port);
+    try {
+      const [driver, other] = [
+        await open({ url: cut.url, listenUrl: server.url() }),
+        await open({ url: server.url() }),
+      ];
+      const key = freshKey();
+      await other.release(await take(other, key));
+      const stranger = await server.client();
+      await stranger.query('BEGIN');
+      await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+      const asked = ask(driver, key, { ttl: 600_000 }).catch((error: Error) => error);
+      await until(() => waitsForLocks(server, 1));
+      proxy.refuse();
+      proxy.reset();
+      await stranger.query('COMMIT');
+      expect(await asked).toMatchObject({ code: 'LOCK_BACKEND' });
+      expect(await other.inspect(key)).toMatchObject({ holders: [{}] });
+      await proxy.accept();
+      await until(async () => (await other.inspect(key)) === null, 20_000, 'the hold to be given back');
+    } finally {
+      await closeAll();
+      await cut.stop();
+      await proxy.close();
+    }
+  },
+  60_000,
+);
 
 behind('a pooler by session passes messages', async () => {
   const bySession = await startBouncer(server, 'session');
