@@ -34,10 +34,9 @@ interface Parts {
   readonly dial: () => Client;
 }
 
-// How long the server may be silent while an answer is due.
+// How long the server may be silent while an answer is due, and how often an idle connection is tried. Not less often: what
+// is sent meanwhile is looked at only then.
 const SILENCE_MS = 2_000;
-// How often an idle connection is tried.
-const HEARTBEAT_MS = 10_000;
 const LONGEST_RETRY_MS = 1_000;
 // How long what was sent may take to leave, at the end.
 const FLUSH_MS = 1_000;
@@ -154,8 +153,7 @@ export class Link {
     this.#watch?.cancel();
     const { clock } = this.#parts;
     const client = this.#client;
-    const since = this.#silentSince;
-    const due = since === undefined ? HEARTBEAT_MS : since + SILENCE_MS - clock.now();
+    const due = (this.#silentSince ?? clock.now()) + SILENCE_MS - clock.now();
     const timer = clock.after(Math.max(due, LOOK_MS), () => {
       if (this.#watch !== timer || !client || this.#client !== client) return;
       this.#watch = undefined;

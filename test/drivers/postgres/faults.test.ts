@@ -291,6 +291,9 @@ test('a connection that is cut or silent is made again, and the loss is told on 
   proxy.blackhole();
   const extended = await timed(one.extend(held, 10_000));
   expect(extended.error).toMatchObject({ code: 'LOCK_BACKEND' });
+  // Also one that was made just before is given up after 2 s.
+  expect(extended.ms).toBeGreaterThan(1_900);
+  expect(extended.ran).toBeLessThan(5_000);
   const next = (await first)!;
   expect(performance.now()).toBeGreaterThan(held.validUntil);
   proxy.passThrough();
