@@ -7,8 +7,8 @@ const root = join(import.meta.dirname, '..');
 /** Bytes of our own code, minified, by entry point: a budget. Raise it when a feature is worth it. */
 const BUDGET = {
   'mutex/index': 10_500,
-  locks: 194_000,
-  'nestjs/index': 195_000,
+  locks: 196_000,
+  'nestjs/index': 197_000,
   'testing/index': 165_000,
   index: 215_000,
 };

@@ -1,6 +1,7 @@
 import type { Client, ClientConfig } from 'pg';
 import { checkText } from '../../core/check.js';
 import { LockBackendError, LockConfigError, LockUsageError } from '../../core/errors.js';
+import { completed } from './address.js';
 import { isPool, type LentPool, type PostgresOptions } from './options.js';
 
 /** What a connection is for: one for renewals carries those of a thread. */
@@ -37,11 +38,14 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
   if (!Number.isInteger(connections) || connections < 1 || connections > 100)
     throw new LockUsageError('postgres.connections', connections, 'a whole number from 1 to 100');
   const given = besides(pool?.options ?? {}, options);
-  const address = urlOf('url', url) ?? (pool || hasAddress(given) ? undefined : DEFAULT_URL);
+  const address =
+    urlOf('url', url) ?? given.connectionString ?? (pool || hasAddress(given) ? undefined : DEFAULT_URL);
   const listenAddress = urlOf('listenUrl', listenUrl) ?? address;
-  const dial = (connectionString: string | undefined) => {
-    const config = besides(given, { connectionString });
-    return new Client(Object.assign(config, OURS) as ClientConfig);
+  const dial = (to: string | undefined) => {
+    const { connectionString, password } = to === undefined ? {} : completed(to, given);
+    const client = new Client(Object.assign(besides(given, { connectionString }), OURS));
+    if (password) client.password = password as string;
+    return client;
   };
   return {
     schema,
@@ -57,7 +61,7 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
 }
 
 /** A copy of a pool's options, also of those that hold a secret and cannot be enumerated; what is set in `others` counts more. */
-function besides(options: object, others: object): object {
+function besides(options: object, others: object): ClientConfig {
   const set = Object.entries(others).filter(([, value]) => value !== undefined);
   const copy = Object.defineProperties({}, Object.getOwnPropertyDescriptors(options));
   return Object.assign(copy, Object.fromEntries(set));

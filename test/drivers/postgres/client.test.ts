@@ -7,7 +7,8 @@ interface Dialled {
   host: string;
   port: number;
   database: string;
-  password: string | null;
+  user: string;
+  password: unknown;
   connectionParameters: { application_name?: string; fallback_application_name?: string; ssl: unknown };
 }
 
@@ -55,6 +56,34 @@ test('without any address it is the local server, and beside options of pg it is
   expect(await dialled({ connectionString: 'postgres://x@y:9/z' })).toMatchObject({ host: 'y', port: 9 });
   expect(await dialler({ host: '/run/pg', database: 'd', user: 'me' })).toMatchObject({
     address: '/run/pg/d',
+  });
+});
+
+test('what a URL leaves open is as the options say', async () => {
+  const options = { user: 'you', password: 'hidden', host: 'other', port: 7, database: 'theirs' };
+  const url = (url: string, more: object = {}) => dialled({ ...options, ...more, url });
+  expect(await url('postgres://db')).toMatchObject({
+    ...{ host: 'db', port: 5_432, user: 'you', password: 'hidden', database: 'theirs' },
+  });
+  expect(await url('postgres://me:secret@db:6000/app?sslmode=disable')).toMatchObject({
+    ...{ host: 'db', port: 6_000, user: 'me', password: 'secret', database: 'app' },
+  });
+  expect(await url('postgres://me@db/?application_name=a')).toMatchObject({
+    ...{ host: 'db', user: 'me', password: 'hidden', database: 'theirs' },
+    connectionParameters: { application_name: 'a' },
+  });
+  expect(await url('postgres:///app?user=me&password=secret')).toMatchObject({
+    ...{ host: 'other', port: 7, user: 'me', password: 'secret', database: 'app' },
+  });
+  const password = () => 'secret';
+  expect((await url('postgres://me@db/app', { password })).password).toBe(password);
+  const two = { ...options, listenUrl: 'postgres://db', connectionString: 'postgres://pooler' };
+  expect(await dialled(two, 'messages')).toMatchObject({ host: 'db', user: 'you' });
+  expect(await dialled(two)).toMatchObject({ host: 'pooler', user: 'you' });
+  expect(await dialled({ user: 'you', password })).toMatchObject({
+    host: '127.0.0.1',
+    user: 'you',
+    password,
   });
 });
 

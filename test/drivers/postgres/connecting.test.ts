@@ -279,6 +279,12 @@ test('a database in another encoding keeps keys, tokens and meta data', async ()
   expect(await driver.release(grant)).toBe(true);
 });
 
+test('an address without a password is completed by a function that gives one', async () => {
+  const url = `postgres://postgres@127.0.0.1:${server.port}/postgres`;
+  const driver = await open({ url, password: async () => server.password });
+  expect(await driver.release(await take(driver, freshKey()))).toBe(true);
+});
+
 test('no message shows a password', async () => {
   const port = server.port;
   const wrong = [
