@@ -47,7 +47,9 @@ export async function readTarget({ url, prefix, config, locker }: CommonOptions)
   const own = lockers[locker ?? DEFAULT_LOCKER] ?? {};
   const chosen = { ...general, ...own, meta: { ...general.meta, ...own.meta } };
   const asked = {
-    ...(address.LOCK_PROVIDER && { driver: address.LOCK_PROVIDER }),
+    // The driver of the locker counts more than that of all.
+    driver: address.LOCK_PROVIDER ?? own.driver ?? general.provider,
+    provider: undefined,
     ...(prefix !== undefined && { prefix }),
   };
   // Memory, which is warned of in production, is an error here.
