@@ -9,6 +9,7 @@ import {
   type TracerProvider,
   trace,
 } from '@opentelemetry/api';
+import { checkNames } from '../core/check.js';
 import { LockError } from '../core/errors.js';
 import type { LockTrace, RevokeTrace } from '../lease/diagnostics.js';
 import { Instruments } from './instruments.js';
@@ -46,8 +47,10 @@ const WAITS_MS = 100;
 /**
  * Records metrics and spans of all lockers of this process, until you call the function that it returns.
  * docs/operations.md lists them. Leases that are already held are not counted.
+ * @throws LockUsageError for an unknown option.
  */
 export function instrumentLocks(options: InstrumentOptions = {}): () => void {
+  checkNames(options, ['meterProvider', 'tracerProvider', 'keyLabel', 'links']);
   const { links = true } = options;
   const tracer = (options.tracerProvider ?? trace).getTracer(NAME);
   const instruments = new Instruments((options.meterProvider ?? metrics).getMeter(NAME));

@@ -233,6 +233,12 @@ test('a key is a label only as the function given makes it', async () => {
   expect((await points('latchkey.hold'))[0]![0]).toEqual({ ...labels, key: 'order', outcome: 'released' });
 });
 
+test('an unknown option is refused', () => {
+  expect(() => instrumentLocks({ keyLable: () => 'k' } as object)).toThrow(
+    expect.objectContaining({ code: 'LOCK_USAGE', message: expect.stringContaining('`keyLabel`') }),
+  );
+});
+
 test('measures nothing any more once it is stopped', async () => {
   const { locker } = instrument();
   stop();
