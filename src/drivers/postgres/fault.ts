@@ -13,13 +13,17 @@ export function sqlState(error: unknown): string | undefined {
   return severity !== undefined && typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
+/** Told by a session that ends, or by a pooler that has lost the server. */
+export function endsSession(error: unknown): boolean {
+  return /^(08|57P)/.test(sqlState(error) ?? '');
+}
+
 /** What became of a statement that failed with this. */
 export function outcomeOf(error: unknown): Outcome {
   const state = sqlState(error);
   if (state === undefined) return 'unknown';
-  // Told by a session that ends, where the statement before it may have been committed; or by a pooler that has lost the
-  // server, which may run the statement yet.
-  if (/^(08|57P)/.test(state)) return 'unknown';
+  // The statement before may have been committed; and where a pooler has lost the server, that may run it yet.
+  if (endsSession(error)) return 'unknown';
   // A transaction guards the hold.
   if (state === 'LK002') return 'in-use';
   return PASSING.test(state) ? 'passing' : 'refused';

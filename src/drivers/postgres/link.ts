@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Client } from 'pg';
 import { type Clock, LOOK_MS, LOOKS, type Timer } from '../../core/clock.js';
 import type { Random } from '../../core/random.js';
-import { outcomeOf, storeError } from './fault.js';
+import { endsSession, outcomeOf, storeError } from './fault.js';
 
 /** What a statement answered, as text, and `clock.now()` from before it was sent. */
 export interface Answer {
@@ -143,8 +143,10 @@ export class Link {
           this.#heardAt = clock.now();
         }
         const fault = error ?? (sent.unsure ? new Error('the standby did not confirm in time') : undefined);
-        if (fault) reject(storeError(address, fault, outcomeOf(fault)));
-        else resolve({ rows: result!.rows as Answer['rows'], sentAt: sent.at });
+        if (!fault) return resolve({ rows: result!.rows as Answer['rows'], sentAt: sent.at });
+        // What is sent again is not to go over this one, which is about to close.
+        if (endsSession(fault)) this.#lost(client, storeError(address, fault, 'not-sent'));
+        reject(storeError(address, fault, outcomeOf(fault)));
       });
     });
   }

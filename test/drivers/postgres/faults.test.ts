@@ -129,6 +129,22 @@ test('terminated command sessions lose no lock and no place', async () => {
   await two.release((await first)!);
 });
 
+test('a release whose session is terminated meanwhile is sent over the next one', async () => {
+  const driver = await open(url());
+  const held = await take(driver, key, { ttl: 60_000 });
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+  const released = driver.release(held);
+  released.catch(() => {});
+  const waiting = `FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'latchkey'`;
+  await until(async () => (await server.ask(`SELECT ${waiting}`)).length === 1);
+  await server.ask(`SELECT pg_terminate_backend(pid) ${waiting}`);
+  await stranger.end();
+  expect(await released).toBe(true);
+  expect(await ask(driver, key)).toMatchObject({ key });
+});
+
 test('a process whose listening session was terminated keeps its places, and is handed the lock', async () => {
   const [one, two] = [await open(url()), await open(url())];
   const held = await take(one, key);
