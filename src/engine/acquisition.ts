@@ -5,7 +5,7 @@ import { LockBackendError, LockClosedError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import type { AcquireRequest, Grant } from '../lease/driver.js';
 import { type GrantedClaim, type GrantedHold, type Hold, surelyUntil } from './hold.js';
-import type { Link } from './link.js';
+import type { Answers, Link } from './link.js';
 import type { Claim, Granted, LockStore, Place, Refused, StoreError } from './store.js';
 
 // How long a newcomer waits for a store that has never answered it, and answers nobody else.
@@ -129,14 +129,15 @@ export class Acquisition implements GrantedClaim, Deadline {
         this.#unanswered = false;
         this.#fault = undefined;
         this.#took = Math.max(this.#took, this.#host.clock.now() - sentAt);
-        this.#host.link.answered();
+        this.#host.link.answered(this.request.key);
         if (answer.granted) this.#granted(answer);
         else this.#refused(answer);
       },
       (error: StoreError) => {
         this.#unanswered = false;
         this.#fault = error;
-        if (error.outcome !== 'not-sent' && error.outcome !== 'unknown') this.#host.link.answered();
+        if (error.outcome !== 'not-sent' && error.outcome !== 'unknown')
+          this.#host.link.answered(this.request.key);
         this.#failed(error);
       },
     );
@@ -222,7 +223,7 @@ export class Acquisition implements GrantedClaim, Deadline {
     if (this.#phase !== 'asking') return end;
     const { link } = this.#host;
     // A claim that has failed does not just stand behind others.
-    const answeredAt = this.#fault ? -Infinity : link.answeredAt;
+    const answeredAt = this.#fault ? -Infinity : this.#answers.at;
     const since = link.ready ? Math.max(this.#sentAt, answeredAt) : link.lostAt;
     return Math.min(end, Math.max(this.#askedAt, since) + PATIENCE);
   }
@@ -233,6 +234,11 @@ export class Acquisition implements GrantedClaim, Deadline {
     if (this.#host.clock.now() >= limit) return false;
     this.#host.limits.set(this, limit - this.#lookAhead);
     return true;
+  }
+
+  /** What the server that keeps its key has answered. */
+  get #answers(): Readonly<Answers> {
+    return this.#host.link.answersFor(this.request.key);
   }
 
   get #isSlow(): boolean {
@@ -250,7 +256,7 @@ export class Acquisition implements GrantedClaim, Deadline {
   /** Whether a slow store has answered as lately as can be expected. */
   get #servesSlowly(): boolean {
     const { link, clock } = this.#host;
-    return link.ready && this.#isSlow && clock.now() - link.answeredAt <= ANSWER_MS + 2 * this.#took;
+    return link.ready && this.#isSlow && clock.now() - this.#answers.at <= ANSWER_MS + 2 * this.#took;
   }
 
   /** It has a place: that may be news, and then its hard limit is another. */
@@ -265,18 +271,17 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   /** The wait is over. That the store gives up the place proves that it serves, and that somebody else had the lock. */
   #leave(): void {
-    const { clock, link } = this.#host;
     this.#phase = 'leaving';
-    this.#sentAt = clock.now();
+    this.#sentAt = this.#host.clock.now();
     this.#host.leave(this, () => this.#refuse());
     // What had come before is read by the first look: an answer after that shows that the store serves.
-    this.#lookAgain(LOOK_MS, () => this.#awaitServing(LOOKS - 1, link.answers));
+    this.#lookAgain(LOOK_MS, () => this.#awaitServing(LOOKS - 1, this.#answers.count));
   }
 
-  /** It is contention once the store has given more than `answers`, to whomever, and an outage where it gives none. */
+  /** It is contention once the server has given more than `answers`, to whomever, and an outage where it gives none. */
   #awaitServing(looks: number, answers: number): void {
     this.#lookAgain(LOOK_MS, () => {
-      if (this.#host.link.answers > answers) return this.#refuse();
+      if (this.#answers.count > answers) return this.#refuse();
       if (looks > 1) return this.#awaitServing(looks - 1, answers);
       if (this.#servesSlowly) return this.#refuse();
       const fault = this.#trouble();
@@ -285,15 +290,14 @@ export class Acquisition implements GrantedClaim, Deadline {
   }
 
   /** Its claim may be answered yet. It is an outage where that does not come, unless the store is busy with others. */
-  #awaitClaim(looks = LOOKS, answers = this.#host.link.answers, since = this.#host.clock.now()): void {
+  #awaitClaim(looks = LOOKS, answers = this.#answers.count, since = this.#host.clock.now()): void {
     if (!this.#unanswered) return this.#giveUp(() => this.#reject(this.#trouble()));
-    const { clock, link } = this.#host;
     this.#lookAgain(LOOK_MS, () => {
       if (this.#phase === 'waiting') return this.#leaveInTime();
       // Others are answered: its turn comes.
       if (this.#phase === 'asking' && this.#inTime()) return;
-      const busy = link.answers > answers && clock.now() - since < BACKLOG_MS;
-      if (busy) return this.#awaitClaim(LOOKS, link.answers, since);
+      const busy = this.#answers.count > answers && this.#host.clock.now() - since < BACKLOG_MS;
+      if (busy) return this.#awaitClaim(LOOKS, this.#answers.count, since);
       if (looks > 1) return this.#awaitClaim(looks - 1, answers, since);
       const fault = this.#trouble();
       this.#giveUp(() => this.#reject(fault));

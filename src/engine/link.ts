@@ -1,19 +1,30 @@
 import type { Clock } from '../core/clock.js';
 import { type LockBackendError, LockClosedError } from '../core/errors.js';
 
+/** What a server has answered. */
+export interface Answers {
+  /** How many calls: while this grows, the server is slow at worst, not silent. */
+  count: number;
+  /** `clock.now()` of the last one. */
+  at: number;
+}
+
 /** What the engine knows of the connection to the store. */
 export class Link {
   readonly #clock: Clock;
+  readonly #serverOf: (key: string) => string;
+  /** By server. */
+  readonly #answers = new Map<string, Answers>();
   readonly #whenReady = new Set<() => void>();
   #ready = false;
   #closed = false;
   #fault: LockBackendError;
   #lostAt: number;
-  #answers = 0;
-  #answeredAt = -Infinity;
 
-  constructor(clock: Clock, fault: LockBackendError) {
+  /** `serverOf`: which server keeps a key. */
+  constructor(clock: Clock, fault: LockBackendError, serverOf: (key: string) => string = () => '') {
     this.#clock = clock;
+    this.#serverOf = serverOf;
     this.#fault = fault;
     this.#lostAt = clock.now();
   }
@@ -32,19 +43,16 @@ export class Link {
     return this.#fault;
   }
 
-  /** How many calls the store has answered: while this grows, the store is slow at worst, not silent. */
-  get answers(): number {
-    return this.#answers;
+  /** What the server that keeps the key has answered, about whichever keys. */
+  answersFor(key: string): Readonly<Answers> {
+    return this.#answersFor(key);
   }
 
-  /** `clock.now()` of the last answer. */
-  get answeredAt(): number {
-    return this.#answeredAt;
-  }
-
-  answered(): void {
-    this.#answers++;
-    this.#answeredAt = this.#clock.now();
+  /** A call about the key was answered. */
+  answered(key: string): void {
+    const answers = this.#answersFor(key);
+    answers.count++;
+    answers.at = this.#clock.now();
   }
 
   up(): void {
@@ -77,6 +85,16 @@ export class Link {
       const timer = this.#clock.after(ms, wake);
       this.#whenReady.add(wake);
     });
+  }
+
+  #answersFor(key: string): Answers {
+    const server = this.#serverOf(key);
+    let answers = this.#answers.get(server);
+    if (!answers) {
+      answers = { count: 0, at: -Infinity };
+      this.#answers.set(server, answers);
+    }
+    return answers;
   }
 
   #wake(): void {

@@ -81,7 +81,7 @@ export class PendingReleases {
   free(id: ClaimId, how: Freeing, until: number, surelyOurs: boolean): Promise<boolean> {
     const freed = this.#store.free(id, how).then(
       (answer) => {
-        this.#link.answered();
+        this.#link.answered(id.key);
         return answer === 'freed';
       },
       (error: StoreError) => this.#freeAgain(id, how, until, surelyOurs, error),
@@ -126,7 +126,7 @@ export class PendingReleases {
       if (!late && error.outcome !== 'not-sent') throw error;
       await this.#link.whenReady(RECONNECT_MS);
       const answer = await this.#store.free(id, how);
-      this.#link.answered();
+      this.#link.answered(id.key);
       return answer === 'freed' || (late && surelyOurs);
     } catch (again) {
       this.#keep({ key: id.key, token: id.token, until, freeing: how });
@@ -200,7 +200,7 @@ export class PendingReleases {
         const { of } = sent[i]!;
         if (answer.status === 'rejected') failed.push(...of);
         else {
-          this.#link.answered();
+          this.#link.answered(of[0]!.key);
           for (const { done } of of) done?.();
         }
       }

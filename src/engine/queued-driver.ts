@@ -63,7 +63,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   ) {
     this.clock = clock;
     this.random = random;
-    this.link = new Link(clock, new LockBackendError('not connected'));
+    this.link = new Link(clock, new LockBackendError('not connected'), store.serverOf?.bind(store));
     this.limits = new Deadlines(clock);
     this.#holds = new Holds(clock, store.limits.fencesPerClaim);
     this.#queues = new LocalQueues(clock, random);

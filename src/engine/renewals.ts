@@ -114,7 +114,7 @@ export class Renewals {
     let answers: readonly RenewalAnswer[];
     try {
       answers = await this.#store.renew(batch.map(({ renewal }) => renewal));
-      this.#link.answered();
+      this.#link.answered(batch[0]!.hold.key);
     } catch (error) {
       answers = batch.map(() => error as StoreError);
     }

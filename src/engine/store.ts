@@ -143,6 +143,11 @@ export interface LockStore {
   revoke(key: string, fence: number, grace: number): Promise<boolean>;
   read(key: string): Promise<LockInfo | null>;
   list(prefix: string, onProgress?: (progress: ListProgress) => void): AsyncIterable<LockInfo>;
+  /**
+   * Which server keeps the key, where there are several: what one answers tells nothing of another. Without this method
+   * there is one.
+   */
+  serverOf?(key: string): string;
   /** Asks the server whether it serves. */
   ping(): Promise<void>;
   /** Disconnects. What is on its way rejects. */

@@ -41,7 +41,9 @@ let holds: { hold: Hold; late: boolean; unannounced: boolean }[];
 
 beforeEach(() => {
   clock = new FakeClock(10_000);
-  link = new Link(clock, new LockBackendError('not connected'));
+  link = new Link(clock, new LockBackendError('not connected'), (key) =>
+    key === 'elsewhere' ? 'another server' : '',
+  );
   link.up();
   limits = new Deadlines(clock);
   sent = [];
@@ -223,7 +225,7 @@ describe('a claim', () => {
   ] as const)('that is %s counts as %i answers', async (outcome, answers) => {
     const { what } = ask({ wait: 60_000 });
     await sent[0]!.failed(outcome);
-    expect(link.answers).toBe(answers);
+    expect(link.answersFor('').count).toBe(answers);
     expect('outcome' in what).toBe(outcome === 'refused');
   });
 });
@@ -418,7 +420,7 @@ describe('its hard limit', () => {
   test('of a newcomer is 2 s after an answer to anybody, and is an outage that names the key', async () => {
     const { what } = ask({ wait: 60_000 });
     await clock.advance(1_500);
-    link.answered();
+    link.answered('another');
     await clock.advance(1_990);
     expect(what).toEqual({});
     await clock.advance(120);
@@ -432,7 +434,7 @@ describe('its hard limit', () => {
     await sent[0]!.failed('passing');
     for (let ms = 0; ms < 1_900; ms += 100) {
       await clock.advance(100);
-      link.answered();
+      link.answered('another');
     }
     expect(sent).toHaveLength(2);
     await clock.advance(300);
@@ -491,7 +493,7 @@ describe('its hard limit', () => {
     const answered = async (ms: number) => {
       for (let passed = 0; passed < ms; passed += 20) {
         await clock.advance(20);
-        link.answered();
+        link.answered('another');
       }
     };
     await answered(560);
@@ -513,10 +515,20 @@ describe('its hard limit', () => {
     expect(what.outcome).toBeNull();
   });
 
+  test('is not put off while another server answers', async () => {
+    const { what } = ask({ wait: 100 });
+    for (let passed = 0; passed < 200; passed += 20) {
+      await clock.advance(20);
+      link.answered('elsewhere');
+    }
+    await clock.advance(2);
+    expect(what.outcome).toBeInstanceOf(LockBackendError);
+  });
+
   test('is put off by one answer to another as long as by none', async () => {
     const { what } = ask({ wait: 100 });
     await clock.advance(110);
-    link.answered();
+    link.answered('another');
     await clock.advance(114);
     expect(what).toEqual({});
     await clock.advance(2);
@@ -553,17 +565,26 @@ describe('one that leaves', () => {
 
   test('is told of contention by an answer to another, after a first look at what came before', async () => {
     const { what } = await leaving();
-    link.answered();
+    link.answered('another');
     await clock.advance(80);
     expect(what).toEqual({});
-    link.answered();
+    link.answered('another');
     await clock.advance(20);
     expect(what.outcome).toBeNull();
   });
 
+  test('is told of an outage where another server answers alone', async () => {
+    const { what } = await leaving();
+    for (let passed = 0; passed < 100; passed += 20) {
+      await clock.advance(20);
+      link.answered('elsewhere');
+    }
+    expect(what.outcome).toBeInstanceOf(LockBackendError);
+  });
+
   test('is told of an outage where answers came before the first look alone', async () => {
     const { what } = await leaving();
-    link.answered();
+    link.answered('another');
     await clock.advance(100);
     expect(what.outcome).toBeInstanceOf(LockBackendError);
   });

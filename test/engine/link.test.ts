@@ -19,6 +19,29 @@ test('knows whether it is ready, why not, and since when', () => {
   expect([link.ready, link.fault, link.lostAt]).toEqual([false, refused, 150]);
 });
 
+test('counts what each server answers, about whichever of its keys', () => {
+  const clock = new FakeClock(100);
+  const servers: Record<string, string> = { a: 'one', b: 'one', c: 'two' };
+  const link = new Link(clock, fault('not connected'), (key) => servers[key]!);
+  const known = () => ['a', 'b', 'c'].map((key) => ({ ...link.answersFor(key) }));
+  const none = { count: 0, at: -Infinity };
+  expect(known()).toEqual([none, none, none]);
+  link.answered('a');
+  clock.jump(50);
+  link.answered('b');
+  expect(known()).toEqual([{ count: 2, at: 150 }, { count: 2, at: 150 }, none]);
+  link.answered('c');
+  expect(link.answersFor('c')).toEqual({ count: 1, at: 150 });
+  servers.a = 'two';
+  expect(link.answersFor('a').count).toBe(1);
+});
+
+test('knows one server where it is told of none', () => {
+  const link = new Link(new FakeClock(100), fault('not connected'));
+  link.answered('a');
+  expect(link.answersFor('b')).toEqual({ count: 1, at: 100 });
+});
+
 test('who waits for it is told when it is ready, after its time, or at the close', async () => {
   const clock = new FakeClock();
   const link = new Link(clock, fault('not connected'));

@@ -2,6 +2,7 @@ import type { Cluster, Redis } from 'ioredis';
 import type { Clock, Timer } from '../../core/clock.js';
 import type { Endpoint, EndpointEvents } from './endpoint.js';
 import { Silence } from './silence.js';
+import { slotOf } from './slot.js';
 import { takeSocketErrors } from './socket-errors.js';
 import { checkInfo, probe, UnfitError } from './start-checks.js';
 import { Subscriber } from './subscriber.js';
@@ -82,6 +83,10 @@ export class ClusterEndpoint implements Endpoint {
 
   /** One node says nothing about the others. */
   unwritable(): void {}
+
+  serverOf(key: string): string {
+    return this.client.slots[slotOf(key)]?.[0] ?? '';
+  }
 
   primaries(): readonly Redis[] {
     return this.client.nodes('master');

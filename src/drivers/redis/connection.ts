@@ -37,6 +37,11 @@ export class Connection {
     return this.#endpoint.countsSubscribers;
   }
 
+  /** @see Endpoint.serverOf */
+  serverOf(key: string): string {
+    return this.#endpoint.serverOf(key);
+  }
+
   open(events: EndpointEvents): void {
     events.lost();
     const unlessClosed =

@@ -32,6 +32,8 @@ export interface Endpoint {
   answered(asOf: number): void;
   /** A command could not be written. */
   unwritable(): void;
+  /** Which server keeps the key, as far as is known. */
+  serverOf(key: string): string;
   /** One client for each server that holds keys. */
   primaries(): readonly Redis[];
   /** @throws Error where a server does not answer */

@@ -116,6 +116,10 @@ export class ServerEndpoint implements Endpoint {
     this.#lose();
   }
 
+  serverOf(): string {
+    return '';
+  }
+
   primaries(): readonly Redis[] {
     return [this.client];
   }

@@ -126,6 +126,10 @@ export class RedisStore implements LockStore {
     }
   }
 
+  serverOf(key: string): string {
+    return this.#connection.serverOf(key);
+  }
+
   ping(): Promise<void> {
     return this.#connection.ping();
   }

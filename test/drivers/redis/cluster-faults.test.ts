@@ -7,7 +7,7 @@ import { runSource } from '../../support/process.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
 import type { RedisServer } from '../../support/redis-server.js';
 import { sleep, stopwatch, until } from '../../support/wait.js';
-import { ask, busyLocks, closeAll, freshKey, open, take } from './support/rig.js';
+import { ask, busyLocks, closeAll, freshKey, inLine, open, reasonOf, take } from './support/rig.js';
 import { StoredLock } from './support/stored.js';
 
 let cluster: RedisCluster;
@@ -70,6 +70,24 @@ test('a wait for a node that hangs is an outage after seconds, though the other 
   const took = watch.stop();
   expect(took).toBeGreaterThan(1_000);
   expect(took).toBeLessThan(20_000);
+  await busy;
+}, 60_000);
+
+test('a wait in the queue of a node that hangs ends as an outage, though the other nodes answer all the time', async () => {
+  const [hung, other] = cluster.nodes;
+  const [silent, served] = [await keyOn(hung!), await keyOn(other!)];
+  const [holder, driver] = [await open(url), await open(url)];
+  await take(holder, silent, { ttl: 60_000 });
+  const waits = [4_000, 5_000, 6_000].map((wait) => reasonOf(ask(driver, silent, { wait })));
+  await hung!.ask((client) => inLine(client, silent, 3));
+  hung!.pause();
+  let over = false;
+  const busy = (async () => {
+    while (!over) await driver.release(await take(driver, served, { wait: 5_000 }));
+  })();
+  const faults = await Promise.all(waits);
+  over = true;
+  expect(faults.map(({ code }) => code)).toEqual(['LOCK_BACKEND', 'LOCK_BACKEND', 'LOCK_BACKEND']);
   await busy;
 }, 60_000);
 
