@@ -57,6 +57,22 @@ describe('Redis that is stopped', () => {
     expect(error).toBeInstanceOf(LockBackendError);
   });
 
+  test('newcomers with a long wait are told so after 2 s, and in less than 5 s', async () => {
+    const driver = await open(server.url);
+    // Its answer comes at the beginning of the second in which the first newcomer asks.
+    await driver.ping();
+    server.pause();
+    const ends = [0, 700, 1_500].map(async (ms) => {
+      await sleep(ms);
+      return timed(ask(driver, freshKey(), { wait: 30_000 }));
+    });
+    for (const { ms, ran, error } of await Promise.all(ends)) {
+      expect(error).toBeInstanceOf(LockBackendError);
+      expect(ms).toBeGreaterThan(1_990);
+      expect(ran).toBeLessThan(5_000);
+    }
+  });
+
   test('a renewing holder of a short lease is told of the loss when its time is up', async () => {
     const locker = locks(server.url).mustOf();
     const error = await reasonOf(
