@@ -2,10 +2,10 @@ import { type Outcome, StoreError } from '../../engine/store.js';
 
 /** What has become of a command that ioredis rejected with this error. `lost`: the connection was lost before the answer. */
 export function outcomeOf(error: Error): Outcome | 'lost' {
+  if (error.name === 'ReplyError') return PASSING.test(error.message) ? 'passing' : 'refused';
   if (error.message.includes("isn't writeable")) return 'not-sent';
-  if (error.name === 'MaxRetriesPerRequestError' || /closed|ended/i.test(error.message)) return 'lost';
-  if (error.name !== 'ReplyError') return 'unknown';
-  return PASSING.test(error.message) ? 'passing' : 'refused';
+  const lost = error.name === 'MaxRetriesPerRequestError' || /closed|ended/i.test(error.message);
+  return lost ? 'lost' : 'unknown';
 }
 
 // Faults that mend themselves while the connection stands: a fail-over, a cluster on the move, a start.
