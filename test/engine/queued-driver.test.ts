@@ -297,6 +297,23 @@ describe('a place that is given up while the store is away', () => {
   });
 });
 
+test.each([
+  ['keeps nobody from the lock where the store was away for less than a minute', 50_000, true],
+  ['has the lock for its ttl where the store was away for longer: a documented limit', 65_000, false],
+])('a claim that is run when the store is back, and was given up before, %s', async (_, ms, free) => {
+  store.link.latency = () => 100;
+  const stop = new AbortController();
+  const asked = driver.acquire(request('given up', { ttl: 30_000, signal: stop.signal }));
+  asked.catch(() => {});
+  await clock.advance(10);
+  store.cut({ runLate: ms, reconnect: ms - 1_000 });
+  stop.abort();
+  await clock.advance(ms + 1_000);
+  expect(server.lock(KEY).idle).toBe(free);
+  await clock.advance(30_000);
+  expect((await take(other, 1_000)).fence).toBeGreaterThan(0);
+});
+
 test('a claim that comes late is refused, whose connection was lost after one of another, and who asked had left by then', async () => {
   const aborting = new AbortController();
   store.link.latency = () => 100;
