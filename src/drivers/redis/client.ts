@@ -24,6 +24,7 @@ export async function dial(redis: LentClient | RedisOptions): Promise<Client> {
   const { url, ...beside } = redis;
   if (url !== undefined && typeof url !== 'string') throw new LockUsageError('redis.url', url, 'a URL');
   checkOptions(beside);
+  if (url !== undefined) checkNoAddress(beside);
   const address = url === undefined && hasAddress(beside) ? undefined : parseAddress(url ?? DEFAULT_URL);
   // What the URL says counts; but it says only whether there is TLS, not how.
   const tls = address?.options.tls && beside.tls ? { tls: beside.tls } : {};
@@ -55,8 +56,15 @@ function isClient(redis: LentClient | RedisOptions): redis is LentClient {
   return typeof redis?.duplicate === 'function';
 }
 
-const hasAddress = (options: RedisOptions) =>
-  ['host', 'port', 'path', 'sentinels'].some((name) => name in options);
+const ADDRESS = ['host', 'port', 'path', 'sentinels'];
+
+const hasAddress = (options: RedisOptions) => ADDRESS.some((name) => name in options);
+
+/** @throws LockUsageError where the options say another time where Redis is: one of the two would be ignored */
+function checkNoAddress(options: RedisOptions): void {
+  const name = ADDRESS.find((each) => options[each] !== undefined);
+  if (name) throw new LockUsageError(`redis.${name}`, options[name], 'left out beside `url`');
+}
 
 // A user of memory alone never loads it, and need not have it.
 async function importIoredis() {

@@ -15,7 +15,7 @@ export interface LentClient {
 export interface RedisOptions {
   /**
    * `redis://`, `rediss://`, `unix://`, `redis+sentinel://h1,h2/name` or `redis+cluster://h1,h2`. Default
-   * `redis://127.0.0.1:6379`.
+   * `redis://127.0.0.1:6379`. Beside it `host`, `port`, `path` and `sentinels` are left out.
    */
   url?: string | undefined;
   [option: string]: unknown;

@@ -295,6 +295,19 @@ describe('a wrong argument', () => {
     expect((error as Error).message).toContain(`\`redis.${Object.keys(options)[0]}\``);
   });
 
+  test.each([
+    { sentinels: [{ host: 's', port: 26_379 }], name: 'm' },
+    { path: '/run/redis.sock' },
+    { host: 'other' },
+    { port: 6_380 },
+  ])('%j beside a URL is a LockUsageError: one of the two would be ignored', async (beside) => {
+    for (const url of ['redis://h:1', 'redis+sentinel://s/m', 'redis+cluster://h']) {
+      const error = await reasonOf(dial({ url, ...beside }));
+      expect(error).toMatchObject({ code: 'LOCK_USAGE', option: `redis.${Object.keys(beside)[0]}` });
+      expect(error.message).toContain('left out beside `url`');
+    }
+  });
+
   test('that is a lent client without a database is a LockUsageError', async () => {
     const lent = new Redis({ port: server.port, db: 'cache' as never, lazyConnect: true });
     expect(await reasonOf(dial(lent))).toBeInstanceOf(LockUsageError);
