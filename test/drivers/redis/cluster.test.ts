@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { Cluster, type Redis } from 'ioredis';
 import type { LockDriver } from '../../../src/lease/driver.js';
 import { type RedisCluster, startCluster } from '../../support/redis-cluster.js';
@@ -209,6 +209,22 @@ test('a node that is killed: its locks are a backend error in time, and the othe
   await dead!.start();
   await until(() => ask(rival, lost!).then((grant) => grant !== null), 20_000, 'the lock, after the restart');
 }, 60_000);
+
+test('a node that may evict locks is a process warning that names it', async () => {
+  const node = cluster.nodes[1]!;
+  await node.ask((client) => client.config('SET', 'maxmemory-policy', 'allkeys-lru'));
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  try {
+    await open(url);
+    const about = `Redis at 127.0.0.1:${node.port} may evict locks: maxmemory-policy is allkeys-lru`;
+    expect(warned.mock.calls.filter(([text]) => `${text}`.startsWith(about))).toEqual([
+      [expect.any(String), { code: 'LATCHKEY_EVICTION' }],
+    ]);
+  } finally {
+    warned.mockRestore();
+    await node.ask((client) => client.config('SET', 'maxmemory-policy', 'noeviction'));
+  }
+});
 
 test('a cluster that nobody can reach is a backend error in time', async () => {
   const driver = await open('redis+cluster://127.0.0.1:1', true);
