@@ -27,20 +27,21 @@ export class Verdicts implements Judge {
   settled(request: Request): void {
     const { process, calledAt, refusal } = request;
     const now = process.present;
+    const answer = 2 * this.#evidence.network.latency[1];
     if (refusal === 'contention') {
       if (!request.contended && !this.#evidence.isBrief(request) && !this.#evidence.dataLostSince(calledAt))
         this.#evidence.violate(this.name, `${request.id} is told of somebody else, and there was nobody`);
-      // Of a wait, it is the answer to its leaving the queue that tells.
-      const from =
-        (request.once ? calledAt : Math.min(request.limit, now)) - 2 * this.#evidence.network.latency[1];
+      // Of a wait, it is the answer to its leaving the queue that tells; an earlier one where the store is slow.
+      const since = request.once ? calledAt : Math.min(request.limit, now);
+      const from = since - (answer > ANSWER_MS / 2 ? 2 : 1) * answer;
+      // The answer may have come with the end of a silence.
       const away = this.#evidence
         .felt(process, from, now, 'cut', 'silence')
-        .some((each) => each.from <= from && each.until > now);
+        .some((each) => each.from <= from && each.until > now + 1);
       if (away && !request.use.retry)
         this.#evidence.violate(this.name, `${request.id} is told of somebody else, and nobody could know`);
     } else if (refusal === 'outage') {
       const wrong = this.#evidence.hindered(process, Math.max(calledAt, now - LATE_MS));
-      const answer = 2 * this.#evidence.network.latency[1];
       // Its process may have to connect first. One of several keys, and each try, is a request of its own.
       const isOne = request.keys.length === 1 && !request.use.retry;
       const unanswered = isOne ? calledAt + 2 * answer > request.limit : answer > ANSWER_MS;
