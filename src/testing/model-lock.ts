@@ -315,11 +315,15 @@ export class ModelLock {
   }
 
   #stateOf(process: string): 'here' | 'missing' | 'gone' {
+    if (this.#hears(process)) return 'here';
     const stamp = this.#stamps.get(process);
     if (!stamp || stamp.staleAt <= this.#now) return 'gone';
-    if (this.#host.reaches(process)) return 'here';
     stamp.missingSince ??= this.#now;
     return stamp.missingSince + MISSING_MS <= this.#now ? 'gone' : 'missing';
+  }
+
+  #hears(process: string): boolean {
+    return (this.#stamps.get(process)?.staleAt ?? 0) > this.#now && this.#host.reaches(process);
   }
 
   #writerInside(): boolean {
@@ -400,7 +404,7 @@ export class ModelLock {
   }
 
   #tellWhenFree(): void {
-    const [first] = this.#places;
+    const first = this.#places.find(({ process }) => this.#hears(process));
     if (first) this.#send(first.process, { what: 'lookIn', ms: this.#left(first.mode, first.limit) });
   }
 }

@@ -205,7 +205,7 @@ BEGIN
   IF late THEN l.refuses := latchkey.depart(i, served || t); END IF;
   SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
   IF rest > 0 THEN
-    PERFORM latchkey.look_in(l);
+    PERFORM latchkey.look_in(l, own);
   ELSIF entered = 0 THEN
     -- A release that a crash undoes ends with the time of the hold, so its commit is not waited for; that of a grant is.
     setting := set_config('synchronous_commit', 'off', true);
@@ -424,10 +424,12 @@ RETURNS SETOF record LANGUAGE sql STABLE AS $$
     LATERAL (SELECT substring(o.name FROM 1 FOR length(prefix)) = prefix AS matches) m
   ORDER BY o.id
 $$;`,
-  `-- Asks the process of the first place to claim again when it may be its turn.
-CREATE OR REPLACE FUNCTION latchkey.look_in(l latchkey.lock) RETURNS void LANGUAGE sql AS $$
+  `-- Asks the first process in the queue that hears it to claim again when it may be its turn. own: the caller's process.
+CREATE OR REPLACE FUNCTION latchkey.look_in(l latchkey.lock, own int8) RETURNS void LANGUAGE sql AS $$
   SELECT latchkey.tell(p.process, 'look-in ' || latchkey.time_left(l.id, p.most), p.token, l.name)
-  FROM (SELECT * FROM latchkey.place o WHERE o.id = l.id ORDER BY o.place LIMIT 1) p
+  FROM (SELECT * FROM latchkey.place o
+        WHERE o.id = l.id AND o.process > 0 AND (o.process = own OR NOT pg_try_advisory_xact_lock_shared(o.process))
+        ORDER BY o.place LIMIT 1) p
 $$;`,
   `-- So many ms as an interval.
 CREATE OR REPLACE FUNCTION latchkey.ms(n int8) RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -542,7 +544,7 @@ BEGIN
   -- Its process may ask before it reads the message, or never get it.
   l.refuses := latchkey.depart(i, ARRAY[' ' || coalesce(s.token, l.token)]);
   PERFORM latchkey.hand_over(l, true, own, NULL);
-  IF grace > 0 THEN PERFORM latchkey.look_in(l); END IF;
+  IF grace > 0 THEN PERFORM latchkey.look_in(l, own); END IF;
   RETURN true;
 END $$;`,
   `-- The tokens of the places at the head of the queue that the process may hand the lock on to: writers of its own.

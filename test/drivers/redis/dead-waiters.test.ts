@@ -65,6 +65,22 @@ test.each([
   120_000,
 );
 
+test('after a rest, waiters that were killed do not delay the next one', async () => {
+  const key = freshKey();
+  const [holder, live] = [await open(server.url), await open(server.url)];
+  const held = await take(holder, key, { ttl: 60_000 });
+  askers(10, key, 60_000);
+  await inLine(redis, key, 10);
+  await kill(2);
+  const { granted } = await queue(redis, live, key, { ttl: 60_000 });
+  const waited = timed(granted);
+  await holder.release(held, 500);
+  const { ms, ran } = await waited;
+  expect(ms).toBeGreaterThan(490);
+  // It looks by itself only seconds later.
+  expect(ran).toBeLessThan(2_000);
+});
+
 test('a waiter killed in the moment of the release costs its ttl, or the time to the next one’s look', async () => {
   const key = freshKey();
   const [holder, live] = [await open(server.url), await open(server.url)];

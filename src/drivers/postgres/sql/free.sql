@@ -50,7 +50,7 @@ BEGIN
   IF late THEN l.refuses := latchkey.depart(i, served || t); END IF;
   SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
   IF rest > 0 THEN
-    PERFORM latchkey.look_in(l);
+    PERFORM latchkey.look_in(l, own);
   ELSIF entered = 0 THEN
     -- A release that a crash undoes ends with the time of the hold, so its commit is not waited for; that of a grant is.
     setting := set_config('synchronous_commit', 'off', true);

@@ -22,6 +22,6 @@ BEGIN
   -- Its process may ask before it reads the message, or never get it.
   l.refuses := latchkey.depart(i, ARRAY[' ' || coalesce(s.token, l.token)]);
   PERFORM latchkey.hand_over(l, true, own, NULL);
-  IF grace > 0 THEN PERFORM latchkey.look_in(l); END IF;
+  IF grace > 0 THEN PERFORM latchkey.look_in(l, own); END IF;
   RETURN true;
 END $$;

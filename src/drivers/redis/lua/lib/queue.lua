@@ -136,11 +136,11 @@ local function finish(claims)
   end
 end
 
--- Tells the process of the first place when the lock will be free. Only after finish.
+-- Tells the first process in the queue that hears it when the lock will be free. Only after finish.
 local function tell_when_free()
   for n = first, math.min(next_place, first + STEPS) - 1 do
     local token, _, limit, _, _, process = place_at(n)
-    if token then
+    if token and state_of(process) == 'here' then
       redis.call('PUBLISH', 'latchkey:' .. process, 'look ' .. time_left(tonumber(limit)) .. ' ' .. lock)
       return
     end
