@@ -1,28 +1,41 @@
 import { LockUsageError } from './errors.js';
 
-const listeners = new WeakMap<AbortSignal, Set<() => void>>();
+/** What calls all those who listen to a signal. */
+interface Listener {
+  readonly calls: Set<() => void>;
+  readonly onAbort: () => void;
+}
+
+const listeners = new WeakMap<AbortSignal, Listener>();
 
 /**
  * Calls `fn` when `signal` aborts; returns what takes it back. However many callers share a signal, it carries one
- * listener, so that adding and taking back are O(1) and Node sees no leak.
+ * listener, so that adding and taking back are O(1) and Node sees no leak. When all have taken back, it carries none: Node
+ * keeps a signal of `AbortSignal.any` in memory while it has a listener.
  */
 export function onAbort(signal: AbortSignal, fn: () => void): () => void {
-  let set = listeners.get(signal);
-  if (!set) {
-    const calls = new Set<() => void>();
-    set = calls;
-    listeners.set(signal, calls);
-    signal.addEventListener(
-      'abort',
-      () => {
-        listeners.delete(signal);
-        for (const call of calls) call();
-      },
-      { once: true },
-    );
-  }
-  set.add(fn);
-  return () => void set.delete(fn);
+  const listener = listeners.get(signal) ?? listen(signal);
+  listener.calls.add(fn);
+  return () => {
+    listener.calls.delete(fn);
+    if (listener.calls.size > 0 || listeners.get(signal) !== listener) return;
+    listeners.delete(signal);
+    signal.removeEventListener('abort', listener.onAbort);
+  };
+}
+
+function listen(signal: AbortSignal): Listener {
+  const calls = new Set<() => void>();
+  const listener: Listener = {
+    calls,
+    onAbort: () => {
+      listeners.delete(signal);
+      for (const call of calls) call();
+    },
+  };
+  listeners.set(signal, listener);
+  signal.addEventListener('abort', listener.onAbort, { once: true });
+  return listener;
 }
 
 /** A signal that aborts with the first of the two, until `done` is called. */
@@ -42,7 +55,8 @@ export function firstOf(
 
 /** @throws LockUsageError for what is neither an AbortSignal nor undefined. */
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
-  const { aborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>;
-  const ok = signal === undefined || (typeof aborted === 'boolean' && typeof addEventListener === 'function');
+  const { aborted, addEventListener, removeEventListener } = (signal ?? {}) as Partial<AbortSignal>;
+  const listens = typeof addEventListener === 'function' && typeof removeEventListener === 'function';
+  const ok = signal === undefined || (typeof aborted === 'boolean' && listens);
   if (!ok) throw new LockUsageError('signal', signal, 'an AbortSignal');
 }

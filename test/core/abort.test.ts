@@ -1,4 +1,6 @@
 import { getEventListeners } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, jest, test } from '@jest/globals';
 import { checkSignal, firstOf, onAbort } from '../../src/core/abort.js';
 import { usageOf } from '../support/usage.js';
@@ -31,6 +33,50 @@ test('however many share a signal, it has one listener', () => {
   expect(getEventListeners(signal, 'abort').length).toBe(1);
 });
 
+test('a signal to which nobody listens any more has no listener, and can be listened to again', () => {
+  const stop = new AbortController();
+  const listeners = () => getEventListeners(stop.signal, 'abort').length;
+  const calls = [jest.fn(), jest.fn(), jest.fn()] as const;
+  const one = onAbort(stop.signal, calls[0]);
+  const two = onAbort(stop.signal, calls[1]);
+  one();
+  one();
+  expect(listeners()).toBe(1);
+  two();
+  expect(listeners()).toBe(0);
+  onAbort(stop.signal, calls[2]);
+  two();
+  expect(listeners()).toBe(1);
+  stop.abort();
+  expect(calls.map((fn) => fn.mock.calls.length)).toEqual([0, 0, 1]);
+});
+
+test('what is taken back while a signal aborts leaves those who listened since', () => {
+  const { signal } = new AbortController();
+  const stop = onAbort(signal, () => {
+    onAbort(signal, () => {});
+    stop();
+    onAbort(signal, () => {});
+  });
+  signal.dispatchEvent(new Event('abort'));
+  expect(getEventListeners(signal, 'abort').length).toBe(1);
+});
+
+test('a signal of AbortSignal.any is not kept in memory by those who listened to it', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const lasts = new AbortController().signal;
+  const signals = Array.from({ length: 100 }, () => {
+    const signal = AbortSignal.any([lasts, new AbortController().signal]);
+    onAbort(signal, () => {})();
+    return new WeakRef(signal);
+  });
+  // What a WeakRef was made of lives until the end of the turn.
+  await new Promise(setImmediate);
+  gc();
+  expect(signals.filter((signal) => signal.deref()).length).toBeLessThan(10);
+});
+
 test('the first of two signals to abort gives the reason, until done', () => {
   for (const winner of [0, 1]) {
     const stops = [new AbortController(), new AbortController()] as const;
@@ -54,15 +100,21 @@ test('one of two signals that has aborted already gives its reason', () => {
   expect(firstOf(live, aborted).signal.reason).toBe('before');
 });
 
-test.each([[null], [5], ['x'], [{}], [{ aborted: false }], [new EventTarget()], [new AbortController()]])(
-  '%p is no signal',
-  (value) => {
-    expect(usageOf(() => checkSignal(value)).option).toBe('signal');
-  },
-);
+test.each([
+  [null],
+  [5],
+  ['x'],
+  [{}],
+  [{ aborted: false }],
+  [{ aborted: false, addEventListener: () => {} }],
+  [new EventTarget()],
+  [new AbortController()],
+])('%p is no signal', (value) => {
+  expect(usageOf(() => checkSignal(value)).option).toBe('signal');
+});
 
 test('undefined, or whatever can do what an AbortSignal can, is fine', () => {
   checkSignal(undefined);
   checkSignal(new AbortController().signal);
-  checkSignal({ aborted: false, addEventListener: () => {} });
+  checkSignal({ aborted: false, addEventListener: () => {}, removeEventListener: () => {} });
 });
