@@ -63,7 +63,10 @@ async function elected<T>(candidate: Candidate<T>, signal: AbortSignal): Promise
 async function serve<T>(candidate: Candidate<T>, lease: HeldLease, signal: AbortSignal): Promise<Term<T>> {
   const { fence } = lease;
   const stopWatching = watch(candidate, lease);
-  const ignoreSignal = onAbort(signal, () => lease.interrupt(signal.reason));
+  const interrupt = () => lease.interrupt(signal.reason);
+  const ignoreSignal = onAbort(signal, interrupt);
+  // It may have aborted since the lease was obtained.
+  if (signal.aborted) interrupt();
   lease.keepAlive(true);
   tell(candidate, 'elected', { fence });
   let outcome: { value: T } | { error: unknown };

@@ -163,6 +163,29 @@ describe('the end of leading', () => {
     }
   });
 
+  test('by options.signal while the lease is being given: fn is told, or does not run', async () => {
+    let ran = 0;
+    for (let turns = 0; turns < 30; turns++) {
+      const { locker, clock } = new Bed();
+      const stop = new AbortController();
+      const job = new Job();
+      const leading = watch(locker.lead('job', job.run, { signal: stop.signal }));
+      for (let turn = 0; turn < turns; turn++) await null;
+      stop.abort('enough');
+      await clock.advance(0);
+      for (const { lease, end } of job.terms) {
+        ran++;
+        expect(lease.signal.reason).toBe('enough');
+        end.resolve('stopped');
+      }
+      await clock.advance(0);
+      expect(leading.error).toBe('enough');
+      expect(await locker.inspect('job')).toBeNull();
+    }
+    expect(ran).toBeGreaterThan(0);
+    expect(ran).toBeLessThan(30);
+  });
+
   test('by the registry: the leader is told at once and has its grace; the others are rejected', async () => {
     const { locker, clock, registry } = new Bed();
     const [job, other] = [new Job(), new Job()];
