@@ -42,7 +42,7 @@ export async function lead<T>(candidate: Candidate<T>): Promise<T> {
   }
 }
 
-/** A backend that is away ends no campaign before `wait` does. */
+/** A backend that is away ends no campaign before `wait` does, but for a last `retryInterval`. */
 async function elected<T>(candidate: Candidate<T>, signal: AbortSignal): Promise<HeldLease> {
   const { settings, host } = candidate;
   const deadline = host.clock.now() + settings.wait;
@@ -53,8 +53,9 @@ async function elected<T>(candidate: Candidate<T>, signal: AbortSignal): Promise
     } catch (error) {
       if (!(error instanceof LockBackendError)) throw error;
       tell(candidate, 'failed', { error });
-      if (host.clock.now() + pause >= deadline) throw error;
-      await sleep(pause, host.clock, signal);
+      const left = deadline - host.clock.now() - settings.retryInterval;
+      if (left <= 0) throw error;
+      await sleep(Math.min(pause, left), host.clock, signal);
     }
   }
 }

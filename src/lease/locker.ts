@@ -77,8 +77,9 @@ export abstract class Locker {
   /**
    * Leader election: waits for the key, runs `fn` as the only leader, and renews the lease. When the lease is lost,
    * `lease.signal` aborts. When `fn` has settled after that, the call waits for the key again, whatever `fn` returned or
-   * threw. `wait` (default `'forever'`) limits each wait, and an outage of the backend does not end it earlier. The idea is
-   * that of client-go's leader election; this one has a fence, and hands over instead of polling.
+   * threw. `wait` (default `'forever'`) limits each wait. An outage of the backend does not end it earlier, except in the
+   * last `retryInterval`. The idea is that of client-go's leader election; this one has a fence, and hands over instead of
+   * polling.
    *
    * The call ends when `fn` returns or throws by itself, when `options.signal` aborts, or when the registry closes. In the
    * last two cases `lease.signal` aborts, and the lease is held and renewed until `fn` has settled. If `fn` does not

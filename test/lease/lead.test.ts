@@ -307,6 +307,21 @@ describe('an outage', () => {
     expect(leading.error).toBeInstanceOf(LockBackendError);
   });
 
+  test('ends no campaign with a wait more than a retryInterval before that is over', async () => {
+    const { locker, clock, instead } = new Bed();
+    const times: number[] = [];
+    instead.acquire = () => {
+      times.push(clock.now());
+      return down();
+    };
+    const leading = watch(locker.lead('job', () => 1, { wait: '10s' }));
+    await clock.advance(9_800);
+    expect(leading.state).toBe('pending');
+    await clock.advance(200);
+    expect(leading.error).toBeInstanceOf(LockBackendError);
+    expect(times).toEqual([0, 100, 300, 700, 1_500, 3_100, 6_300, 9_900]);
+  });
+
   test('takes its time off the wait, and ends it where no time would be left for another try', async () => {
     const bed = new Bed();
     const { locker, clock, instead } = bed;
