@@ -161,7 +161,8 @@ export class GrantSet implements Renewable, LiveHold {
     const outcome = sent.answered(await this.#backend.extend(sent.requests));
     renewer.watch(this, outcome);
     if (outcome === 'failed') throw this.#fault;
-    return outcome === 'renewed';
+    // It may have been revoked while the answer was on its way.
+    return outcome === 'renewed' && !this.#revoked;
   }
 
   /** Gives all back. False: one of them was no longer ours. @throws LockBackendError */

@@ -184,6 +184,26 @@ describe('a grace', () => {
     expect(() => lease.ensureHeld()).toThrow(/it was revoked/);
   });
 
+  test.each([true, false])(
+    'a refresh that was on its way is refused, whether the backend did it: %p',
+    async (done) => {
+      const { locker, clock, instead, memory } = new Bed();
+      instead.extend = async (grant, ttl) => {
+        const answer = done && (await memory.extend(grant, ttl));
+        await new Promise<void>((resolve) => void clock.after(100, resolve));
+        return answer || memory.extend(grant, ttl);
+      };
+      const lease = await locker.acquire('a');
+      const refreshed = watch(lease.refresh('1h'));
+      const extended = watch(lease.extend('1h'));
+      await clock.advance(50);
+      await locker.revoke('a', lease.fence, { grace: '1s' });
+      await clock.advance(50);
+      expect([refreshed.value, extended.value, lease.held]).toEqual([false, false, true]);
+      expect(lease.ttl()).toBe(950);
+    },
+  );
+
   test('but the loss of another key is one', async () => {
     const bed = new Bed();
     const { locker, clock, instead, memory } = bed;
