@@ -14,6 +14,8 @@ export class Holds {
   readonly #byClaim = new Map<string, Hold>();
   /** By key: those that have been handed on. */
   readonly #handedOn = new Map<string, Hold>();
+  /** By the request that they serve: those whose time is up here, while the store may still have them. */
+  readonly #over = new Map<string, Hold>();
   readonly #clock: Clock;
   readonly #expiries: Deadlines;
   /** How many fences a writer's hold has for those that it is handed on to. */
@@ -39,6 +41,11 @@ export class Holds {
     return this.#byClaim.get(claim);
   }
 
+  /** The hold that served this claim when its time was up, as long as the store may still have it. */
+  findOver(claim: string): Hold | undefined {
+    return this.#over.get(claim);
+  }
+
   /** The hold that serves this claim now. */
   serving({ key, token }: ClaimId): Hold | undefined {
     const hold = this.#byClaim.get(claimKey(key, token));
@@ -53,7 +60,7 @@ export class Holds {
   /** `hold` has been handed on from the request with `formerToken`. */
   moved(hold: Hold, formerToken: string): void {
     if (formerToken !== hold.token) this.#byClaim.delete(claimKey(hold.key, formerToken));
-    this.#byClaim.set(claimKey(hold.key, hold.request.token), hold);
+    this.#byClaim.set(servedBy(hold), hold);
     this.#handedOn.set(hold.key, hold);
   }
 
@@ -67,7 +74,8 @@ export class Holds {
     hold.unshare(loss);
     this.#expiries.clear(hold);
     this.#byClaim.delete(hold.id);
-    this.#byClaim.delete(claimKey(hold.key, hold.request.token));
+    this.#byClaim.delete(servedBy(hold));
+    if (this.#over.get(servedBy(hold)) === hold) this.#over.delete(servedBy(hold));
     if (this.#handedOn.get(hold.key) === hold) this.#handedOn.delete(hold.key);
   }
 
@@ -75,12 +83,25 @@ export class Holds {
     for (const hold of this.#byClaim.values()) hold.unshare();
     this.#byClaim.clear();
     this.#handedOn.clear();
+    this.#over.clear();
     this.#expiries.stop();
   }
 
   #atDeadline(hold: Hold): void {
+    const now = this.#clock.now();
     // Another thread may have renewed it.
-    if (this.#clock.now() < hold.validUntil) this.#expiries.set(hold, hold.validUntil);
-    else this.end(hold);
+    if (now < hold.validUntil) this.#expiries.set(hold, hold.validUntil);
+    else if (this.#over.get(servedBy(hold)) === hold) this.#over.delete(servedBy(hold));
+    else {
+      this.end(hold);
+      hold.endBy(now);
+      // A renewal whose answer was lost may be in force.
+      this.#over.set(servedBy(hold), hold);
+      this.#expiries.set(hold, now + hold.longestTtl);
+    }
   }
+}
+
+function servedBy({ key, request }: Hold): string {
+  return claimKey(key, request.token);
 }

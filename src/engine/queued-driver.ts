@@ -106,7 +106,8 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
 
   release(grant: Grant, keepFor = 0): Promise<boolean> {
     const { key, token, mode, fence } = grant;
-    const hold = this.#holds.find(claimKey(key, token));
+    const claim = claimKey(key, token);
+    const hold = this.#holds.find(claim) ?? this.#holds.findOver(claim);
     const now = this.clock.now();
     if (!hold) return this.#releases.free(grant, { mode, usedFence: fence, keepFor }, now + LEAVE_MS, false);
     if (hold.request.token !== token) return Promise.resolve(false);

@@ -73,6 +73,37 @@ test('a hold that another thread has renewed is known for that time', async () =
   expect(ended).toHaveBeenCalledTimes(1);
 });
 
+test('a hold whose time is up is known to be over, until it is ended or the store cannot have it any more', async () => {
+  const over = (...tokens: string[]) => tokens.map((token) => holds.findOver(claimKey('k', token)));
+  const [longer, handed, freed, stolen] = [begin('a'), begin('b'), begin('c'), begin('d')];
+  longer.startRenewal(3 * TTL, clock.now());
+  handOn(handed, 'e');
+  holds.end(freed);
+  await clock.advance(TTL - 1);
+  expect(over('a', 'b', 'c', 'd', 'e')).toEqual(Array(5).fill(undefined));
+  await clock.advance(1);
+  expect(over('a', 'b', 'c', 'd', 'e')).toEqual([longer, undefined, undefined, stolen, handed]);
+  holds.end(stolen);
+  await clock.advance(TTL - 1);
+  expect(over('a', 'd', 'e')).toEqual([longer, undefined, handed]);
+  await clock.advance(1);
+  expect(over('a', 'd', 'e')).toEqual([longer, undefined, undefined]);
+  await clock.advance(2 * TTL);
+  expect(over('a')).toEqual([undefined]);
+});
+
+test('a hold that is over is not handed on, though a late answer makes its time longer', async () => {
+  const hold = begin('a');
+  const sequence = hold.startRenewal(5, clock.now())!;
+  holds.retimed(hold);
+  await clock.advance(5);
+  hold.renewed(sequence, clock.now() + TTL);
+  hold.endRenewal();
+  holds.retimed(hold);
+  expect(holds.findOver(claimKey('k', 'a'))).toBe(hold);
+  expect([hold.validUntil > clock.now(), hold.mayBeHandedOn(0, clock.now())]).toEqual([true, false]);
+});
+
 test('the change of a hold that is over brings nothing back', async () => {
   const hold = begin('a');
   holds.end(hold);

@@ -9,6 +9,7 @@ import { type Outcome, StoreError } from '../../src/engine/store.js';
 import { FakeClock, ModelServer, type ModelStore } from '../../src/testing/index.js';
 
 let clock: FakeClock;
+let server: ModelServer;
 let store: ModelStore;
 /** The store refuses to give anything up. */
 let unwilling: boolean | Outcome;
@@ -22,7 +23,8 @@ beforeEach(() => {
   unwilling = false;
   given = { calls: 0, tokens: 0 };
   leaves = [];
-  store = new ModelServer({ clock, micros: 1e15 }).connect();
+  server = new ModelServer({ clock, micros: 1e15 });
+  store = server.connect();
   const { leave, free } = store;
   const count = <T>(tokens: number, call: () => Promise<T>): Promise<T> => {
     given.calls++;
@@ -145,6 +147,45 @@ test('a hold that is in use was ours, and is freed once the store lets go of it'
   await clock.advance(500);
   expect(await answered(store.read(id.key))).toBe(null);
   await pending.close();
+});
+
+test('a hold that a renewal made longer, whose answer was lost, is freed after an outage, and the places it served', async () => {
+  const driver = queuedDriver(store, { clock, random: Math.random });
+  const ask = (token: string, wait: number) =>
+    driver.acquire({
+      key: 'lock:{k}',
+      token,
+      mode: 'write',
+      ttl: 30_000,
+      wait,
+      retryInterval: 100,
+      meta: {},
+    });
+  const asked = [ask('first', 100), ask('second', Infinity), ask('third', Infinity)];
+  await clock.advance(100);
+  for (const former of asked.slice(0, 2)) {
+    const released = driver.release((await former)!);
+    await clock.advance(1);
+    expect(await released).toBe(true);
+  }
+  const grant = (await asked[2])!;
+  await clock.advance(100);
+  // The hold of the second serves the third.
+  expect(server.lock('lock:{k}').read()).toMatchObject({ waiters: 1, holders: [{ fence: grant.fence }] });
+  const extended = driver.extend(grant, 3_600_000).catch((error) => error.code);
+  store.cut({ runLate: 0, reconnect: 120_000 });
+  await clock.advance(600);
+  expect(await extended).toBe('LOCK_BACKEND');
+  await clock.advance(29_500);
+  expect(await driver.extend(grant, 30_000)).toBe(null);
+  const released = driver.release(grant).catch((error) => error.code);
+  await clock.advance(80_000);
+  expect(await released).toBe('LOCK_BACKEND');
+  expect(store.connected).toBe(false);
+  expect(server.lock('lock:{k}').read()!.holders[0]!.ttl).toBeGreaterThan(3_000_000);
+  await clock.advance(20_000);
+  expect([store.connected, server.lock('lock:{k}').read()]).toEqual([true, null]);
+  await Promise.all([driver.close(), clock.advance(1_000)]);
 });
 
 test('a store that refuses is asked less and less often, some at a time, until it takes them', async () => {
