@@ -196,12 +196,18 @@ export class Acquisition implements GrantedClaim, Deadline {
 
   #refused(answer: Refused): void {
     if (this.#over) return;
-    if (!this.#place) return this.#giveUp(() => this.#resolve(null));
+    if (!this.#place) return this.#tried();
     this.#phase = 'waiting';
     this.#host.placed(this, answer);
     // Answered after its wait: the store serves, and somebody else has the lock.
     if (!this.#inTime()) return this.#giveUp(() => this.#resolve(null));
     if (this.#askAgain) this.ask();
+  }
+
+  /** A single try is refused. Where an earlier claim may come late, the store would refuse its token for a minute. */
+  #tried(): void {
+    if (this.request.isRepeated) this.#refuse();
+    else this.#giveUp(() => this.#resolve(null));
   }
 
   #failed(error: StoreError): void {

@@ -17,6 +17,8 @@ export interface AcquireRequest {
   readonly wait: number;
   /** How long the answer to a single try may take, in ms, before it counts as an outage. Default 1,000. */
   readonly patience?: number | undefined;
+  /** A try that is refused is made again later, under the same token: see `retry`. Default false. */
+  readonly isRepeated?: boolean | undefined;
   /** ms between tries, for a backend that cannot notify. */
   readonly retryInterval: number;
   readonly meta: Readonly<Record<string, string>>;

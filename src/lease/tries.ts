@@ -29,7 +29,7 @@ export async function tryOften(
 async function tryOnce(driver: LockDriver, request: AcquireRequest, left: number): Promise<Grant | null> {
   const patience = Math.min(TRY_PATIENCE, Math.max(LEAST_PATIENCE, left));
   try {
-    return await driver.acquire({ ...request, wait: 0, patience });
+    return await driver.acquire({ ...request, wait: 0, patience, isRepeated: true });
   } catch (error) {
     throw request.signal?.aborted ? request.signal.reason : faultOf(error);
   }

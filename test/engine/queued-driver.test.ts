@@ -343,6 +343,22 @@ test('a try that is refused while an earlier claim of it may come late has that 
   expect(await answered(other.inspect(KEY))).toBeNull();
 });
 
+test('a try that is to be repeated is not refused later because an earlier claim of it may come late', async () => {
+  const grant = await take(other);
+  store.link.latency = () => 10;
+  const again = request('again', { wait: 0, isRepeated: true });
+  const asked = driver.acquire(again);
+  await clock.advance(1);
+  store.cut({ runLate: 1_000, reconnect: 10 });
+  expect(await answered(asked, 100)).toBeNull();
+  await answered(other.release(grant));
+  expect(left).toEqual([]);
+  const granted = (await answered(driver.acquire(again)))!;
+  await clock.advance(5_000);
+  expect(await answered(driver.release(granted))).toBe(true);
+  expect(await answered(other.inspect(KEY))).toBeNull();
+});
+
 describe('a message of a grant', () => {
   const claim = (token: string): Claim => ({ ...request(token), limit: Infinity });
 

@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { LockNotObtainedError, LockTimeoutError } from '../../src/core/errors.js';
 import { retry } from '../../src/core/retry.js';
+import { queuedDriver } from '../../src/engine/queued-driver.js';
 import { LockRegistry } from '../../src/registry.js';
+import { FakeClock, ModelServer } from '../../src/testing/index.js';
 import { Bed, watch } from '../support/bed.js';
 import { stopwatch } from '../support/wait.js';
 
@@ -29,6 +31,28 @@ test('gives the lease at the first try that succeeds', async () => {
   await clock.advance(199);
   expect(asked.state).toBe('pending');
   await clock.advance(1);
+  expect(asked.state).toBe('fulfilled');
+});
+
+test('is not told of contention after a try lost its connection, once the key is free', async () => {
+  const clock = new FakeClock(1_000);
+  const server = new ModelServer({ clock });
+  const lockers = ['a', 'b'].map(() => {
+    const store = server.connect({ link: { latency: () => 10 } });
+    const registry = new LockRegistry({ clock });
+    registry.registerDriver('model', () => queuedDriver(store, { clock, random: Math.random }));
+    return { store, locker: registry.registerLocker('model', { driver: 'model' }).mustOf('model') };
+  });
+  const [a, b] = [lockers[0]!, lockers[1]!];
+  const held = a.locker.acquire('k', { ttl: '1h' });
+  void b.locker.inspect('k');
+  await clock.advance(100);
+  const asked = watch(b.locker.acquire('k', { retry: retry.linear(100) }));
+  await clock.advance(125);
+  b.store.cut({ reconnect: 10 });
+  await clock.advance(200);
+  void (await held).release();
+  await clock.advance(200);
   expect(asked.state).toBe('fulfilled');
 });
 
