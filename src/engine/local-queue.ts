@@ -12,6 +12,8 @@ type Waiter = Pick<Acquisition, 'request' | 'longestLook' | 'ask'>;
 /** Those of one key that have places, in the order in which they got them, and when the first of them looks again. */
 interface LocalQueue {
   readonly waiting: Set<Waiter>;
+  /** Those that were asked to claim again since another one had lost its place, and have no answer yet. */
+  suspected: Set<Waiter>;
   readonly look: Deadline;
 }
 
@@ -35,8 +37,10 @@ export class LocalQueues {
   placed(acquisition: Waiter, { left, before, kept }: Refused): void {
     const { key } = acquisition.request;
     const queue = this.#queues.get(key) ?? this.#open(key);
-    // The store lost its place: the new one is the last, and it may have lost the places of the others, too.
-    if (!kept && queue.waiting.delete(acquisition)) for (const other of queue.waiting) other.ask();
+    const suspected = queue.suspected.delete(acquisition);
+    // The store lost its place: the new one is the last, and it may have lost the places of the others, too. These have been
+    // asked already where it was itself suspected: of many, not each asks all.
+    if (!kept && queue.waiting.delete(acquisition) && !suspected) askAll(queue);
     queue.waiting.add(acquisition);
     // The first in line looks first when the holder's time is up: it is handed the lock, and the others need not ask.
     const atExpiry = left + 1 + Math.min(before * 5, 100) + this.#random() * 5;
@@ -54,6 +58,7 @@ export class LocalQueues {
     const { key } = acquisition.request;
     const queue = this.#queues.get(key);
     if (!queue?.waiting.delete(acquisition)) return;
+    queue.suspected.delete(acquisition);
     if (queue.waiting.size === 0) {
       this.#queues.delete(key);
       this.#looks.clear(queue.look);
@@ -68,7 +73,11 @@ export class LocalQueues {
   }
 
   #open(key: string): LocalQueue {
-    const queue: LocalQueue = { waiting: new Set(), look: new Deadline(() => look(queue)) };
+    const queue: LocalQueue = {
+      waiting: new Set(),
+      suspected: new Set(),
+      look: new Deadline(() => look(queue)),
+    };
     this.#queues.set(key, queue);
     return queue;
   }
@@ -77,6 +86,11 @@ export class LocalQueues {
     const at = this.#clock.now() + ms;
     if (look.index < 0 || at < look.at) this.#looks.set(look, at);
   }
+}
+
+function askAll(queue: LocalQueue): void {
+  queue.suspected = new Set(queue.waiting);
+  for (const waiter of queue.waiting) waiter.ask();
 }
 
 function look({ waiting }: LocalQueue): void {

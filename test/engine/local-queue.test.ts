@@ -159,4 +159,31 @@ describe('a place that the store has lost', () => {
       ['c', 0],
     ]);
   });
+
+  test('does not make each of those ask all others that were asked for it, until the next is lost', () => {
+    const [a, b, c, d, e] = [waiter('a'), waiter('b'), waiter('c'), waiter('d'), waiter('e')];
+    for (const each of [a, b, c, d, e]) queues.placed(each, refused(HELD));
+    queues.placed(a, refused(HELD, 0, false));
+    expect(asked.map(([name]) => name)).toEqual(['b', 'c', 'd', 'e']);
+    asked = [];
+    queues.placed(b, refused(HELD, 0, false));
+    queues.placed(c, refused(HELD, 0, false));
+    queues.placed(d, refused(HELD));
+    queues.leave(e);
+    queues.placed(e, refused(HELD));
+    expect(asked).toEqual([]);
+    queues.placed(b, refused(HELD, 0, false));
+    expect(asked.map(([name]) => name)).toEqual(['d', 'a', 'c', 'e']);
+    asked = [];
+    queues.placed(e, refused(HELD, 0, false));
+    queues.placed(e, refused(HELD, 0, false));
+    expect(asked.map(([name]) => name)).toEqual(['d', 'a', 'c', 'b']);
+  });
+
+  test('is found for 20,000 waiters of one key without a delay', () => {
+    const all = Array.from({ length: 20_000 }, (_, i) => waiter(`${i}`));
+    for (const each of all) queues.placed(each, refused(HELD));
+    for (const each of all) queues.placed(each, refused(HELD, 0, false));
+    expect(asked.length).toBe(19_999);
+  });
 });
