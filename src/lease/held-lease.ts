@@ -14,7 +14,8 @@ export class HeldLease implements Lease, Holder {
   readonly #set: GrantSet;
   readonly #settings: Settings;
   #lost: LockLostError | undefined;
-  #released: Promise<boolean> | undefined;
+  /** Gives the answer to the release. */
+  #released: (() => Promise<boolean>) | undefined;
   #extended: Promise<boolean> | undefined;
   #controller: AbortController | undefined;
   /** What the signal aborts with, once it does. */
@@ -95,11 +96,25 @@ export class HeldLease implements Lease, Holder {
   }
 
   release(): Promise<boolean> {
-    this.#released ??=
+    if (this.#released) return this.#released();
+    const released =
       tracings.release.hasSubscribers && this.#set.check()
         ? trace('release', this.#locker, this, () => this.#set.release())
         : this.#set.release();
-    return this.#released;
+    this.#released = () => released;
+    return released;
+  }
+
+  /** Of the release, keeps the answer alone: a promise keeps the async context that it was made in. */
+  forgetContext(): void {
+    this.#released?.().then(
+      (answer) => {
+        this.#released = giving(answer);
+      },
+      (error) => {
+        this.#released = refusing(error);
+      },
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -160,3 +175,7 @@ export class HeldLease implements Lease, Holder {
       : extend();
   }
 }
+
+// Apart, so that they keep nothing but that in memory.
+const giving = (answer: boolean) => () => Promise.resolve(answer);
+const refusing = (error: unknown) => () => Promise.reject(error);

@@ -4,11 +4,11 @@ import type { Backend } from './backend.js';
 import type { HeldLease } from './held-lease.js';
 import type { Lease } from './lease.js';
 
-/** One `with` that is running, and those it runs inside. */
+/** One `with` that is running, and those it runs inside that still held their keys when the latest began. */
 interface Holding {
   readonly lease: HeldLease;
-  readonly takenAt: { stack?: string };
-  readonly outer: Holding | undefined;
+  takenAt: { stack?: string } | undefined;
+  outer: Holding | undefined;
 }
 
 // How many lines of a call site are shown.
@@ -23,7 +23,7 @@ export function currentLease(): Lease | undefined {
 
 /** Runs `fn` as the holder of `lease`. */
 export function runHolding<T>(lease: HeldLease, takenAt: object, fn: (lease: Lease) => T): T {
-  return holdings.run({ lease, takenAt, outer: holdings.getStore() }, fn, lease);
+  return holdings.run({ lease, takenAt, outer: withoutEnded(holdings.getStore()) }, fn, lease);
 }
 
 /** @throws LockDeadlockError when one of the keys is held by a `with` around this call, of whatever locker. */
@@ -32,8 +32,19 @@ export function checkDeadlock(backend: Backend, prefix: string, keys: readonly s
     const { lease, takenAt } = holding;
     if (lease.backend !== backend || lease.prefix !== prefix || !lease.held) continue;
     const again = keys.find((key) => lease.keys.includes(key));
-    if (again !== undefined) throw new LockDeadlockError(again, frames(takenAt.stack));
+    if (again !== undefined) throw new LockDeadlockError(again, frames(takenAt?.stack));
   }
+}
+
+/** Takes those out whose lease is over: work that begins itself again from inside its `with` must not keep all before it. */
+function withoutEnded(holding: Holding | undefined): Holding | undefined {
+  if (!holding) return undefined;
+  holding.outer = withoutEnded(holding.outer);
+  if (holding.lease.held) return holding;
+  // A stack that was not formatted keeps what its functions were called on, such as a timer and its async context.
+  holding.takenAt = undefined;
+  holding.lease.forgetContext();
+  return holding.outer;
 }
 
 /** Where `fn`'s caller stands, to be shown later; formatting is left until then. */

@@ -1,10 +1,50 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { LockDeadlockError } from '../../src/core/errors.js';
 import { memoryDriver } from '../../src/drivers/memory.js';
 import { currentLease } from '../../src/lease/holding.js';
+import type { Lease } from '../../src/lease/lease.js';
 import type { Locker } from '../../src/lease/locker.js';
 import { Bed, watch } from '../support/bed.js';
 import { deferred } from '../support/wait.js';
+
+describe('work that begins itself again from inside its with', () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+
+  test.each([
+    ['when that has ended', false],
+    ['before that has ended', true],
+  ])('keeps no lease in memory, %s', async (_, before) => {
+    const { locker } = new Bed();
+    const leases: WeakRef<Lease>[] = [];
+    const living = deferred<number>();
+    const begin = (): Promise<void> =>
+      locker.with(`job ${leases.length}`, async (lease) => {
+        leases.push(new WeakRef(lease));
+        await new Promise(setImmediate);
+        if (leases.length === 200) {
+          gc();
+          living.resolve(leases.filter((each) => each.deref()).length);
+        } else if (before) void begin();
+        else setImmediate(begin);
+        await new Promise(setImmediate);
+      });
+    void begin();
+    expect(await living.promise).toBeLessThan(50);
+  });
+
+  test('finds a deadlock with those that hold still', async () => {
+    const { locker } = new Bed();
+    await locker.with('a', async () => {
+      const inner = deferred<unknown>();
+      await locker.with('b', () => void setImmediate(() => locker.with('c', begin).catch(inner.resolve)));
+      const begin = () => locker.with('b', () => locker.with('a', () => 'never'));
+      expect(await inner.promise).toMatchObject({ code: 'LOCK_DEADLOCK', key: 'a' });
+    });
+  });
+});
 
 describe('a deadlock is found', () => {
   test('at once, when a with asks for the key it runs under; the error says where that was taken', async () => {
