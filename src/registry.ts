@@ -8,6 +8,7 @@ import {
   LockError,
   LockUsageError,
 } from './core/errors.js';
+import { outside } from './core/outside.js';
 import { machineClock } from './core/suspensions.js';
 import { within } from './core/within.js';
 import { memoryDriver } from './drivers/memory.js';
@@ -209,7 +210,7 @@ export class LockRegistry {
       throw new LockConfigError(`driver "${name}" is not registered; there are: ${list(this.#drivers)}`);
     if (this.#closing.signal.aborted) throw new LockClosedError();
     try {
-      const driver = await factory();
+      const driver = await outside(factory);
       if (typeof driver?.acquire === 'function')
         return new Backend(name, driver, this.#host.clock, this.#live);
       throw new LockConfigError(`the function registered as driver "${name}" made no driver`);

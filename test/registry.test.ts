@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, test } from '@jest/globals';
 import { LOOK_MS, LOOKS } from '../src/core/clock.js';
 import { LockBackendError, LockClosedError, LockConfigError, LockUsageError } from '../src/core/errors.js';
@@ -94,6 +95,23 @@ describe('lockers', () => {
     expect(await registry.mustOf('jobs').tryAcquire('k')).not.toBeNull();
     await registry.connect();
   });
+});
+
+test('a driver is made outside of the async context of the call that needs it first', async () => {
+  const context = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const registry = new LockRegistry().registerDriver('mine', async () => {
+    seen.push(context.getStore());
+    await null;
+    seen.push(context.getStore());
+    return memoryDriver();
+  });
+  const locker = registry.registerLocker('jobs', { driver: 'mine' }).mustOf('jobs');
+  expect(await context.run('of the caller', () => locker.with('a', () => context.getStore()))).toBe(
+    'of the caller',
+  );
+  expect(seen).toEqual([undefined, undefined]);
+  await registry.close();
 });
 
 describe('names', () => {

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from './clock.js';
+import { outside } from './outside.js';
 
 /** A moment to be told about. Belongs to one {@link Deadlines}. */
 export class Deadline {
@@ -8,7 +9,10 @@ export class Deadline {
   constructor(readonly fire: () => void) {}
 }
 
-/** Any number of moments on one timer: a binary heap, so that setting and clearing are O(log n). */
+/**
+ * Any number of moments on one timer: a binary heap, so that setting and clearing are O(log n). The timer is in no async
+ * context of those who set them.
+ */
 export class Deadlines {
   readonly #heap: Deadline[] = [];
   readonly #clock: Clock;
@@ -70,11 +74,13 @@ export class Deadlines {
     if (at >= this.#timerAt) return;
     this.#timer?.cancel();
     this.#timerAt = at;
-    this.#timer = this.#clock.after(Math.max(0, at - this.#clock.now()), () => {
+    const fire = () => {
       this.#timerAt = Infinity;
       this.run(this.#clock.now());
       this.#arm();
-    });
+    };
+    const ms = Math.max(0, at - this.#clock.now());
+    this.#timer = outside(() => this.#clock.after(ms, fire));
     this.#timer.keepAlive(this.#keepAlive > 0);
   }
 

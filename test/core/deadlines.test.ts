@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { systemClock } from '../../src/core/clock.js';
 import { Deadline, Deadlines } from '../../src/core/deadlines.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 
@@ -204,4 +206,23 @@ test('keeps the process alive only as long as somebody asks for it', () => {
   expect(alive).toBe(true);
   deadlines.keepAlive(false);
   expect(alive).toBe(false);
+});
+
+test('fires outside of the async context in which the timer was set', async () => {
+  const deadlines = new Deadlines(systemClock);
+  const context = new AsyncLocalStorage<string>();
+  const seen: (string | undefined)[] = [];
+  await new Promise<void>((resolve) => {
+    const last = new Deadline(() => {
+      seen.push(context.getStore());
+      resolve();
+    });
+    const first = new Deadline(() => {
+      seen.push(context.getStore());
+      deadlines.set(last, 0);
+    });
+    deadlines.keepAlive(true);
+    context.run('of the caller', () => deadlines.set(first, systemClock.now() + 5));
+  });
+  expect(seen).toEqual([undefined, undefined]);
 });

@@ -6,6 +6,7 @@ import { memoryDriver } from '../../src/drivers/memory.js';
 import { currentLease } from '../../src/lease/holding.js';
 import type { Lease } from '../../src/lease/lease.js';
 import type { Locker } from '../../src/lease/locker.js';
+import { LockRegistry } from '../../src/registry.js';
 import { Bed, watch } from '../support/bed.js';
 import { deferred } from '../support/wait.js';
 
@@ -44,6 +45,24 @@ describe('work that begins itself again from inside its with', () => {
       expect(await inner.promise).toMatchObject({ code: 'LOCK_DEADLOCK', key: 'a' });
     });
   });
+});
+
+test('who is told of a loss is not in the with of somebody else', async () => {
+  const locker = new LockRegistry().mustOf();
+  const ends = deferred<void>();
+  const other = locker.with('a', async () => {
+    // The first timer of the registry's leases is set in here.
+    await (await locker.acquire('b', { ttl: 100 })).release();
+    await ends.promise;
+  });
+  const lease = await locker.acquire('c', { ttl: 200 });
+  const told = deferred<unknown>();
+  lease.signal.addEventListener('abort', () => told.resolve([currentLease(), locker.acquire('a')]));
+  const [current, next] = (await told.promise) as [Lease | undefined, Promise<Lease>];
+  expect(current).toBeUndefined();
+  ends.resolve();
+  expect(await (await next).release()).toBe(true);
+  await other;
 });
 
 describe('a deadlock is found', () => {

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import type { Clock, Timer } from '../../core/clock.js';
+import { outside } from '../../core/outside.js';
 import type { ThreadRenewal, ThreadTerms } from '../../lease/driver.js';
 import type { Hold } from '../hold.js';
 import type { ClaimId } from '../store.js';
@@ -108,14 +109,17 @@ export class RenewalThread {
   #running(): Worker | undefined {
     if (this.#worker || this.#failed) return this.#worker;
     if ('impossible' in this.#source) return void this.#fail(this.#source.impossible);
-    const data: ThreadData = { time: this.#time, store: this.#source.store };
+    const { start, store } = this.#source;
+    const data: ThreadData = { time: this.#time, store };
     try {
-      const worker = this.#source.start({
-        name: 'latchkey-renewal',
-        workerData: data,
-        // What says that the source is text would stop a worker that is a file.
-        ...(process.execArgv.some((option) => OF_TEXT.test(option)) && { execArgv: [] }),
-      });
+      const worker = outside(() =>
+        start({
+          name: 'latchkey-renewal',
+          workerData: data,
+          // What says that the source is text would stop a worker that is a file.
+          ...(process.execArgv.some((option) => OF_TEXT.test(option)) && { execArgv: [] }),
+        }),
+      );
       worker.on('message', (message: FromThread) => this.#receive(message));
       worker.on('error', (error: Error) => this.#fail(error.message, worker));
       worker.on('exit', () => this.#fail('it ended', worker));
@@ -184,15 +188,17 @@ export class RenewalThread {
     this.#shortestBlock = Math.min(this.#shortestBlock, maxBlock);
     this.#beat?.cancel();
     const pause = Math.min(LONGEST_BEAT_MS, this.#shortestBlock / BEATS);
-    this.#beat = this.#clock.after(pause, () => {
-      this.#beat = undefined;
-      this.#tellGone();
-      if (this.#kept.size > 0 || this.#clock.now() - this.#idleSince < IDLE_MS)
-        return this.#beatFor(this.#shortestBlock);
-      this.#shortestBlock = Infinity;
-      void this.#end();
-    });
+    this.#beat = outside(() => this.#clock.after(pause, () => this.#beatAgain()));
     this.#beat.keepAlive(false);
+  }
+
+  #beatAgain(): void {
+    this.#beat = undefined;
+    this.#tellGone();
+    if (this.#kept.size > 0 || this.#clock.now() - this.#idleSince < IDLE_MS)
+      return this.#beatFor(this.#shortestBlock);
+    this.#shortestBlock = Infinity;
+    void this.#end();
   }
 
   #tick(): void {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { Worker, WorkerOptions } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
@@ -473,4 +474,22 @@ describe('the heart', () => {
     await clock.advance(30_000);
     expect(renewal.validUntil).toBeGreaterThan(clock.now());
   });
+});
+
+test('the thread is started, and the heart beats, outside of the async context of the call that needs it', async () => {
+  const context = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const after = clock.after.bind(clock);
+  clock.after = (...args) => {
+    if (context.getStore() === undefined) seen.push(args[0]);
+    return after(...args);
+  };
+  const start = (options: WorkerOptions) => {
+    seen.push(context.getStore());
+    return startLoop(options);
+  };
+  const other = new RenewalThread(clock, { store: {}, start }, events);
+  await context.run('of the caller', () => other.start());
+  expect(seen).toEqual([undefined, 250]);
+  await other.close();
 });
