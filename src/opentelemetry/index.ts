@@ -13,6 +13,7 @@ import { checkNames } from '../core/check.js';
 import { LockError } from '../core/errors.js';
 import type { LockTrace, RevokeTrace } from '../lease/diagnostics.js';
 import { Instruments } from './instruments.js';
+import { keyLabels } from './key-labels.js';
 import { linksOf, linkToHolders, writeSpan } from './links.js';
 
 export interface InstrumentOptions {
@@ -22,7 +23,8 @@ export interface InstrumentOptions {
   tracerProvider?: TracerProvider | undefined;
   /**
    * Returns the label `key` for a key. Return only few different labels, because each one is a separate time series.
-   * Default: no such label, since a key may contain private data.
+   * Default: no such label, since a key may contain private data. If it throws, there is no label either, and once the
+   * process warning `LATCHKEY_LABEL`.
    */
   keyLabel?: ((key: string) => string) | undefined;
   /**
@@ -47,18 +49,15 @@ const WAITS_MS = 100;
 /**
  * Records metrics and spans of all lockers of this process, until you call the function that it returns.
  * docs/operations.md lists them. Leases that are already held are not counted.
- * @throws LockUsageError for an unknown option.
+ * @throws LockUsageError for an unknown option, and for a `keyLabel` that is no function.
  */
 export function instrumentLocks(options: InstrumentOptions = {}): () => void {
   checkNames(options, ['meterProvider', 'tracerProvider', 'keyLabel', 'links']);
   const { links = true } = options;
   const tracer = (options.tracerProvider ?? trace).getTracer(NAME);
   const instruments = new Instruments((options.meterProvider ?? metrics).getMeter(NAME));
-  const labelsOf = ({ locker, mode, keys }: LockTrace): Attributes => ({
-    locker,
-    mode,
-    ...(options.keyLabel && { key: keys.map(options.keyLabel).join() }),
-  });
+  const keyLabel = keyLabels(options.keyLabel);
+  const labelsOf = ({ locker, mode, keys }: LockTrace): Attributes => ({ locker, mode, ...keyLabel(keys) });
 
   const subscribe = (
     what: 'acquire' | 'extend' | 'release',
@@ -128,7 +127,7 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
         return outcome;
       },
     ),
-    traceRevocations(tracer, options.keyLabel),
+    traceRevocations(tracer, keyLabel),
     listenTo('latchkey:lost', onLost),
     listenTo('latchkey:renewal', onRenewal),
   ];
@@ -138,12 +137,12 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
 }
 
 /** Spans where somebody revokes a hold. */
-function traceRevocations(tracer: Tracer, keyLabel: InstrumentOptions['keyLabel']): () => void {
+function traceRevocations(tracer: Tracer, keyLabel: ReturnType<typeof keyLabels>): () => void {
   const spans = new WeakMap<object, Span>();
   return listen<RevokeTrace>('revoke', {
     start(message) {
       const { locker, key, fence } = message;
-      const attributes = { locker, fence, ...(keyLabel && { key: keyLabel(key) }) };
+      const attributes = { locker, fence, ...keyLabel([key]) };
       spans.set(message, tracer.startSpan('latchkey revoke', { attributes }));
     },
     asyncEnd(message) {

@@ -233,6 +233,24 @@ test('a key is a label only as the function given makes it', async () => {
   expect((await points('latchkey.hold'))[0]![0]).toEqual({ ...labels, key: 'order', outcome: 'released' });
 });
 
+test('a label that cannot be made is left out, and told once', async () => {
+  const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const { locker } = instrument({
+    keyLabel: () => {
+      throw new Error('no colon');
+    },
+  });
+  for (let i = 0; i < 2; i++) await (await locker.acquire('order')).release();
+  expect((await points('latchkey.hold'))[0]![0]).toEqual({ ...labels, outcome: 'released' });
+  expect(warnings.mock.calls).toEqual([
+    ['keyLabel failed, so the label is left out: Error: no colon', { code: 'LATCHKEY_LABEL' }],
+  ]);
+  warnings.mockRestore();
+  expect(() => instrumentLocks({ keyLabel: 'order' as never })).toThrow(
+    expect.objectContaining({ code: 'LOCK_USAGE', option: 'keyLabel' }),
+  );
+});
+
 test('an unknown option is refused', () => {
   expect(() => instrumentLocks({ keyLable: () => 'k' } as object)).toThrow(
     expect.objectContaining({ code: 'LOCK_USAGE', message: expect.stringContaining('`keyLabel`') }),
