@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type PostgresServer, startPostgres } from '../../../support/postgres-server.js';
 import { stopwatch } from '../../../support/wait.js';
 import { closeStores, processOn } from '../support/stores.js';
@@ -96,4 +96,32 @@ test('places of several processes that are gone are dropped a thousand runs at a
   await places(2_500, 'w', '7 + g % 2');
   await release();
   expect(await left()).toBe(1_500);
+});
+
+describe('a hold that is freed with a rest', () => {
+  const rest = () => server.ask(`SELECT latchkey.free('b'::bytea, 'h', '{}', 0, 60000, false, 1)`);
+
+  test('does not fail where very many processes that are gone waited for it', async () => {
+    await places(READERS, 'w', '7 + g');
+    await server.ask(`INSERT INTO latchkey.stamp
+      SELECT sha256('b'), process, now() + interval '1 hour' FROM latchkey.place`);
+    await rest();
+    expect(await left()).toBe(READERS);
+  });
+
+  test('tells when it may be its turn to the first process that lives and looks', async () => {
+    await places(900, 'w', '7 + g');
+    const told: string[] = [];
+    const client = await server.client();
+    client.on('notification', ({ channel, payload = '' }) => told.push(`${channel} ${payload}`));
+    // One that is stopped has not looked for long.
+    const live = [500, 600, 700].map((n) => 7 + n);
+    for (const process of live)
+      await client.query(`LISTEN latchkey_${process.toString(16)}; SELECT pg_advisory_lock(${process})`);
+    await server.ask(`INSERT INTO latchkey.stamp SELECT sha256('b'), process,
+      now() + CASE process WHEN ${live[0]} THEN interval '-1 s' ELSE interval '1 hour' END FROM latchkey.place`);
+    await rest();
+    await client.query('SELECT 1');
+    expect(told).toEqual([expect.stringMatching(/^latchkey_25f look-in (60000|5\d{4}) t600 /)]);
+  });
 });
