@@ -16,13 +16,17 @@ export interface Completed {
 
 /** The address, and from the options what it leaves open: `pg` itself takes nothing from them that it could say. */
 export function completed(address: string, { user, password, host, port, database }: Place): Completed {
-  const url = read(address);
-  if (!url) return { connectionString: address };
+  const known = read(address);
+  if (!known) return { connectionString: address };
+  const { url, hostname } = known;
   const says = (name: string, value: string) => value !== '' || url.searchParams.has(name);
   const open: [string, unknown][] = [];
   if (!says('user', url.username)) open.push(['user', user]);
   // The port is that of the host.
-  if (!says('host', url.hostname)) open.push(['host', host], ['port', port]);
+  if (!says('host', hostname)) {
+    open.push(['host', host]);
+    if (!says('port', url.port)) open.push(['port', port]);
+  }
   const added = open
     .filter(([, value]) => typeof value === 'string' || typeof value === 'number')
     .map(([name, value]) => `${name}=${encodeURIComponent(value as string)}`);
@@ -34,9 +38,14 @@ export function completed(address: string, { user, password, host, port, databas
   return says('password', url.password) ? { connectionString } : { connectionString, password };
 }
 
-function read(address: string): URL | undefined {
+function read(address: string): { url: URL; hostname: string } | undefined {
   try {
-    return new URL(address);
+    if (URL.canParse(address)) {
+      const url = new URL(address);
+      return { url, hostname: url.hostname };
+    }
+    // A login before no host is no URL, but `pg` takes it.
+    return { url: new URL(address.replace('@/', '@none/')), hostname: '' };
   } catch {
     return undefined;
   }

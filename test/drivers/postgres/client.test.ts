@@ -75,6 +75,13 @@ test('what a URL leaves open is as the options say', async () => {
   expect(await url('postgres:///app?user=me&password=secret')).toMatchObject({
     ...{ host: 'other', port: 7, user: 'me', password: 'secret', database: 'app' },
   });
+  expect(await url('postgres:///app?port=6000')).toMatchObject({ host: 'other', port: 6_000 });
+  expect(await url('postgres://me@/app?host=%2Frun')).toMatchObject({
+    ...{ host: '/run', port: 5_432, user: 'me', password: 'hidden', database: 'app' },
+  });
+  expect(await url('postgres://me:secret@/')).toMatchObject({
+    ...{ host: 'other', port: 7, user: 'me', password: 'secret', database: 'theirs' },
+  });
   const password = () => 'secret';
   expect((await url('postgres://me@db/app', { password })).password).toBe(password);
   const two = { ...options, listenUrl: 'postgres://db', connectionString: 'postgres://pooler' };
