@@ -142,19 +142,25 @@ behind(
       ];
       const key = freshKey();
       await other.release(await take(other, key));
+      // Whoever writes the row waits for the stranger, whatever its own patience.
       const stranger = await server.client();
-      await stranger.query('BEGIN');
-      await stranger.query('SELECT FROM latchkey.lock WHERE name = $1 FOR UPDATE', [Buffer.from(key)]);
+      await stranger.query('SELECT pg_advisory_lock(42)');
+      await server.ask(`CREATE FUNCTION wait_for_stranger() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$ BEGIN
+          PERFORM pg_advisory_xact_lock_shared(42);
+          RETURN NEW;
+        END $$;
+        CREATE TRIGGER waits BEFORE UPDATE ON latchkey.lock FOR EACH ROW EXECUTE FUNCTION wait_for_stranger()`);
       const asked = ask(driver, key, { ttl: 600_000 }).catch((error: Error) => error);
       await until(() => waitsForLocks(server, 1));
       proxy.refuse();
       proxy.reset();
-      await stranger.query('COMMIT');
+      await stranger.query('SELECT pg_advisory_unlock(42)');
       expect(await asked).toMatchObject({ code: 'LOCK_BACKEND' });
-      expect(await other.inspect(key)).toMatchObject({ holders: [{}] });
+      await until(async () => (await other.inspect(key))?.holders.length === 1);
       await proxy.accept();
       await until(async () => (await other.inspect(key)) === null, 20_000, 'the hold to be given back');
     } finally {
+      await server.ask('DROP FUNCTION IF EXISTS wait_for_stranger CASCADE');
       await closeAll();
       await cut.stop();
       await proxy.close();
