@@ -6,6 +6,8 @@ import type { Refused } from './store.js';
 
 // The one whose place is the first looks at the latest after this: it must notice first.
 const FIRST_LOOK = 2_000;
+// How long the answer that gives a place may come after a message about it.
+const ANSWER_MS = 100;
 
 type Waiter = Pick<Acquisition, 'request' | 'longestLook' | 'ask'>;
 
@@ -54,6 +56,12 @@ export class LocalQueues {
     if (queue) this.#lookIn(queue, ms);
   }
 
+  /** As `lookIn`, for a message of the store: it may come before the answer that gives the first place here. */
+  told(key: string, ms: number): void {
+    if (this.#queues.has(key)) this.lookIn(key, ms);
+    else this.#lookIn(this.#open(key), Math.min(Math.max(ms, ANSWER_MS), FIRST_LOOK));
+  }
+
   leave(acquisition: Waiter): void {
     const { key } = acquisition.request;
     const queue = this.#queues.get(key);
@@ -76,10 +84,16 @@ export class LocalQueues {
     const queue: LocalQueue = {
       waiting: new Set(),
       suspected: new Set(),
-      look: new Deadline(() => look(queue)),
+      look: new Deadline(() => this.#look(key, queue)),
     };
     this.#queues.set(key, queue);
     return queue;
+  }
+
+  #look(key: string, { waiting }: LocalQueue): void {
+    const [first] = waiting;
+    if (first) first.ask();
+    else this.#queues.delete(key);
   }
 
   #lookIn({ look }: LocalQueue, ms: number): void {
@@ -91,9 +105,4 @@ export class LocalQueues {
 function askAll(queue: LocalQueue): void {
   queue.suspected = new Set(queue.waiting);
   for (const waiter of queue.waiting) waiter.ask();
-}
-
-function look({ waiting }: LocalQueue): void {
-  const [first] = waiting;
-  first?.ask();
 }

@@ -185,7 +185,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   }
 
   lookIn(key: string, ms: number): void {
-    this.#queues.lookIn(key, ms);
+    this.#queues.told(key, ms);
   }
 
   obtained(acquisition: Acquisition, granted: GrantedHold, unannounced: boolean): Hold {

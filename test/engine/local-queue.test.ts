@@ -74,6 +74,28 @@ describe('the next look', () => {
     expect(asked).toEqual([['a', 200]]);
   });
 
+  test.each([
+    ['in time', 300, 300],
+    ['0.1 s after it, for it may say at once', 0, 100],
+    ['as of the place, where that is sooner', 60_000, 1_650],
+  ])('comes also where the message is here before the place: %s', async (_, ms, at) => {
+    queues.told('k', ms);
+    await clock.advance(50);
+    queues.placed(waiter('a'), refused(HELD));
+    await clock.advance(1_700 - 50);
+    expect(asked).toEqual([['a', at]]);
+  });
+
+  test('comes to nobody where no place follows the message, and keeps nothing', async () => {
+    queues.told('k', 60_000);
+    await clock.advance(2_000);
+    expect(clock.pending).toBe(0);
+    queues.placed(waiter('a'), refused(HELD));
+    queues.told('k', 500);
+    await clock.advance(600);
+    expect(asked).toEqual([['a', 2_500]]);
+  });
+
   test('is that of the one that is first in the store, also where another has lost its place', async () => {
     const [a, b] = [waiter('a'), waiter('b')];
     queues.placed(a, refused(500));
