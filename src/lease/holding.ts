@@ -37,14 +37,20 @@ export function checkDeadlock(backend: Backend, prefix: string, keys: readonly s
 }
 
 /** Takes those out whose lease is over: work that begins itself again from inside its `with` must not keep all before it. */
-function withoutEnded(holding: Holding | undefined): Holding | undefined {
-  if (!holding) return undefined;
-  holding.outer = withoutEnded(holding.outer);
-  if (holding.lease.held) return holding;
-  // A stack that was not formatted keeps what its functions were called on, such as a timer and its async context.
-  holding.takenAt = undefined;
-  holding.lease.forgetContext();
-  return holding.outer;
+function withoutEnded(innermost: Holding | undefined): Holding | undefined {
+  const chain: Holding[] = [];
+  for (let holding = innermost; holding; holding = holding.outer) chain.push(holding);
+  let outer: Holding | undefined;
+  for (const holding of chain.reverse()) {
+    holding.outer = outer;
+    if (holding.lease.held) outer = holding;
+    else {
+      // A stack that was not formatted keeps what its functions were called on, such as a timer and its async context.
+      holding.takenAt = undefined;
+      holding.lease.forgetContext();
+    }
+  }
+  return outer;
 }
 
 /** Where `fn`'s caller stands, to be shown later; formatting is left until then. */

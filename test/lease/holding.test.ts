@@ -1,9 +1,11 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
 import { LockDeadlockError } from '../../src/core/errors.js';
 import { memoryDriver } from '../../src/drivers/memory.js';
-import { currentLease } from '../../src/lease/holding.js';
+import type { HeldLease } from '../../src/lease/held-lease.js';
+import { currentLease, runHolding } from '../../src/lease/holding.js';
 import type { Lease } from '../../src/lease/lease.js';
 import type { Locker } from '../../src/lease/locker.js';
 import { LockRegistry } from '../../src/registry.js';
@@ -45,6 +47,14 @@ describe('work that begins itself again from inside its with', () => {
       expect(await inner.promise).toMatchObject({ code: 'LOCK_DEADLOCK', key: 'a' });
     });
   });
+});
+
+test('any number of leases may be held inside one another', () => {
+  const leases = Array.from({ length: 16_000 }, () => ({ held: true }) as HeldLease);
+  let inside = <T>(fn: () => T) => fn();
+  for (const lease of leases)
+    inside = inside(() => runHolding(lease, {}, () => AsyncLocalStorage.snapshot()));
+  expect(inside(currentLease)).toBe(leases.at(-1));
 });
 
 test('who is told of a loss is not in the with of somebody else', async () => {
