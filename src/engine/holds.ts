@@ -93,6 +93,9 @@ export class Holds {
     if (now < hold.validUntil) this.#expiries.set(hold, hold.validUntil);
     else if (this.#over.get(servedBy(hold)) === hold) this.#over.delete(servedBy(hold));
     else {
+      // An earlier hold of the same claim is forgotten: its deadline would end a later one.
+      const former = this.#over.get(servedBy(hold));
+      if (former) this.#expiries.clear(former);
       this.end(hold);
       hold.endBy(now);
       // A renewal whose answer was lost may be in force.

@@ -92,6 +92,20 @@ test('a hold whose time is up is known to be over, until it is ended or the stor
   expect(over('a')).toEqual([undefined]);
 });
 
+test('a hold that is over does not end a later one of the same claim', async () => {
+  begin('a').startRenewal(3 * TTL, clock.now());
+  await clock.advance(TTL);
+  const second = begin('a');
+  await clock.advance(TTL);
+  expect(holds.findOver(claimKey('k', 'a'))).toBe(second);
+  const third = begin('a');
+  third.renewed(third.startRenewal(9 * TTL, clock.now())!, clock.now() + 9 * TTL);
+  holds.retimed(third);
+  await clock.advance(4 * TTL);
+  expect(found('a')).toEqual([third]);
+  expect(holds.findOver(claimKey('k', 'a'))).toBeUndefined();
+});
+
 test('a hold that is over is not handed on, though a late answer makes its time longer', async () => {
   const hold = begin('a');
   const sequence = hold.startRenewal(5, clock.now())!;
