@@ -7,8 +7,8 @@ const root = join(import.meta.dirname, '..');
 /** Bytes of our own code, minified, by entry point: a budget. Raise it when a feature is worth it. */
 const BUDGET = {
   'mutex/index': 10_500,
-  locks: 198_000,
-  'nestjs/index': 199_000,
+  locks: 199_000,
+  'nestjs/index': 200_000,
   'testing/index': 165_000,
   index: 219_000,
 };

@@ -31,6 +31,8 @@ export interface AcquisitionHost {
   obtained(acquisition: Acquisition, granted: GrantedHold, unannounced: boolean): Hold;
   /** The store gave it a place, or says that it still has one. */
   placed(acquisition: Acquisition, refused: Refused): void;
+  /** A try was refused that is made again, and an earlier claim of it may come late. */
+  refusedLate(acquisition: Acquisition): void;
   /** It has its outcome; `waited`: it had a place until now. */
   ended(acquisition: Acquisition, waited: boolean): void;
   /** Looks at the queue of the key in `ms`, or sooner. */
@@ -54,7 +56,7 @@ export class Acquisition implements GrantedClaim, Deadline {
   /** The grant; null where somebody else had the lock. */
   readonly outcome: Promise<Grant | null>;
   /** A claim of it may reach the store later, out of order. */
-  late = false;
+  late: boolean;
   readonly #host: AcquisitionHost;
   readonly #claim: Claim;
   readonly #place: Place | undefined;
@@ -84,9 +86,11 @@ export class Acquisition implements GrantedClaim, Deadline {
     readonly id: string,
     readonly request: AcquireRequest,
     host: AcquisitionHost,
+    late = false,
   ) {
     const { key, token, mode, limit = Infinity, ttl, meta, wait, signal } = request;
     this.#host = host;
+    this.late = late;
     this.#claim = { key, token, mode, limit, ttl, meta };
     this.#place = wait > 0 ? { vouchFor: 3 * this.longestLook + 1_000 } : undefined;
     this.#askedAt = host.clock.now();
@@ -204,10 +208,12 @@ export class Acquisition implements GrantedClaim, Deadline {
     if (this.#askAgain) this.ask();
   }
 
-  /** A single try is refused. Where an earlier claim may come late, the store would refuse its token for a minute. */
+  /** A single try is refused. */
   #tried(): void {
-    if (this.request.isRepeated) this.#refuse();
-    else this.#giveUp(() => this.#resolve(null));
+    if (!this.late || !this.request.isRepeated) return this.#giveUp(() => this.#resolve(null));
+    // Not given up before the last try: the store would refuse its token for a minute.
+    this.#host.refusedLate(this);
+    this.#refuse();
   }
 
   #failed(error: StoreError): void {

@@ -47,6 +47,8 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   readonly limits: Deadlines;
   readonly extendMany?: (extensions: readonly Extension[]) => Promise<(Grant | null | Error)[]>;
   readonly #acquisitions = new Map<string, Acquisition>();
+  /** The refused tries that are made again, an earlier claim of which may come late. */
+  readonly #lateTries = new Set<string>();
   readonly #holds: Holds;
   readonly #queues: LocalQueues;
   readonly #releases: PendingReleases;
@@ -83,10 +85,14 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     if (asked) return asked.outcome;
     const hold = this.#holds.serving(request);
     if (hold) return Promise.resolve(hold.grant);
-    const acquisition = new Acquisition(id, request, this);
+    const acquisition = new Acquisition(id, request, this, this.#lateTries.delete(id));
     this.#acquisitions.set(id, acquisition);
     acquisition.ask();
     return acquisition.outcome;
+  }
+
+  endTries(request: AcquireRequest): void {
+    if (this.#lateTries.delete(claimKey(request.key, request.token))) this.#giveUp(request, true);
   }
 
   async extend(grant: Grant, ttl: number): Promise<Grant | null> {
@@ -203,11 +209,18 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     if (waited) this.#queues.leave(acquisition);
   }
 
+  refusedLate(acquisition: Acquisition): void {
+    this.#lateTries.add(acquisition.id);
+  }
+
   leave(acquisition: Acquisition, done?: () => void): void {
-    const { request } = acquisition;
     // What is kept until there is a connection may be sent over another one than a claim that has no answer.
     const late = this.link.ready ? acquisition.late : acquisition.mayComeLate;
     this.#queues.leave(acquisition);
+    this.#giveUp(acquisition.request, late, done);
+  }
+
+  #giveUp(request: AcquireRequest, late: boolean, done?: () => void): void {
     this.#releases.leave(request, this.clock.now() + Math.max(request.ttl, LEAVE_MS), late, done);
   }
 

@@ -17,7 +17,10 @@ export interface AcquireRequest {
   readonly wait: number;
   /** How long the answer to a single try may take, in ms, before it counts as an outage. Default 1,000. */
   readonly patience?: number | undefined;
-  /** A try that is refused is made again later, under the same token: see `retry`. Default false. */
+  /**
+   * A try that is refused is made again later, under the same token: see `retry`. After the last one, `endTries` is called.
+   * Default false.
+   */
   readonly isRepeated?: boolean | undefined;
   /** ms between tries, for a backend that cannot notify. */
   readonly retryInterval: number;
@@ -73,6 +76,8 @@ export interface LockDriver {
    * Rejects with the signal's reason when it aborts, and then holds nothing.
    */
   acquire(request: AcquireRequest): Promise<Grant | null>;
+  /** No more tries of a request with `isRepeated` are made, and none got the key. Never throws. */
+  endTries?(request: AcquireRequest): void;
   /** Sets the time left to `ttl` ms; it does not add. Resolves to `null` when the hold is lost. */
   extend(grant: Grant, ttl: number): Promise<Grant | null>;
   /**

@@ -19,11 +19,16 @@ export async function tryOften(
   request: AcquireRequest,
   clock: Clock,
 ): Promise<Grant | null> {
-  for await (const _ of attempts(retry, { deadline, clock, signal: request.signal })) {
-    const grant = await tryOnce(driver, request, deadline - clock.now());
-    if (grant) return grant;
+  let grant: Grant | null = null;
+  try {
+    for await (const _ of attempts(retry, { deadline, clock, signal: request.signal })) {
+      grant = await tryOnce(driver, request, deadline - clock.now());
+      if (grant) break;
+    }
+    return grant;
+  } finally {
+    if (!grant) driver.endTries?.(request);
   }
-  return null;
 }
 
 async function tryOnce(driver: LockDriver, request: AcquireRequest, left: number): Promise<Grant | null> {

@@ -93,6 +93,7 @@ function host(): AcquisitionHost {
     },
     placed: () => void told.push('placed'),
     lookIn: () => void told.push('lookIn'),
+    refusedLate: () => void told.push('refusedLate'),
     ended: () => void told.push('ended'),
     leave: (_, done) => {
       told.push('leave');

@@ -359,6 +359,42 @@ test('a try that is to be repeated is not refused later because an earlier claim
   expect(await answered(other.inspect(KEY))).toBeNull();
 });
 
+test('a hold of a try has claims of earlier tries refused that come late', async () => {
+  const grant = await take(other);
+  store.link.latency = () => 10;
+  const again = request('again', { wait: 0, isRepeated: true });
+  const asked = driver.acquire(again);
+  await clock.advance(1);
+  store.cut({ runLate: 1_000, reconnect: 10 });
+  expect(await answered(asked, 100)).toBeNull();
+  expect(await answered(driver.acquire(again))).toBeNull();
+  await answered(other.release(grant));
+  const granted = (await answered(driver.acquire(again)))!;
+  expect(await answered(driver.release(granted))).toBe(true);
+  await clock.advance(5_000);
+  expect(await answered(other.inspect(KEY))).toBeNull();
+});
+
+test('the end of tries has an earlier claim of them refused that may come late, and asks nothing otherwise', async () => {
+  const grant = await take(other);
+  store.link.latency = () => 10;
+  const again = request('again', { wait: 0, isRepeated: true });
+  expect(await answered(driver.acquire(again))).toBeNull();
+  driver.endTries!(again);
+  const asked = driver.acquire(again);
+  await clock.advance(1);
+  store.cut({ runLate: 1_000, reconnect: 10 });
+  expect(await answered(asked, 100)).toBeNull();
+  expect(await answered(driver.acquire(again))).toBeNull();
+  await answered(other.release(grant));
+  expect(left).toEqual([]);
+  driver.endTries!(again);
+  driver.endTries!(again);
+  await clock.advance(5_000);
+  expect(left).toEqual([['again', true]]);
+  expect(await answered(other.inspect(KEY))).toBeNull();
+});
+
 describe('a message of a grant', () => {
   const claim = (token: string): Claim => ({ ...request(token), limit: Infinity });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { LockNotObtainedError, LockTimeoutError } from '../../src/core/errors.js';
-import { retry } from '../../src/core/retry.js';
+import { type RetryStrategy, retry } from '../../src/core/retry.js';
 import { queuedDriver } from '../../src/engine/queued-driver.js';
 import { LockRegistry } from '../../src/registry.js';
 import { FakeClock, ModelServer } from '../../src/testing/index.js';
@@ -34,26 +34,50 @@ test('gives the lease at the first try that succeeds', async () => {
   expect(asked.state).toBe('fulfilled');
 });
 
-test('is not told of contention after a try lost its connection, once the key is free', async () => {
-  const clock = new FakeClock(1_000);
-  const server = new ModelServer({ clock });
-  const lockers = ['a', 'b'].map(() => {
-    const store = server.connect({ link: { latency: () => 10 } });
-    const registry = new LockRegistry({ clock });
-    registry.registerDriver('model', () => queuedDriver(store, { clock, random: Math.random }));
-    return { store, locker: registry.registerLocker('model', { driver: 'model' }).mustOf('model') };
+describe('a try whose connection was lost', () => {
+  /** A caller with `retry` whose first claim is lost while another caller holds the key. */
+  async function lostTry(retrying: RetryStrategy, runLate?: number) {
+    const clock = new FakeClock(1_000);
+    const server = new ModelServer({ clock });
+    const lockers = ['a', 'b'].map(() => {
+      const store = server.connect({ link: { latency: () => 10 } });
+      const registry = new LockRegistry({ clock });
+      registry.registerDriver('model', () => queuedDriver(store, { clock, random: Math.random }));
+      return { store, locker: registry.registerLocker('model', { driver: 'model' }).mustOf('model') };
+    });
+    const [a, b] = [lockers[0]!, lockers[1]!];
+    const held = a.locker.acquire('k', { ttl: '1h' });
+    void b.locker.inspect('k');
+    await clock.advance(100);
+    const stop = new AbortController();
+    const asked = watch(b.locker.acquire('k', { retry: retrying, signal: stop.signal }));
+    await clock.advance(5);
+    b.store.cut({ reconnect: 10, ...(runLate !== undefined && { runLate }) });
+    await clock.advance(320);
+    return { clock, asked, stop, held: await held, inspect: () => watch(a.locker.inspect('k')) };
+  }
+
+  test('is not told of contention later, once the key is free', async () => {
+    const { clock, asked, held } = await lostTry(retry.linear(100));
+    void held.release();
+    await clock.advance(200);
+    expect(asked.state).toBe('fulfilled');
   });
-  const [a, b] = [lockers[0]!, lockers[1]!];
-  const held = a.locker.acquire('k', { ttl: '1h' });
-  void b.locker.inspect('k');
-  await clock.advance(100);
-  const asked = watch(b.locker.acquire('k', { retry: retry.linear(100) }));
-  await clock.advance(125);
-  b.store.cut({ reconnect: 10 });
-  await clock.advance(200);
-  void (await held).release();
-  await clock.advance(200);
-  expect(asked.state).toBe('fulfilled');
+
+  test.each([
+    ['the last try', retry.limit(retry.linear(100), 2)],
+    ['an abort between two tries', retry.linear(100)],
+  ])('leaves nothing behind after %s, though its claim comes late', async (_, retrying) => {
+    const { clock, asked, stop, held, inspect } = await lostTry(retrying, 2_000);
+    stop.abort('enough');
+    await clock.advance(50);
+    expect(asked.state).toBe('rejected');
+    void held.release();
+    await clock.advance(5_000);
+    const info = inspect();
+    await clock.advance(50);
+    expect([info.state, info.value]).toEqual(['fulfilled', null]);
+  });
 });
 
 test('ends with wait, which is a hard limit', async () => {

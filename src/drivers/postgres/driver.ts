@@ -27,6 +27,7 @@ export async function postgresDriver(
   const holds = new GuardedHolds(dialled.schema);
   return {
     acquire: async (request) => holds.add(await driver.acquire(request)),
+    endTries: (request) => driver.endTries!(request),
     release: (grant, keepFor) => driver.release(holds.remove(grant), keepFor),
     extend: (grant, ttl) => driver.extend(grant, ttl),
     startThread: () => driver.startThread!(),
