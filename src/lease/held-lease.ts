@@ -16,6 +16,7 @@ export class HeldLease implements Lease, Holder {
   #lost: LockLostError | undefined;
   /** Gives the answer to the release. */
   #released: (() => Promise<boolean>) | undefined;
+  #forgetsContext = false;
   #extended: Promise<boolean> | undefined;
   #controller: AbortController | undefined;
   /** What the signal aborts with, once it does. */
@@ -102,11 +103,13 @@ export class HeldLease implements Lease, Holder {
         ? trace('release', this.#locker, this, () => this.#set.release())
         : this.#set.release();
     this.#released = () => released;
+    if (this.#forgetsContext) this.forgetContext();
     return released;
   }
 
   /** Of the release, keeps the answer alone: a promise keeps the async context that it was made in. */
   forgetContext(): void {
+    this.#forgetsContext = true;
     this.#released?.().then(
       (answer) => {
         this.#released = giving(answer);

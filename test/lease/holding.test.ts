@@ -17,24 +17,28 @@ describe('work that begins itself again from inside its with', () => {
   const gc = runInNewContext('gc') as () => void;
 
   test.each([
-    ['when that has ended', false],
-    ['before that has ended', true],
-  ])('keeps no lease in memory, %s', async (_, before) => {
-    const { locker } = new Bed();
+    ['when that has ended', false, false],
+    ['before that has ended', true, false],
+    ['before that has ended, after its lease was lost', true, true],
+  ])('keeps no lease in memory, %s', async (_, before, lost) => {
+    const { locker, clock } = new Bed();
     const leases: WeakRef<Lease>[] = [];
     const living = deferred<number>();
-    const begin = (): Promise<void> =>
-      locker.with(`job ${leases.length}`, async (lease) => {
-        leases.push(new WeakRef(lease));
-        await new Promise(setImmediate);
-        if (leases.length === 200) {
-          gc();
-          living.resolve(leases.filter((each) => each.deref()).length);
-        } else if (before) void begin();
-        else setImmediate(begin);
-        await new Promise(setImmediate);
-      });
-    void begin();
+    const work = async (lease: Lease) => {
+      leases.push(new WeakRef(lease));
+      if (lost) await clock.advance(20);
+      await new Promise(setImmediate);
+      if (leases.length === 200) {
+        gc();
+        living.resolve(leases.filter((each) => each.deref()).length);
+      } else if (before) begin();
+      else setImmediate(begin);
+      await new Promise(setImmediate);
+    };
+    const begin = () => {
+      locker.with(`job ${leases.length}`, work, lost ? { maxHold: 10 } : {}).catch(() => {});
+    };
+    begin();
     expect(await living.promise).toBeLessThan(50);
   });
 
