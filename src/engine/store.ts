@@ -46,7 +46,7 @@ export interface Refused {
   readonly granted: false;
   /**
    * ms until the time of the last holder is up, or the key has rested; 0 where nobody holds it. For a claim with a limit,
-   * until the first of the shared holds may be over.
+   * until the first of the shared holds may be over. For one without a {@link Place}, it may be more.
    */
   readonly left: number;
   /** How many places stand before it; an estimate. */

@@ -72,9 +72,10 @@ export class Twin {
     if (call.do === 'claim') {
       const { claim, vouchFor } = call;
       const answer = await store.claim({ ...claim, key }, vouchFor === undefined ? undefined : { vouchFor });
-      // How many are before it is an estimate, another one in each backend; so is what one with a limit has to wait.
-      if (!answer.granted)
-        return { ...(claim.limit === Infinity && { left: time(answer.left) }), kept: answer.kept };
+      // How many are before it is an estimate, another one in each backend; so is the time left for one that does not wait,
+      // or has a limit.
+      const exact = claim.limit === Infinity && vouchFor !== undefined;
+      if (!answer.granted) return { ...(exact && { left: time(answer.left) }), kept: answer.kept };
       return { fence: this.#named(claim.token, answer.fence), ttl: time(answer.ttl), run: answer.run };
     }
     if (call.do === 'free') {

@@ -3,7 +3,7 @@
 --   ARGV     mode ("w" or "r"); ttl in ms; "<process> <token> <metadata>";
 --            "<limit> <ms to vouch for, 0: no place> <1: subscribers are counted>"
 --   answers  the fence of a hold that begins; {1, fence, ms left, run} of one that began before or came by its place;
---            {0, ms until the lock may be free, places before it, 1 if it had its place}
+--            {0, ms until the lock may be free (at most, for one without a place), places before it, 1 if it had its place}
 local lock, mode, ttl, tail = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -64,4 +64,5 @@ if vouch > 0 and had_place == 0 and not fence then
 end
 finish(true)
 if fence then return {1, fence, ttl, mode == 'w' and run_of(process) or ''} end
-return {0, time_left(limit), vouch > 0 and number_of_place - first or places, had_place}
+-- Nobody waits for what a single try is told.
+return {0, time_left(limit, vouch == 0), vouch > 0 and number_of_place - first or places, had_place}

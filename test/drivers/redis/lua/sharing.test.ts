@@ -60,9 +60,9 @@ describe('a reader', () => {
     expect(left).toBeLessThanOrEqual(20_000);
     expect(left).toBeGreaterThan(15_000);
     expect(await lock.free('b', { mode: 'r' })).toBe(1);
-    // The latest has gone: what is left is counted anew.
+    // The latest has gone, which nobody has counted.
     const [, rest] = (await lock.claim('w')) as number[];
-    expect(rest).toBeLessThanOrEqual(10_000);
+    expect(rest).toBeLessThanOrEqual(20_000);
     expect(rest).toBeGreaterThan(5_000);
     expect(await lock.free('a', { mode: 'r' })).toBe(1);
     expect(await lock.claim('w')).toEqual(expect.any(Number));
@@ -178,6 +178,23 @@ describe('how long readers stay', () => {
       expect(left).toBeGreaterThan(18_000);
       expect(left).toBeLessThanOrEqual(20_000);
     }
+    expect(await counted()).toBe(1);
+  });
+
+  test('is not counted for a try, however often the last of them leaves', async () => {
+    await reader('long', { ttl: 20_000 });
+    await server.resetStats();
+    for (const token of ['u', 'v', 'w']) {
+      await reader(`longer-than-${token}`, { ttl: 60_000 });
+      expect(await lock.free(`longer-than-${token}`, { mode: 'r' })).toBe(1);
+      const [granted, left] = (await lock.claim(token)) as number[];
+      expect(granted).toBe(0);
+      expect(left).toBeGreaterThan(18_000);
+      expect(left).toBeLessThanOrEqual(60_000);
+    }
+    expect(await counted()).toBe(0);
+    const [, left] = (await lock.place('waits')) as number[];
+    expect(left).toBeLessThanOrEqual(20_000);
     expect(await counted()).toBe(1);
   });
 

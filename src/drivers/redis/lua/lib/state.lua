@@ -90,10 +90,10 @@ end
 if inside > 0 and earliest <= now then count_shared() end
 
 -- ms until nobody surely holds the lock any more, and it does not rest; for one with a limit, until the first of the shared
--- holds may be over. Only after save.
-local function time_left(limit)
+-- holds may be over. "at_most": a time that may be longer, for nothing. Only after save.
+local function time_left(limit, at_most)
   if inside > 0 and limit > 0 then return math.max(earliest, now) - now end
-  if inside > 0 and exact == 0 then
+  if inside > 0 and exact == 0 and not at_most then
     count_shared()
     -- Or each who asks would count them all. A full Redis may refuse it.
     if inside > 0 then redis.pcall('HSET', lock, 'c', inside .. ' ' .. earliest .. ' ' .. latest .. ' 1') end
