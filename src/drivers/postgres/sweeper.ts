@@ -7,6 +7,10 @@ const EVERY_MS = 30_000;
 const SOON_MS = 1_000;
 const MUCH = 20;
 const AT_ONCE = 200;
+// Where most was deleted, rows may come faster than that deletes them: then it takes this share of a connection's time.
+const MOST = AT_ONCE / 2;
+const BUSY = 1 / 5;
+const LEAST_MS = 20;
 
 /** Deletes idle rows, a few at a time, for as long as it runs. */
 export class Sweeper {
@@ -40,9 +44,16 @@ export class Sweeper {
 
   async #sweep(): Promise<void> {
     const timer = this.#timer;
+    const began = this.#clock.now();
     const answer = await this.#ask(this.#statement, [this.#since, AT_ONCE]).catch(() => undefined);
     const [final, deleted] = answer?.rows[0] ?? [this.#since];
     this.#since = final ?? '';
-    if (this.#timer === timer) this.start(Number(deleted) >= MUCH ? SOON_MS : EVERY_MS);
+    if (this.#timer === timer) this.start(pauseAfter(Number(deleted), this.#clock.now() - began));
   }
+}
+
+/** How long to wait after a sweep that took `took` ms. */
+function pauseAfter(deleted: number, took: number): number {
+  if (deleted >= MOST) return Math.min(SOON_MS, Math.max(LEAST_MS, took * (1 / BUSY - 1)));
+  return deleted >= MUCH ? SOON_MS : EVERY_MS;
 }

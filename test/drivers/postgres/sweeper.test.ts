@@ -42,6 +42,26 @@ test('each half minute some rows are swept, on from the last one, and from the f
   expect(asked.map(({ amount }) => amount)).toEqual([200, 200, 200, 200]);
 });
 
+test('where most is deleted it takes a fifth of the time, so that keys that are used once do not pile up', async () => {
+  const tookMs = 25;
+  let left = 10_000;
+  let sweeps = 0;
+  sweeper = new Sweeper(clock, statement, async () => {
+    sweeps++;
+    await new Promise<void>((resolve) => clock.after(tookMs, resolve));
+    const deleted = Math.min(200, left);
+    left -= deleted;
+    return { rows: [['aa', `${deleted}`]], sentAt: 0 };
+  });
+  sweeper.start();
+  await clock.advance(30_000 + 7_000);
+  expect(left).toBe(0);
+  expect(sweeps).toBeGreaterThanOrEqual(50);
+  expect(sweeps).toBeLessThanOrEqual(7_000 / (5 * tookMs) + 1);
+  await clock.advance(60_000);
+  expect(sweeps).toBeLessThanOrEqual(54);
+});
+
 test('processes begin at different rows', async () => {
   sweeper.start();
   await clock.advance(30_000);
