@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { within } from '../../src/core/within.js';
 import { FakeClock } from '../../src/testing/fake-clock.js';
 import { watch } from '../support/bed.js';
@@ -56,3 +56,23 @@ test.each([[new Error('enough')], [null], [Number.NaN]])(
     expect(late).toEqual({ state: 'rejected', error: reason });
   },
 );
+
+test('a promise that is never settled keeps nothing of those who waited, however many', async () => {
+  const clock = new FakeClock();
+  const never = deferred<number>();
+  const reactions = jest.spyOn(never.promise, 'then');
+  const stop = new AbortController();
+  const all = [...Array(50).keys()].flatMap(() => [
+    watch(within(never.promise, 10, clock)),
+    watch(within(never.promise, 1_000, clock, stop.signal)),
+  ]);
+  await clock.advance(10);
+  stop.abort(new Error('enough'));
+  await clock.advance(0);
+  const ended = all.filter(({ state }) => state !== 'pending');
+  expect([ended.length, clock.pending, reactions.mock.calls.length]).toEqual([100, 0, 1]);
+  const last = [within(never.promise, 10, clock), within(never.promise, 10, clock)];
+  never.resolve(7);
+  expect(await Promise.all(last)).toEqual([7, 7]);
+  expect(await within(never.promise, 10, clock)).toBe(7);
+});
