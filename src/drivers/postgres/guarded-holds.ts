@@ -8,12 +8,12 @@ export interface GuardableHold {
   guarded: boolean;
 }
 
-/** By token: the holds of all drivers of this process. */
-const holds = new Map<string, GuardableHold[]>();
+/** By token and by key: the holds of all drivers of this process. */
+const holds = new Map<string, Map<string, GuardableHold>>();
 
 /** The holds of a lease; none where another driver gave it. */
 export function holdsOf(token: string): readonly GuardableHold[] {
-  return holds.get(token) ?? [];
+  return [...(holds.get(token)?.values() ?? [])];
 }
 
 /** The holds of one driver, as guards find them. */
@@ -27,8 +27,9 @@ export class GuardedHolds {
   add(grant: Grant | null): Grant | null {
     if (!grant) return null;
     const { key, token, fence } = grant;
-    const others = holdsOf(token).filter((hold) => hold.key !== key);
-    holds.set(token, [...others, { schema: this.#schema, key, fence, guarded: false }]);
+    const mine = holds.get(token) ?? new Map<string, GuardableHold>();
+    mine.set(key, { schema: this.#schema, key, fence, guarded: false });
+    holds.set(token, mine);
     return grant;
   }
 
@@ -37,14 +38,11 @@ export class GuardedHolds {
    * on inside this process: the server alone knows whether the guarding transaction has ended.
    */
   remove(grant: Grant): Grant {
-    const mine = holdsOf(grant.token);
-    const hold = mine.find(({ key }) => key === grant.key);
-    if (mine.length > 1)
-      holds.set(
-        grant.token,
-        mine.filter((each) => each !== hold),
-      );
-    else if (hold) holds.delete(grant.token);
+    const { key, token } = grant;
+    const mine = holds.get(token);
+    const hold = mine?.get(key);
+    mine?.delete(key);
+    if (mine?.size === 0) holds.delete(token);
     return hold?.guarded ? { ...grant, fence: Math.max(grant.fence, hold.fence + FENCES_PER_CLAIM) } : grant;
   }
 }
