@@ -51,6 +51,30 @@ test('very many readers whose time is over are swept some at a time', async () =
   expect(await count()).toBe(READERS - 200 - READERS / 3 - 1);
 });
 
+test('a reader whom nobody waits for leaves without a look at the others', async () => {
+  await server.ask(`UPDATE latchkey.share SET ends = now() + interval '1 hour'; ANALYZE latchkey.share`);
+  const client = await server.client();
+  const read = async () => {
+    const { rows } = await client.query<{ n: number }>(
+      `SELECT (seq_tup_read + coalesce(idx_tup_fetch, 0))::int AS n FROM pg_stat_xact_user_tables WHERE relname = 'share'`,
+    );
+    return rows[0]!.n;
+  };
+  await client.query('BEGIN');
+  const before = await read();
+  for (const token of ['t5', 't7', 't9']) {
+    const { rows } = await client.query(
+      `SELECT latchkey.free('a'::bytea, '${token}', '{}', 0, 0, false, 1) AS held`,
+    );
+    expect(rows).toEqual([{ held: true }]);
+  }
+  const looked = (await read()) - before;
+  await client.query('COMMIT');
+  expect(looked).toBeGreaterThanOrEqual(3);
+  expect(looked).toBeLessThan(100);
+  expect(await count()).toBe(READERS - 3);
+});
+
 /** So many wait for a key that is held. */
 async function places(amount: number, mode: 'r' | 'w', process: string): Promise<void> {
   await server.ask(`SELECT latchkey.claim('b'::bytea, 'h', 'w', 'Infinity', 60000, '{}', 1, NULL, 50);
