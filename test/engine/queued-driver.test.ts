@@ -330,13 +330,19 @@ test('a claim that comes late is refused, whose connection was lost after one of
   expect(await answered(other.inspect(KEY))).toBeNull();
 });
 
-test('a try that is refused while an earlier claim of it may come late has that claim refused', async () => {
+/** Makes a try whose claim is lost with its connection and comes late, and which is refused; the grant is of who has the key. */
+async function refusedTry(asked: AcquireRequest): Promise<Grant> {
   const grant = await take(other);
   store.link.latency = () => 10;
-  const asked = driver.acquire(request('refused', { wait: 0 }));
+  const outcome = driver.acquire(asked);
   await clock.advance(1);
   store.cut({ runLate: 1_000, reconnect: 10 });
-  expect(await answered(asked, 100)).toBeNull();
+  expect(await answered(outcome, 100)).toBeNull();
+  return grant;
+}
+
+test('a try that is refused while an earlier claim of it may come late has that claim refused', async () => {
+  const grant = await refusedTry(request('refused', { wait: 0 }));
   await answered(other.release(grant));
   await clock.advance(5_000);
   expect(left).toEqual([['refused', true]]);
@@ -344,13 +350,8 @@ test('a try that is refused while an earlier claim of it may come late has that 
 });
 
 test('a try that is to be repeated is not refused later because an earlier claim of it may come late', async () => {
-  const grant = await take(other);
-  store.link.latency = () => 10;
   const again = request('again', { wait: 0, isRepeated: true });
-  const asked = driver.acquire(again);
-  await clock.advance(1);
-  store.cut({ runLate: 1_000, reconnect: 10 });
-  expect(await answered(asked, 100)).toBeNull();
+  const grant = await refusedTry(again);
   await answered(other.release(grant));
   expect(left).toEqual([]);
   const granted = (await answered(driver.acquire(again)))!;
@@ -360,13 +361,8 @@ test('a try that is to be repeated is not refused later because an earlier claim
 });
 
 test('a hold of a try has claims of earlier tries refused that come late', async () => {
-  const grant = await take(other);
-  store.link.latency = () => 10;
   const again = request('again', { wait: 0, isRepeated: true });
-  const asked = driver.acquire(again);
-  await clock.advance(1);
-  store.cut({ runLate: 1_000, reconnect: 10 });
-  expect(await answered(asked, 100)).toBeNull();
+  const grant = await refusedTry(again);
   expect(await answered(driver.acquire(again))).toBeNull();
   await answered(other.release(grant));
   const granted = (await answered(driver.acquire(again)))!;
