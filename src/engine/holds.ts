@@ -1,3 +1,4 @@
+import { BriefMap } from '../core/brief-map.js';
 import type { Clock } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import type { LossReason } from '../core/errors.js';
@@ -11,7 +12,7 @@ export function claimKey(key: string, token: string): string {
 
 /** The holds of this process: by the request that the store knows them by, and by the one that they serve. */
 export class Holds {
-  readonly #byClaim = new Map<string, Hold>();
+  readonly #byClaim = new BriefMap<string, Hold>();
   /** By key: those that have been handed on. */
   readonly #handedOn = new Map<string, Hold>();
   /** By the request that they serve: those whose time is up here, while the store may still have them. */

@@ -47,7 +47,9 @@ export class PendingReleases {
   readonly #clock: Clock;
   readonly #store: LockStore;
   readonly #link: Link;
-  readonly #sending = new Set<Promise<unknown>>();
+  /** How many calls are on their way. */
+  #sending = 0;
+  #onAllSent: (() => void) | undefined;
   /** What is to be sent again, or when there is a connection. */
   #pending: Pending[] = [];
   /** Those that leave in this turn, to be sent together. */
@@ -104,7 +106,7 @@ export class PendingReleases {
 
   /** Resolves when nothing is on its way. What is kept then is forgotten. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#sending);
+    if (this.#sending > 0) await new Promise<void>((resolve) => (this.#onAllSent = resolve));
     this.#closed = true;
     this.#retry?.cancel();
     this.#pending = [];
@@ -216,8 +218,10 @@ export class PendingReleases {
   }
 
   #track(sending: Promise<unknown>): void {
-    this.#sending.add(sending);
-    const done = () => void this.#sending.delete(sending);
+    this.#sending++;
+    const done = () => {
+      if (--this.#sending === 0) this.#onAllSent?.();
+    };
     sending.then(done, done);
   }
 }

@@ -1,3 +1,4 @@
+import { BriefMap } from '../core/brief-map.js';
 import type { Clock } from '../core/clock.js';
 import { Deadlines } from '../core/deadlines.js';
 import { LockBackendError, LockClosedError } from '../core/errors.js';
@@ -46,7 +47,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   readonly link: Link;
   readonly limits: Deadlines;
   readonly extendMany?: (extensions: readonly Extension[]) => Promise<(Grant | null | Error)[]>;
-  readonly #acquisitions = new Map<string, Acquisition>();
+  readonly #acquisitions = new BriefMap<string, Acquisition>();
   /** The refused tries that are made again, an earlier claim of which may come late. */
   readonly #lateTries = new Set<string>();
   readonly #holds: Holds;
