@@ -152,7 +152,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     if (await this.store.revoke(key, fence, grace)) return true;
     if (hold?.fence !== fence) return false;
     // The store may not know yet whom the hold serves.
-    await this.#renewals.tellServedNow(hold);
+    await this.#renewals.renewAsItIs(hold);
     return this.store.revoke(key, fence, grace);
   }
 
@@ -187,8 +187,10 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   }
 
   revoked(id: ClaimId, grace: number): void {
-    const hold = this.#holds.find(claimKey(id.key, id.token));
+    const claim = claimKey(id.key, id.token);
+    const hold = this.#holds.find(claim);
     if (hold?.token === id.token) this.#renewals.revoked(hold, grace);
+    else this.#acquisitions.get(claim)?.outcome.then(() => this.#askAbout(id), ignore);
   }
 
   lookIn(key: string, ms: number): void {
@@ -244,6 +246,12 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     return false;
   }
 
+  /** The hold was revoked before its grant was read, or it is a later one: only the store can tell. */
+  #askAbout(id: ClaimId): void {
+    const hold = this.#holds.serving(id);
+    if (hold) void this.#renewals.renewAsItIs(hold);
+  }
+
   /** What the store does not know yet: whom a hold of this process serves now. */
   #withHandedOn(info: LockInfo): LockInfo {
     const hold = this.#holds.handedOn(info.key);
@@ -282,3 +290,5 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     });
   }
 }
+
+const ignore = () => {};

@@ -68,15 +68,18 @@ export class Renewals {
     return answers;
   }
 
-  /** As {@link tellServedNow}, when that does not change any more. */
+  /** Tells the store whom the hold serves, when that does not change any more. */
   tellServed(hold: Hold): void {
     this.#clock.after(hold.turnLeft(this.#clock.now()), () => {
-      if (this.#link.ready) void this.tellServedNow(hold);
+      if (this.#link.ready) void this.renewAsItIs(hold);
     });
   }
 
-  /** Tells the store whom the hold serves; its time stays as it is. A renewal that is on its way tells so, too. */
-  async tellServedNow(hold: Hold): Promise<void> {
+  /**
+   * Tells the store whom the hold serves, and asks whether it is being taken away; its time stays as it is. A renewal that
+   * is on its way does so, too.
+   */
+  async renewAsItIs(hold: Hold): Promise<void> {
     const left = hold.validUntil - this.#clock.now();
     if (left > 0 && !hold.isRenewing) await this.renew([{ grant: hold.grant, ttl: ttlFor(left) }]);
   }

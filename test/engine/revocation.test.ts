@@ -54,6 +54,44 @@ test('a holder whose renewal is answered before the message is told that it was 
   await closed;
 });
 
+describe('a hold whose revocation is read before its grant', () => {
+  test.each([
+    ['at once', 0],
+    ['with a grace', 3_000],
+  ])('is told so, and another one holds the key in time: %s', async (_, grace) => {
+    const clock = new FakeClock(1_000);
+    const server = new ModelServer({ clock, micros: 1e15 });
+    const store = server.connect();
+    const { claim } = store;
+    // As after a block of the event loop, where all that has come is read at once.
+    store.claim = async (...args) => {
+      const answer = await claim.apply(store, args);
+      await new Promise<void>((resolve) => clock.after(1_000, resolve));
+      return answer;
+    };
+    const ours = lockerOn(store, clock);
+    const theirs = lockerOn(server.connect(), clock);
+    const acquired = ours.locker.acquire('a', { ttl: '1m' });
+    await clock.advance(1);
+    const [holder] = (await answer(theirs.locker.inspect('a')))!.holders;
+    expect(await answer(theirs.locker.revoke('a', holder!.fence, { grace }))).toBe(true);
+    const next = theirs.locker.acquire('a', { ttl: '1m', wait: '5s' });
+    await clock.advance(1_000);
+    const lease = await acquired;
+    await clock.advance(10);
+    expect(lease.signal.reason).toMatchObject({ reason: 'revoked' });
+    expect(lease.held).toBe(grace > 0);
+    await clock.advance(grace);
+    expect([lease.held, (await next).held]).toEqual([false, true]);
+    await answer(Promise.all([ours.registry.close(), theirs.registry.close()]), 20_000);
+
+    async function answer<T>(asked: Promise<T>, ms = 1): Promise<T> {
+      await clock.advance(ms);
+      return asked;
+    }
+  });
+});
+
 test.each([
   ['at once', 0, 0],
   ['with a grace', '3s', 1],
