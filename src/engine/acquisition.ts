@@ -287,13 +287,13 @@ export class Acquisition implements GrantedClaim, Deadline {
     this.#sentAt = this.#host.clock.now();
     this.#host.leave(this, () => this.#refuse());
     // What had come before is read by the first look: an answer after that shows that the store serves.
-    this.#lookAgain(LOOK_MS, () => this.#awaitServing(LOOKS - 1, this.#answers.count));
+    this.#lookAgain(LOOK_MS, () => this.#awaitServing(LOOKS - 1, this.#host.link.count));
   }
 
-  /** It is contention once the server has given more than `answers`, to whomever, and an outage where it gives none. */
+  /** It is contention once the server has answered anybody since there were `answers`, and an outage where it has not. */
   #awaitServing(looks: number, answers: number): void {
     this.#lookAgain(LOOK_MS, () => {
-      if (this.#answers.count > answers) return this.#refuse();
+      if (this.#answers.last > answers) return this.#refuse();
       if (looks > 1) return this.#awaitServing(looks - 1, answers);
       if (this.#servesSlowly) return this.#refuse();
       const fault = this.#trouble();
@@ -302,14 +302,14 @@ export class Acquisition implements GrantedClaim, Deadline {
   }
 
   /** Its claim may be answered yet. It is an outage where that does not come, unless the store is busy with others. */
-  #awaitClaim(looks = LOOKS, answers = this.#answers.count, since = this.#host.clock.now()): void {
+  #awaitClaim(looks = LOOKS, answers = this.#host.link.count, since = this.#host.clock.now()): void {
     if (!this.#unanswered) return this.#giveUp(() => this.#reject(this.#trouble()));
     this.#lookAgain(LOOK_MS, () => {
       if (this.#phase === 'waiting') return this.#leaveInTime();
       // Others are answered: its turn comes.
       if (this.#phase === 'asking' && this.#inTime()) return;
-      const busy = this.#answers.count > answers && this.#host.clock.now() - since < BACKLOG_MS;
-      if (busy) return this.#awaitClaim(LOOKS, this.#answers.count, since);
+      const busy = this.#answers.last > answers && this.#host.clock.now() - since < BACKLOG_MS;
+      if (busy) return this.#awaitClaim(LOOKS, this.#host.link.count, since);
       if (looks > 1) return this.#awaitClaim(looks - 1, answers, since);
       const fault = this.#trouble();
       this.#giveUp(() => this.#reject(fault));

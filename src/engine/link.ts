@@ -3,8 +3,8 @@ import { type LockBackendError, LockClosedError } from '../core/errors.js';
 
 /** What a server has answered. */
 export interface Answers {
-  /** How many calls: while this grows, the server is slow at worst, not silent. */
-  count: number;
+  /** The number of the last one, counted over all servers: while it grows, this server is slow at worst, not silent. */
+  last: number;
   /** `clock.now()` of the last one. */
   at: number;
 }
@@ -20,6 +20,7 @@ export class Link {
   #closed = false;
   #fault: LockBackendError;
   #lostAt: number;
+  #count = 0;
 
   /** `serverOf`: which server keeps a key. */
   constructor(clock: Clock, fault: LockBackendError, serverOf: (key: string) => string = () => '') {
@@ -43,7 +44,12 @@ export class Link {
     return this.#fault;
   }
 
-  /** What the server that keeps the key has answered, about whichever keys. */
+  /** How many calls have been answered, by whichever server. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** What the server that keeps the key now has answered, about whichever keys. */
   answersFor(key: string): Readonly<Answers> {
     return this.#answersFor(key);
   }
@@ -51,7 +57,7 @@ export class Link {
   /** A call about the key was answered. */
   answered(key: string): void {
     const answers = this.#answersFor(key);
-    answers.count++;
+    answers.last = ++this.#count;
     answers.at = this.#clock.now();
   }
 
@@ -91,7 +97,7 @@ export class Link {
     const server = this.#serverOf(key);
     let answers = this.#answers.get(server);
     if (!answers) {
-      answers = { count: 0, at: -Infinity };
+      answers = { last: 0, at: -Infinity };
       this.#answers.set(server, answers);
     }
     return answers;

@@ -29,6 +29,8 @@ interface Sent {
 
 let clock: FakeClock;
 let link: Link;
+/** Which server keeps the keys, but for `elsewhere`. */
+let keeper: string;
 let limits: Deadlines;
 let sent: Sent[];
 /** What the acquisition has told its host. */
@@ -41,8 +43,9 @@ let holds: { hold: Hold; late: boolean; unannounced: boolean }[];
 
 beforeEach(() => {
   clock = new FakeClock(10_000);
+  keeper = 'a server';
   link = new Link(clock, new LockBackendError('not connected'), (key) =>
-    key === 'elsewhere' ? 'another server' : '',
+    key === 'elsewhere' ? 'another server' : keeper,
   );
   link.up();
   limits = new Deadlines(clock);
@@ -226,7 +229,7 @@ describe('a claim', () => {
   ] as const)('that is %s counts as %i answers', async (outcome, answers) => {
     const { what } = ask({ wait: 60_000 });
     await sent[0]!.failed(outcome);
-    expect(link.answersFor('').count).toBe(answers);
+    expect(link.count).toBe(answers);
     expect('outcome' in what).toBe(outcome === 'refused');
   });
 });
@@ -526,6 +529,15 @@ describe('its hard limit', () => {
     expect(what.outcome).toBeInstanceOf(LockBackendError);
   });
 
+  test('is not put off where its key moves to a server that answered before, and is silent now', async () => {
+    const { what } = ask({ wait: 100 });
+    for (let answers = 0; answers < 9; answers++) link.answered('elsewhere');
+    await clock.advance(110);
+    keeper = 'another server';
+    await clock.advance(92);
+    expect(what.outcome).toBeInstanceOf(LockBackendError);
+  });
+
   test('is put off by one answer to another as long as by none', async () => {
     const { what } = ask({ wait: 100 });
     await clock.advance(110);
@@ -581,6 +593,26 @@ describe('one that leaves', () => {
       link.answered('elsewhere');
     }
     expect(what.outcome).toBeInstanceOf(LockBackendError);
+  });
+
+  test('is told of an outage where its key moves to a server that answered before, and is silent now', async () => {
+    const { what } = await leaving();
+    for (let answers = 0; answers < 9; answers++) link.answered('elsewhere');
+    await clock.advance(30);
+    keeper = 'another server';
+    await clock.advance(70);
+    expect(what.outcome).toBeInstanceOf(LockBackendError);
+  });
+
+  test('is told of contention where its key moves to a server that answers, as seldom as it did before', async () => {
+    const { what } = await leaving();
+    link.answered('another');
+    link.answered('another');
+    await clock.advance(30);
+    keeper = 'another server';
+    link.answered('elsewhere');
+    await clock.advance(70);
+    expect(what.outcome).toBeNull();
   });
 
   test('is told of an outage where answers came before the first look alone', async () => {

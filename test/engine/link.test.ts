@@ -19,27 +19,28 @@ test('knows whether it is ready, why not, and since when', () => {
   expect([link.ready, link.fault, link.lostAt]).toEqual([false, refused, 150]);
 });
 
-test('counts what each server answers, about whichever of its keys', () => {
+test('knows the last answer of each server, about whichever of its keys, counted over all', () => {
   const clock = new FakeClock(100);
   const servers: Record<string, string> = { a: 'one', b: 'one', c: 'two' };
   const link = new Link(clock, fault('not connected'), (key) => servers[key]!);
   const known = () => ['a', 'b', 'c'].map((key) => ({ ...link.answersFor(key) }));
-  const none = { count: 0, at: -Infinity };
+  const none = { last: 0, at: -Infinity };
   expect(known()).toEqual([none, none, none]);
   link.answered('a');
   clock.jump(50);
   link.answered('b');
-  expect(known()).toEqual([{ count: 2, at: 150 }, { count: 2, at: 150 }, none]);
+  expect(known()).toEqual([{ last: 2, at: 150 }, { last: 2, at: 150 }, none]);
   link.answered('c');
-  expect(link.answersFor('c')).toEqual({ count: 1, at: 150 });
+  expect(link.answersFor('c')).toEqual({ last: 3, at: 150 });
+  expect(link.count).toBe(3);
   servers.a = 'two';
-  expect(link.answersFor('a').count).toBe(1);
+  expect(link.answersFor('a').last).toBe(3);
 });
 
 test('knows one server where it is told of none', () => {
   const link = new Link(new FakeClock(100), fault('not connected'));
   link.answered('a');
-  expect(link.answersFor('b')).toEqual({ count: 1, at: 100 });
+  expect(link.answersFor('b')).toEqual({ last: 1, at: 100 });
 });
 
 test('who waits for it is told when it is ready, after its time, or at the close', async () => {
