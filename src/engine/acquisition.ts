@@ -19,6 +19,8 @@ const LONGEST_LOOK = 5_000;
 const SHORTEST_LOOK = 200;
 // An answer at the limit may come so late. Where answers take longer than half of it, the store is asked before the limit.
 const ANSWER_MS = LOOKS * LOOK_MS;
+// More holders than any key has. A backend could not keep every larger number.
+const LARGEST_LIMIT = 1e9;
 
 /** What an acquisition needs of the engine. */
 export interface AcquisitionHost {
@@ -91,7 +93,7 @@ export class Acquisition implements GrantedClaim, Deadline {
     const { key, token, mode, limit = Infinity, ttl, meta, wait, signal } = request;
     this.#host = host;
     this.late = late;
-    this.#claim = { key, token, mode, limit, ttl, meta };
+    this.#claim = { key, token, mode, limit: limit > LARGEST_LIMIT ? Infinity : limit, ttl, meta };
     this.#place = wait > 0 ? { vouchFor: 3 * this.longestLook + 1_000 } : undefined;
     this.#askedAt = host.clock.now();
     this.outcome = new Promise((resolve, reject) => {

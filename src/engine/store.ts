@@ -10,7 +10,10 @@ export interface ClaimId {
 /** What is asked for. */
 export interface Claim extends ClaimId {
   readonly mode: LockMode;
-  /** With mode `'read'`: enters while fewer than this many are inside; `Infinity` for a plain reader, or a writer. */
+  /**
+   * With mode `'read'`: enters while fewer than this many are inside; from 1 to 1e9, or `Infinity` for a plain reader, or a
+   * writer.
+   */
   readonly limit: number;
   /** ms, whole and at least 1. */
   readonly ttl: number;

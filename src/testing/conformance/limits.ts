@@ -33,6 +33,18 @@ export const limits: Cases = {
     await kit.take(permit(5));
   },
 
+  'a limit may be larger than any number of holders': async (kit) => {
+    for (const limit of [1e14, Number.MAX_SAFE_INTEGER, Number.MAX_VALUE]) {
+      const writer = await kit.take();
+      const waiter = await kit.queue(permit(limit));
+      await kit.driver.release(writer);
+      const waited = await waiter.granted;
+      const tried = await kit.take(permit(limit));
+      kit.expect((await kit.driver.inspect(kit.key))?.holders.length).toBe(2);
+      for (const grant of [waited, tried]) kit.expect(await kit.driver.release(grant)).toBe(true);
+    }
+  },
+
   'readers without a limit count towards the limits of others': async (kit) => {
     const reader = await kit.take({ mode: 'read' });
     await kit.take(permit(2));
