@@ -30,7 +30,11 @@ export async function dial(redis: LentClient | RedisOptions): Promise<Client> {
   const tls = address?.options.tls && beside.tls ? { tls: beside.tls } : {};
   const options = { ...beside, ...address?.options, ...tls };
   const { Redis, Cluster } = await importIoredis();
-  if (address?.kind === 'cluster') return new Cluster(address.nodes, clusterOptions(options));
+  if (address?.kind === 'cluster') {
+    const { db, redisOptions } = options as { db?: unknown; redisOptions?: { db?: unknown } | null };
+    checkNoDatabase(db ?? redisOptions?.db ?? 0);
+    return new Cluster(address.nodes, clusterOptions(options));
+  }
   return new Redis({ ...options, ...CONNECTION } as object);
 }
 
@@ -62,8 +66,14 @@ const hasAddress = (options: RedisOptions) => ADDRESS.some((name) => name in opt
 
 /** @throws LockUsageError where the options say another time where Redis is: one of the two would be ignored */
 function checkNoAddress(options: RedisOptions): void {
-  const name = ADDRESS.find((each) => options[each] !== undefined);
+  const name = ADDRESS.find((each) => options[each] !== undefined && options[each] !== null);
   if (name) throw new LockUsageError(`redis.${name}`, options[name], 'left out beside `url`');
+}
+
+/** @throws LockUsageError: nodes of a Cluster refuse another one, which ioredis does not tell */
+function checkNoDatabase(db: unknown): void {
+  if (Number(db) !== 0)
+    throw new LockUsageError('redis.db', db, 'left out, since a Cluster has no databases');
 }
 
 // A user of memory alone never loads it, and need not have it.

@@ -15,7 +15,8 @@ export interface LentClient {
 export interface RedisOptions {
   /**
    * `redis://`, `rediss://`, `unix://`, `redis+sentinel://h1,h2/name` or `redis+cluster://h1,h2`. Default
-   * `redis://127.0.0.1:6379`. Beside it `host`, `port`, `path` and `sentinels` are left out.
+   * `redis://127.0.0.1:6379`. Beside it `host`, `port`, `path` and `sentinels` are left out, and `db` beside
+   * that of a Cluster.
    */
   url?: string | undefined;
   [option: string]: unknown;

@@ -308,6 +308,25 @@ describe('a wrong argument', () => {
     }
   });
 
+  test('what is null beside a URL counts as left out, as in the defaults of ioredis', async () => {
+    const client = await dial({ url: 'redis://h:1', path: null, sentinels: null });
+    expect(client.options).toMatchObject({ host: 'h', port: 1, path: null });
+    client.disconnect();
+  });
+
+  test.each([{ db: 1 }, { db: '2' }, { redisOptions: { db: 1 } }])(
+    '%j for a Cluster is a LockUsageError: it has no databases',
+    async (beside) => {
+      const error = await reasonOf(dial({ url: 'redis+cluster://h', ...beside }));
+      expect(error).toMatchObject({ code: 'LOCK_USAGE', option: 'redis.db' });
+    },
+  );
+
+  test('the database 0 is the one that a Cluster has', async () => {
+    const client = await dial({ url: 'redis+cluster://h', db: 0 });
+    client.disconnect();
+  });
+
   test('that is a lent client without a database is a LockUsageError', async () => {
     const lent = new Redis({ port: server.port, db: 'cache' as never, lazyConnect: true });
     expect(await reasonOf(dial(lent))).toBeInstanceOf(LockUsageError);
