@@ -8,9 +8,10 @@ export function outcomeOf(error: Error): Outcome | 'lost' {
   return lost ? 'lost' : 'unknown';
 }
 
-// Faults that mend themselves while the connection stands: a fail-over, a cluster on the move, a start.
+// Faults that mend themselves while the connection stands: a fail-over, a cluster on the move, a start. A missing right is
+// told with the name of the user, who may be called ASK.
 const PASSING =
-  /\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|BUSY|Too many Cluster)\b/;
+  /^(?!NOPERM\b).*\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|BUSY|Too many Cluster)\b/;
 
 /** A server that does not know a command answers with its arguments: a password, or a token. They are left out here. */
 export function withoutArguments(message: string): string {

@@ -24,6 +24,8 @@ test.each([
   ['OOM command not allowed', 'ReplyError', 'refused'],
   // The name of a user may say anything.
   ["NOPERM User recommended has no permissions to run the 'evalsha' command", 'ReplyError', 'refused'],
+  ["NOPERM User ASK has no permissions to run the 'evalsha' command", 'ReplyError', 'refused'],
+  ['ERR Error running script (call to f_1): @user_script:12: -READONLY You can not', 'ReplyError', 'passing'],
   ['BUSYKEY Target key name', 'ReplyError', 'refused'],
 ])('%s, as %s: %s', (message, name, outcome) => {
   expect(outcomeOf(error(message, name))).toBe(outcome);
