@@ -7,16 +7,18 @@ interface Place {
   database?: unknown;
 }
 
-/** Where to connect to: an address, and the password where it has none. */
+/** Where to connect to: an address, and the password and the database where it has none. */
 export interface Completed {
   readonly connectionString: string;
   /** Text, or a function that gives it. */
   readonly password?: unknown;
+  readonly database?: string;
 }
 
 /** The address, and from the options what it leaves open: `pg` itself takes nothing from them that it could say. */
 export function completed(address: string, { user, password, host, port, database }: Place): Completed {
-  const known = read(address);
+  const clean = encoded(address);
+  const known = read(clean);
   if (!known) return { connectionString: address };
   const { url, hostname } = known;
   const says = (name: string, value: string) => value !== '' || url.searchParams.has(name);
@@ -30,12 +32,19 @@ export function completed(address: string, { user, password, host, port, databas
   const added = open
     .filter(([, value]) => typeof value === 'string' || typeof value === 'number')
     .map(([name, value]) => `${name}=${encodeURIComponent(value as string)}`);
-  const [base = '', ...query] = address.split('?');
-  const named = url.pathname.length > 1 || typeof database !== 'string';
-  const path = named ? base : `${base.replace(/\/$/, '')}/${encodeURI(database)}`;
-  const params = [...query, ...added].join('&');
-  const connectionString = params ? `${path}?${params}` : path;
-  return says('password', url.password) ? { connectionString } : { connectionString, password };
+  const joined = added.length > 0 ? `${clean.includes('?') ? '&' : '?'}${added.join('&')}` : '';
+  return {
+    connectionString: clean + joined,
+    ...(!says('password', url.password) && { password }),
+    // Not in the address: `pg` reads some characters there in another way than it writes them.
+    ...(url.pathname.length <= 1 && typeof database === 'string' && { database }),
+  };
+}
+
+/** As `pg` reads an address with a space, or a percent sign that is no code: what is added to it is not to be encoded twice. */
+function encoded(address: string): string {
+  const isOdd = / |%(?![a-f0-9]{2})/i.test(address);
+  return isOdd ? encodeURI(address).replace(/%25(\d\d)/g, '%$1') : address;
 }
 
 function read(address: string): { url: URL; hostname: string } | undefined {

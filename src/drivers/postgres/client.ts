@@ -42,9 +42,10 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
     urlOf('url', url) ?? given.connectionString ?? (pool || hasAddress(given) ? undefined : DEFAULT_URL);
   const listenAddress = urlOf('listenUrl', listenUrl) ?? address;
   const dial = (to: string | undefined) => {
-    const { connectionString, password } = to === undefined ? {} : completed(to, given);
+    const { connectionString, password, database } = to === undefined ? {} : completed(to, given);
     const client = new Client(Object.assign(besides(given, { connectionString }), OURS));
     if (password) client.password = password as string;
+    if (database) client.database = parametersOf(client).database = database;
     return client;
   };
   return {
@@ -114,7 +115,7 @@ function tried(dial: () => Client): Client {
   }
 }
 
-const parametersOf = (client: Client): { application_name?: string } =>
+const parametersOf = (client: Client): { application_name?: string; database?: string } =>
   (client as unknown as { connectionParameters: object }).connectionParameters;
 
 function describe({ host, port, database }: Client): string {

@@ -9,7 +9,12 @@ interface Dialled {
   database: string;
   user: string;
   password: unknown;
-  connectionParameters: { application_name?: string; fallback_application_name?: string; ssl: unknown };
+  connectionParameters: {
+    application_name?: string;
+    database?: string;
+    fallback_application_name?: string;
+    ssl: unknown;
+  };
 }
 
 const dialled = async (
@@ -91,6 +96,34 @@ test('what a URL leaves open is as the options say', async () => {
     host: '127.0.0.1',
     user: 'you',
     password,
+  });
+});
+
+test('a database of any name is completed, and completes an address of any form', async () => {
+  for (const database of ['a b', 'a?b', 'a#b', 'a%b', '50%25', 'ä/ö', '.']) {
+    expect(await dialled({ url: 'postgres://me@db', database })).toMatchObject({ host: 'db', database });
+    expect(await dialled({ url: 'postgres://me@db/?application_name=a', database })).toMatchObject({
+      database,
+      connectionParameters: { application_name: 'a', database },
+    });
+  }
+  for (const [named, database] of [
+    ['a b', 'a b'],
+    ['a%20b', 'a b'],
+    ['100%', '100%'],
+    ['%C3%A4', 'ä'],
+  ]) {
+    const options = { host: '/run/postgresql', user: 'x+y', password: 'p' };
+    expect(await dialled({ url: `postgres:///${named}`, ...options })).toMatchObject({
+      ...{ host: '/run/postgresql', user: 'x+y', password: 'p', database },
+    });
+  }
+});
+
+test('a question mark in the query of a URL belongs to the value', async () => {
+  const url = 'postgres://me@/app?host=/run/pg&password=a?b';
+  expect(await dialled({ url, database: 'x' })).toMatchObject({
+    ...{ host: '/run/pg', password: 'a?b', database: 'app' },
   });
 });
 
