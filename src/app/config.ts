@@ -24,6 +24,12 @@ export class Config {
     return node instanceof Map ? undefined : node?.variable;
   }
 
+  /** Whether the file sets it, though a variable may set it, too. @internal */
+  isInFile(path: ConfigPath): boolean {
+    const node = this.#find(path);
+    return node !== undefined && !(node instanceof Map) && node.file !== undefined;
+  }
+
   /**
    * A setting, or a whole section or table as an object without its unset settings. `undefined` for an unset setting,
    * and for a path that no schema has.

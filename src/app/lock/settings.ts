@@ -42,8 +42,8 @@ function serviceOf({ npm_package_name: service, npm_package_version: version }: 
 export function givenFor(options: LockProviderOptions, app: Settled): Backend[] {
   return BACKENDS.filter((name) => {
     const url = ['lock', name, 'url'];
-    const elsewhere = app.config.has(url) && [VARIABLES[name], undefined].includes(app.config.variable(url));
-    return options[name] !== undefined || elsewhere;
+    const inEnv = app.config.variable(url) === VARIABLES[name];
+    return options[name] !== undefined || inEnv || app.config.isInFile(url);
   });
 }
 

@@ -152,6 +152,11 @@ describe('choosing the driver', () => {
     const configFile = join(directory, 'app.toml');
     await writeFile(configFile, '[lock.redis]\nurl = "redis://127.0.0.1:9"\n');
     await expect(startWith(undefined, {}, { configFile })).rejects.toThrow(LockBackendError);
+    // Those of the whole service choose nothing, and take no choice away.
+    for (const name of ['REDIS_URL', 'DATABASE_URL']) {
+      const env = { [name]: 'redis://127.0.0.1:9' };
+      await expect(startWith(undefined, env, { configFile })).rejects.toThrow(LockBackendError);
+    }
     await rm(directory, { recursive: true });
   });
 
