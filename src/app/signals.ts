@@ -1,3 +1,5 @@
+import { constants } from 'node:os';
+
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
@@ -25,6 +27,8 @@ export function stopOnSignals(stop: () => Promise<void>): () => void {
     if (process.listenerCount(signal) > 0) return;
     if (process.exitCode) process.exit();
     process.kill(process.pid, signal);
+    // The first process of a container has no default for a signal, and lives on.
+    process.exit(128 + constants.signals[signal]);
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   return unlisten;

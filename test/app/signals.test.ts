@@ -36,6 +36,8 @@ async function run(hooks: string, ...signals: NodeJS.Signals[]) {
   const child: ChildProcess = spawn(process.execPath, ['--input-type=module', '-e', script], {
     cwd: fileURLToPath(root),
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 30_000,
+    killSignal: 'SIGKILL',
   });
   let said = '';
   let sent = false;
@@ -61,6 +63,12 @@ describe('with signals: true', () => {
       expect(await run(stop, signal)).toEqual({ code: null, signal, said: 'ready\nstopped\n' });
     },
   );
+
+  test('the first process of a container, whose own signals do not end it, ends with the exit code of the signal', async () => {
+    // As the kernel does there.
+    const ignored = `start() { process.kill = () => true; }, ${stop}`;
+    expect(await run(ignored, 'SIGTERM')).toEqual({ code: 143, signal: null, said: 'ready\nstopped\n' });
+  });
 
   test('a second signal does not cut the stop short', async () => {
     const { said, signal } = await run(stop, 'SIGTERM', 'SIGINT');
