@@ -29,6 +29,8 @@ class Application implements App {
   #config: Config | undefined;
   #starting: Promise<this> | undefined;
   #stopping: Promise<void> | undefined;
+  /** That of the providers; a start that fails makes it, too. */
+  #ending: Promise<void> | undefined;
   #state: 'new' | 'registered' | 'stopped' = 'new';
   /** Why the app is stopped though its start has not ended. */
   #abandoned: AppError | undefined;
@@ -140,7 +142,12 @@ class Application implements App {
     }
   }
 
-  async #stop(): Promise<void> {
+  #stop(): Promise<void> {
+    this.#ending ??= this.#stopStarted();
+    return this.#ending;
+  }
+
+  async #stopStarted(): Promise<void> {
     const failures: unknown[] = [];
     for (const provider of this.#started.reverse()) {
       try {

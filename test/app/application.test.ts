@@ -310,6 +310,33 @@ describe('stop', () => {
     expect(calls.filter((call) => call.startsWith('stop'))).toEqual(['stop a']);
   });
 
+  test('while a start that failed stops the others for long waits for that, and stops nothing again', async () => {
+    jest.useFakeTimers({ doNotFake: ['performance'] });
+    try {
+      const { calls, part } = recorder();
+      const { open, opened } = gate();
+      const slow = async () => {
+        calls.push('stop b');
+        await opened;
+        throw new Error('stuck');
+      };
+      const app = createApp({ env: {} }).install(
+        part('a'),
+        part('b', { stop: slow }),
+        part('c', { start: fail('no') }),
+      );
+      const starting = app.start().catch((reason) => reason);
+      await jest.advanceTimersByTimeAsync(1);
+      const stopping = app.stop().catch((reason) => reason);
+      await jest.advanceTimersByTimeAsync(6_000);
+      open();
+      expect([await starting, await stopping]).toEqual([new Error('no'), new Error('stuck')]);
+      expect(calls.filter((call) => call.startsWith('stop'))).toEqual(['stop b', 'stop a']);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   test('before start does nothing', async () => {
     const app = createApp({ env: {} });
     await app.stop();
