@@ -33,6 +33,9 @@ export function lockProvider(options: LockProviderOptions | OptionsOf = {}): Pro
       components.set(app, await Component.start(app, given));
     },
     stop: (app) => components.get(app)?.stop(),
-    health: async (app) => components.get(app)?.health(),
+    async health(app) {
+      const component = components.get(app);
+      return component ? component.health() : { status: 'down', error: 'the locks have not started' };
+    },
   };
 }

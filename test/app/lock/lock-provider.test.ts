@@ -547,6 +547,20 @@ describe('lock.L()', () => {
   });
 });
 
+test('the locks are down in the health of an app before they have started, and after they have stopped', async () => {
+  const seen: unknown[] = [];
+  const look = async (of: App) => void seen.push(await of.health());
+  const made = createApp({ env: {} }).install({ name: 'http', start: look, stop: look }, lockProvider);
+  await made.start();
+  await look(made);
+  await made.stop();
+  expect(seen).toEqual([
+    { lock: { status: 'down', error: 'the locks have not started' } },
+    { 'lock.memory': { status: 'up', latencyMs: expect.any(Number) } },
+    { 'lock.memory': { status: 'down', error: 'lock: closed' } },
+  ]);
+});
+
 describe('stopping', () => {
   test('waiters are told at once, holders have their grace, and what is left is taken away', async () => {
     const made = await startWith({ grace: '200ms' });
