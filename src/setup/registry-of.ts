@@ -20,7 +20,7 @@ export function registryOf(options: LockProviderOptions, surroundings: Surroundi
     ...Object.entries(builtInDrivers(options)),
     ...Object.entries(options.drivers ?? {}),
   ])
-    registry.registerDriver(name, driver);
+    registry.registerDriver(driverOf(name), driver);
   for (const [name, locker] of lockersOf(options, surroundings)) registry.registerLocker(name, locker);
   return registry;
 }
@@ -34,8 +34,7 @@ function lockersOf(
   const forAll: LockerOptions = defined({ ...general, ...(provider !== undefined && { driver: provider }) });
   const names = new Set([DEFAULT_LOCKER, ...Object.keys(lockers)]);
   const all = [...names].map((name): [string, LockerOptions] => {
-    const own: LockerOptions = defined({ ...lockers[name] });
-    return [name, { ...forAll, ...own, meta: { ...forAll.meta, ...own.meta } }];
+    return [name, over(forAll, defined({ ...lockers[name] }))];
   });
   const undecided = all.filter(([, { driver }]) => driver === undefined).map(([name]) => name);
   const chosen = undecided.length > 0 ? chosenDriver(given) : undefined;
@@ -44,4 +43,12 @@ function lockersOf(
     name,
     { ...locker, driver: driverOf(locker.driver ?? chosen ?? 'memory') },
   ]);
+}
+
+/** As in a call, an own limit counts more than the mode of all, and an own mode `write` more than the limit of all. */
+function over(all: LockerOptions, own: LockerOptions): LockerOptions {
+  const merged = { ...all, ...own, meta: { ...all.meta, ...own.meta } };
+  if (own.mode === undefined && own.limit !== undefined) merged.mode = undefined;
+  if (own.mode === 'write' && own.limit === undefined) merged.limit = undefined;
+  return merged;
 }

@@ -71,8 +71,13 @@ describe('choosing the driver', () => {
   });
 
   test('go_cache is another word for memory', async () => {
-    await startWith(undefined, { LOCK_PROVIDER: 'go_cache' });
+    const first = await startWith(undefined, { LOCK_PROVIDER: 'go_cache' });
     expect(settings()?.driver).toBe('memory');
+    await first.stop();
+    // Also where it names a driver of your own.
+    const mine = jest.fn(() => memoryDriver());
+    await startWith({ drivers: { go_cache: mine }, provider: 'go_cache' });
+    expect(mine).toHaveBeenCalledTimes(1);
   });
 
   test('LOCK_PROVIDER chooses a driver of your own', async () => {
@@ -303,6 +308,17 @@ describe('settings', () => {
     );
     expect(settings('jobs')).toMatchObject({ ttl: 5_000, wait: 1_000 });
     expect(settings()).toMatchObject({ ttl: 20_000, wait: 30_000 });
+  });
+
+  test('the limit of one locker beats the mode of all, and its mode write the limit of all', async () => {
+    const first = await startWith({ mode: 'write', lockers: { jobs: { limit: 5 } } });
+    expect(settings('jobs')).toMatchObject({ mode: 'read', limit: 5 });
+    expect(settings()).toMatchObject({ mode: 'write', limit: undefined });
+    await first.stop();
+    await startWith({ limit: 5, lockers: { jobs: { mode: 'write' }, mails: { mode: 'read' } } });
+    expect(settings('jobs')).toMatchObject({ mode: 'write', limit: undefined });
+    expect(settings('mails')).toMatchObject({ mode: 'read', limit: 5 });
+    expect(settings()).toMatchObject({ mode: 'read', limit: 5 });
   });
 
   test('a locker that only the environment names is there', async () => {
