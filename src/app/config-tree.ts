@@ -167,6 +167,7 @@ function variableOf(prefix: string, entry: string, setting: string): string {
   return `${prefix}__${fold(entry)}__${fold(setting)}`.toUpperCase();
 }
 
-function fold(name: string): string {
+/** What a variable can say of a name. */
+export function fold(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '_');
 }

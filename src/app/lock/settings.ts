@@ -1,8 +1,11 @@
+import { LockConfigError } from '../../core/errors.js';
 import { isPool, type PostgresOptions } from '../../drivers/postgres/options.js';
 import type { RedisOptions } from '../../drivers/redis/options.js';
 import type { LockerOptions } from '../../lease/options.js';
+import { DEFAULT_LOCKER } from '../../registry.js';
 import { BACKENDS, type Backend } from '../../setup/backends.js';
 import { defined, type LockProviderOptions } from '../../setup/options.js';
+import { fold } from '../config-tree.js';
 import type { App } from '../provider.js';
 import type { LockConfig, LockerConfig } from './schema.js';
 
@@ -15,10 +18,13 @@ export type Settled = Pick<App, 'config' | 'env'>;
 /** The options with the configuration over them. */
 export function withConfig(options: LockProviderOptions, app: Settled): LockProviderOptions {
   const config = app.config.get<LockConfig>('lock') ?? {};
-  const names = [...Object.keys(options.lockers ?? {}), ...Object.keys(config.lockers ?? {})];
-  const lockers = names.map((name): [string, LockerOptions] => [
+  const inCode = Object.keys(options.lockers ?? {});
+  const configured = Object.fromEntries(
+    Object.entries(config.lockers ?? {}).map(([name, locker]) => [meantLocker(name, inCode, app), locker]),
+  );
+  const lockers = [...inCode, ...Object.keys(configured)].map((name): [string, LockerOptions] => [
     name,
-    overlaid(options.lockers?.[name], config.lockers?.[name]),
+    overlaid(options.lockers?.[name], configured[name]),
   ]);
   const general = overlaid(options, config);
   return defined({
@@ -31,6 +37,27 @@ export function withConfig(options: LockProviderOptions, app: Settled): LockProv
     redis: redisOptions(options.redis, config.redis?.url),
     postgres: postgresOptions(options.postgres, config.postgres),
   });
+}
+
+/**
+ * The locker in code that variables mean by `name`, where code told its names only after the variables were read.
+ * @throws LockConfigError where they may mean several
+ */
+function meantLocker(name: string, inCode: readonly string[], { config }: Settled): string {
+  const meant = [...new Set([DEFAULT_LOCKER, ...inCode])].filter((other) => fold(other) === fold(name));
+  if (meant.length === 0 || !isOfVariables(name, config)) return name;
+  if (meant.length > 1)
+    throw new LockConfigError(
+      `variables of lock.lockers.${name}: expected one locker of that name, got ${meant.join(', ')}`,
+    );
+  return meant[0]!;
+}
+
+/** Whether variables alone say that there is such a locker, or what its settings are. */
+function isOfVariables(name: string, config: Settled['config']): boolean {
+  const path = ['lock', 'lockers', name];
+  const settings = Object.keys(config.get<LockerConfig>(path) ?? {});
+  return settings.length > 0 && !settings.some((setting) => config.isInFile([...path, setting]));
 }
 
 /** Which service it is, for those who inspect: npm and its like tell the scripts they run. */

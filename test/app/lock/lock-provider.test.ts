@@ -310,6 +310,44 @@ describe('settings', () => {
     expect(settings()).toMatchObject({ ttl: 20_000, wait: 30_000 });
   });
 
+  test('a variable means a locker in code, also where a function names it', async () => {
+    const env = { LOCK_LOCKERS__NIGHT_JOBS__TTL: '5m', LOCK_LOCKERS__MAILS__TTL: '6m' };
+    const lockers = { 'night-jobs': { wait: 0 }, Mails: {} };
+    for (const options of [{ lockers }, () => ({ lockers })]) {
+      const made = await app(lockProvider(options), { env }).start();
+      expect(lock.default().info()).toMatchObject([
+        { name: 'Mails', ttl: 360_000 },
+        { name: 'default', ttl: 30_000 },
+        { name: 'night-jobs', ttl: 300_000, wait: 0 },
+      ]);
+      await made.stop();
+    }
+  });
+
+  test.each([{ Jobs: {}, jobs: {} }, { Default: {} }])(
+    'a variable that may mean several lockers in code stops the start, also where a function names them: %j',
+    async (lockers) => {
+      const env = { LOCK_LOCKERS__JOBS__TTL: '5m', LOCK_LOCKERS__DEFAULT__TTL: '5m' };
+      for (const options of [{ lockers }, () => ({ lockers })]) {
+        const start = app(lockProvider(options), { env }).start();
+        await expect(start).rejects.toThrow(LockConfigError);
+        await expect(start).rejects.toThrow(/expected one (entry|locker) of that name, got .*, /);
+      }
+    },
+  );
+
+  test('a locker that the file names is another one than that of code with nearly the same name', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'latchkey-'));
+    const configFile = join(directory, 'app.toml');
+    await writeFile(configFile, '[lock.lockers.night_jobs]\nttl = "7s"\n');
+    await app(
+      lockProvider(() => ({ lockers: { 'night-jobs': {} } })),
+      { configFile },
+    ).start();
+    expect([settings('night-jobs')?.ttl, settings('night_jobs')?.ttl]).toEqual([30_000, 7_000]);
+    await rm(directory, { recursive: true });
+  });
+
   test('the limit of one locker beats the mode of all, and its mode write the limit of all', async () => {
     const first = await startWith({ mode: 'write', lockers: { jobs: { limit: 5 } } });
     expect(settings('jobs')).toMatchObject({ mode: 'read', limit: 5 });
