@@ -12,6 +12,7 @@ import {
 import { checkNames } from '../core/check.js';
 import { LockError } from '../core/errors.js';
 import type { LockTrace, RevokeTrace } from '../lease/diagnostics.js';
+import { type Guard, guard } from './guard.js';
 import { Instruments } from './instruments.js';
 import { keyLabels } from './key-labels.js';
 import { linksOf, linkToHolders, writeSpan } from './links.js';
@@ -48,7 +49,8 @@ const WAITS_MS = 100;
 
 /**
  * Records metrics and spans of all lockers of this process, until you call the function that it returns.
- * docs/operations.md lists them. Leases that are already held are not counted.
+ * docs/operations.md lists them. Leases that are already held are not counted. An error of a provider harms no lock: it is
+ * one process warning, `LATCHKEY_TELEMETRY`.
  * @throws LockUsageError for an unknown option, and for a `keyLabel` that is no function.
  */
 export function instrumentLocks(options: InstrumentOptions = {}): () => void {
@@ -57,6 +59,7 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
   const tracer = (options.tracerProvider ?? trace).getTracer(NAME);
   const instruments = new Instruments((options.meterProvider ?? metrics).getMeter(NAME));
   const keyLabel = keyLabels(options.keyLabel);
+  const guarded = guard();
   const labelsOf = ({ locker, mode, keys }: LockTrace): Attributes => ({ locker, mode, ...keyLabel(keys) });
 
   const subscribe = (
@@ -66,7 +69,7 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
   ) => {
     const operations = new WeakMap<object, Operation>();
     const acquires = what === 'acquire';
-    return listen<LockTrace>(what, {
+    return listen<LockTrace>(what, guarded, {
       start(message) {
         const attributes = labelsOf(message);
         const own = links && !acquires ? linksOf(message.meta, 'acquire') : [];
@@ -74,7 +77,7 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
         const looks = links && acquires && span.isRecording();
         if (looks) writeSpan(message.meta, span);
         const lookAtHolders = looks
-          ? setTimeout(() => void linkToHolders(span, message), WAITS_MS).unref()
+          ? setTimeout(guarded(linkToHolders), WAITS_MS, span, message).unref()
           : undefined;
         operations.set(message, { started: performance.now(), span, lookAtHolders });
         began(message, attributes);
@@ -127,9 +130,9 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
         return outcome;
       },
     ),
-    traceRevocations(tracer, keyLabel),
-    listenTo('latchkey:lost', onLost),
-    listenTo('latchkey:renewal', onRenewal),
+    traceRevocations(tracer, keyLabel, guarded),
+    listenTo('latchkey:lost', guarded(onLost)),
+    listenTo('latchkey:renewal', guarded(onRenewal)),
   ];
   return () => {
     for (const stop of undo) stop();
@@ -137,9 +140,13 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
 }
 
 /** Spans where somebody revokes a hold. */
-function traceRevocations(tracer: Tracer, keyLabel: ReturnType<typeof keyLabels>): () => void {
+function traceRevocations(
+  tracer: Tracer,
+  keyLabel: ReturnType<typeof keyLabels>,
+  guarded: Guard,
+): () => void {
   const spans = new WeakMap<object, Span>();
-  return listen<RevokeTrace>('revoke', {
+  return listen<RevokeTrace>('revoke', guarded, {
     start(message) {
       const { locker, key, fence } = message;
       const attributes = { locker, fence, ...keyLabel([key]) };
@@ -161,9 +168,11 @@ function end(span: Span, outcome: string, message: object): void {
 
 function listen<Message extends object>(
   what: string,
-  subscribers: Partial<TracingChannelSubscribers<Message>>,
+  guarded: Guard,
+  { start, asyncEnd }: Pick<TracingChannelSubscribers<Message>, 'start' | 'asyncEnd'>,
 ): () => void {
   const tracing = tracingChannel<unknown, Message>(`latchkey:${what}`);
+  const subscribers = { start: guarded(start), asyncEnd: guarded(asyncEnd) };
   // Node's types ask for every subscriber, Node itself does not.
   tracing.subscribe(subscribers as TracingChannelSubscribers<Message>);
   return () => void tracing.unsubscribe(subscribers as TracingChannelSubscribers<Message>);

@@ -29,7 +29,7 @@ function readSpan({ traceparent = '' }: Meta): SpanContext | undefined {
   return isSpanContextValid(context) ? context : undefined;
 }
 
-/** Links a span to those of who holds the keys now. Never rejects. */
+/** Links a span to those of who holds the keys now. */
 export async function linkToHolders(span: Span, { holders }: LockTrace): Promise<void> {
   if (!holders || !span.isRecording()) return;
   // That it cannot be told who holds them is no failure.

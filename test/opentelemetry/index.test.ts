@@ -251,6 +251,51 @@ test('a label that cannot be made is left out, and told once', async () => {
   );
 });
 
+const fails = () => {
+  throw new Error('no telemetry today');
+};
+const processor = { onStart() {}, onEnd() {}, async forceFlush() {}, async shutdown() {} };
+const addsNoLinks = {
+  onStart: (span: object) => void Object.assign(span, { addLinks: fails }),
+};
+
+test.each<[string, () => BasicTracerProvider]>([
+  ['a sampler', () => new BasicTracerProvider({ sampler: { shouldSample: fails, toString: () => 'none' } })],
+  [
+    'the start of a span',
+    () => new BasicTracerProvider({ spanProcessors: [{ ...processor, onStart: fails }] }),
+  ],
+  ['the end of a span', () => new BasicTracerProvider({ spanProcessors: [{ ...processor, onEnd: fails }] })],
+  ['a link', () => new BasicTracerProvider({ spanProcessors: [{ ...processor, ...addsNoLinks }] })],
+])('telemetry that fails harms no lock and no process, and is told once: %s', async (_, make) => {
+  const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const faults: unknown[] = [];
+  const note = (fault: unknown) => void faults.push(fault);
+  process.on('uncaughtException', note).on('unhandledRejection', note);
+  try {
+    const { locker } = instrument({ tracerProvider: make() });
+    const lease = await locker.acquire('a');
+    const waiting = locker.acquire('a');
+    await sleep(200);
+    expect(await lease.extend(1)).toBe(true);
+    expect(await lease.release()).toBe(true);
+    const next = await waiting;
+    expect(await locker.revoke('a', next.fence)).toBe(true);
+    await until(() => !next.held);
+    await sleep(10);
+    expect(faults).toEqual([]);
+    expect(warnings.mock.calls).toEqual([
+      [
+        'OpenTelemetry failed, so metrics or spans of locks are missing: no telemetry today',
+        { code: 'LATCHKEY_TELEMETRY' },
+      ],
+    ]);
+  } finally {
+    process.off('uncaughtException', note).off('unhandledRejection', note);
+    warnings.mockRestore();
+  }
+});
+
 test('an unknown option is refused', () => {
   expect(() => instrumentLocks({ keyLable: () => 'k' } as object)).toThrow(
     expect.objectContaining({ code: 'LOCK_USAGE', message: expect.stringContaining('`keyLabel`') }),

@@ -1,0 +1,27 @@
+/** Makes of a function one that never throws. */
+export type Guard = <Args extends unknown[]>(fn: (...args: Args) => unknown) => (...args: Args) => void;
+
+/**
+ * What a provider of telemetry throws or rejects with is one process warning: Node would end the process, for an error in
+ * what listens to a diagnostics channel counts as uncaught.
+ */
+export function guard(): Guard {
+  let warned = false;
+  const warn = (error: unknown) => {
+    if (warned) return;
+    warned = true;
+    const why = error instanceof Error ? error.message : String(error);
+    process.emitWarning(`OpenTelemetry failed, so metrics or spans of locks are missing: ${why}`, {
+      code: 'LATCHKEY_TELEMETRY',
+    });
+  };
+  return (fn) =>
+    (...args) => {
+      try {
+        const result = fn(...args);
+        if (result instanceof Promise) result.catch(warn);
+      } catch (error) {
+        warn(error);
+      }
+    };
+}
