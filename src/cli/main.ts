@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { LockError } from '../core/errors.js';
 import { EXIT, exitCodeOf } from './exit.js';
+import { surviveBrokenOutput } from './output/terminal.js';
 import { printable } from './output/text.js';
 import { program } from './program.js';
 
@@ -12,6 +13,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 const UNTRUSTED = /self[- ]signed certificate|unable to (verify the first|get (local )?issuer) certificate/i;
 const TRUST = 'set NODE_EXTRA_CA_CERTS to the file of the authority that signed it';
 
+surviveBrokenOutput();
 const latchkey = program(version);
 try {
   await latchkey.parseAsync();

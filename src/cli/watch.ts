@@ -24,7 +24,9 @@ export async function watch(pattern: string | undefined, options: WatchOptions):
   const end = new AbortController();
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const stop = (signal: NodeJS.Signals) => end.abort(signal);
+  const stopUnread = () => end.abort();
   for (const signal of signals) process.on(signal, stop);
+  terminal.stream.on('error', stopUnread);
   const ended = once(end.signal, 'abort').then(() => undefined);
   await using session = await openSession(options);
   const screen = terminal.interactive && !options.json ? new Screen(terminal) : undefined;
@@ -48,8 +50,10 @@ export async function watch(pattern: string | undefined, options: WatchOptions):
   } finally {
     screen?.close();
     for (const signal of signals) process.off(signal, stop);
+    terminal.stream.off('error', stopUnread);
   }
-  if (end.signal.reason !== 'SIGINT') throw new Exit(ofSignal(end.signal.reason));
+  const { reason } = end.signal;
+  if (reason === 'SIGTERM' || reason === 'SIGHUP') throw new Exit(ofSignal(reason));
 }
 
 function show(

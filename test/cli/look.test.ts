@@ -225,6 +225,22 @@ test('a reader that has read enough ends it without a word', async () => {
   expect(await run.answer).toMatchObject({ code: 0, signal: null, stderr: '' });
 });
 
+test.each([
+  ['the help', ['--help'], 0],
+  ['a watch', ['watch', '--interval', '100ms'], 0],
+  ['a key that nobody holds', ['inspect', 'nobody'], 1],
+])('%s that nobody reads keeps its exit code', async (_name, args, code) => {
+  const run = start(args, bed.env);
+  run.child.stdout?.destroy();
+  expect(await run.answer).toMatchObject({ code, signal: null, stderr: '' });
+});
+
+test('an error that nobody reads keeps its exit code', async () => {
+  const run = start(['run', 'order:7', '--wait', '0', '--', 'true'], bed.env);
+  run.child.stderr?.destroy();
+  expect((await run.answer).code).toBe(EXIT.notObtained);
+});
+
 const onFullDisk = process.platform === 'linux' ? test : test.skip;
 onFullDisk('output that cannot be written is told in one line', async () => {
   const full = openSync('/dev/full', 'w');

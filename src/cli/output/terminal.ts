@@ -4,16 +4,21 @@ import { printable } from './text.js';
 
 type Style = Parameters<typeof styleText>[0];
 
+/** Sees to it that output which cannot be written is no unhandled error. */
+export function surviveBrokenOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever reads may have read enough, as `head` does. What the command does besides, it does to its end.
+    if (error.code === 'EPIPE') return;
+    process.stderr.write(`latchkey: the output cannot be written: ${error.message}\n`);
+    process.exit(EXIT.fault);
+  });
+  // There is nowhere to tell it; the exit code is that of the command.
+  process.stderr.on('error', () => {});
+}
+
 /** Where a command writes to. */
 export class Terminal {
-  constructor(readonly stream: NodeJS.WriteStream = process.stdout) {
-    // Whoever reads may have read enough, as `head` does.
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit();
-      process.stderr.write(`latchkey: the output cannot be written: ${error.message}\n`);
-      process.exit(EXIT.fault);
-    });
-  }
+  constructor(readonly stream: NodeJS.WriteStream = process.stdout) {}
 
   get interactive(): boolean {
     return this.stream.isTTY === true;
