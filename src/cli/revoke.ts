@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { type Duration, parseDuration } from '../core/duration.js';
 import type { LockInfo } from '../lease/driver.js';
@@ -39,12 +40,16 @@ export async function revoke(key: string | undefined, options: RevokeOptions): P
   if (holds.length === 0) throw new Exit(EXIT.no, `no lock is held by host ${options.host}`);
   if (!options.yes) await confirm(terminal, holds, grace);
   const answers: { key: string; fence: number; revoked: boolean }[] = [];
-  for (const hold of holds) {
-    const revoked = await locker.revoke(hold.key, hold.fence, { grace: grace as Duration });
-    answers.push({ key: hold.key, fence: hold.fence, revoked });
-    if (!options.json) terminal.print(report(hold, revoked, grace));
+  try {
+    for (const hold of holds) {
+      const revoked = await locker.revoke(hold.key, hold.fence, { grace: grace as Duration });
+      answers.push({ key: hold.key, fence: hold.fence, revoked });
+      if (!options.json) terminal.print(report(hold, revoked, grace));
+    }
+  } finally {
+    // Also when the backend fails in the midst of them: those are revoked.
+    if (options.json && answers.length > 0) terminal.printJson(answers);
   }
-  if (options.json) terminal.printJson(answers);
   if (answers.every(({ revoked }) => !revoked)) throw new Exit(EXIT.no);
 }
 
@@ -97,7 +102,10 @@ async function confirm(terminal: Terminal, holds: readonly Hold[], grace: number
   const when = grace === 0 ? 'at once' : `after ${showDuration(grace)} in which its holder may release it`;
   const reader = createInterface({ input: process.stdin, output: process.stdout });
   try {
-    const answer = await reader.question(`Revoke ${what}, ${when}? [y/N] `);
+    const closed = once(reader, 'close').then(() => '');
+    const asked = reader.question(`Revoke ${what}, ${when}? [y/N] `);
+    // Ctrl-C and Ctrl-D are a no.
+    const answer = await Promise.race([asked, closed]).catch(() => '');
     if (!/^y(es)?$/i.test(answer.trim())) throw new Exit(EXIT.no, 'nothing was revoked');
   } finally {
     reader.close();

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { until } from '../support/wait.js';
 import { CommandBed } from './support/bed.js';
-import { latchkey, startInTerminal } from './support/command.js';
+import { latchkey, start, startInTerminal } from './support/command.js';
 
 let bed: CommandBed;
 
@@ -70,6 +70,33 @@ test('asks in a terminal, showing the holder, and does nothing without a yes', a
   yes.child.stdin?.write('y\r');
   expect((await yes.answer).code).toBe(0);
   await until(() => !lease.held);
+});
+
+test.each([
+  ['Ctrl-C', '\u0003'],
+  ['Ctrl-D', '\u0004'],
+])('%s at the question is a no', async (_name, typed) => {
+  const lease = await bed.locker.acquire('a', { ttl: '1m' });
+  const asking = startInTerminal(['revoke', 'a', '--fence', `${lease.fence}`], bed.env, 100);
+  await asking.wrote(/\[y\/N\]/);
+  asking.child.stdin?.write(typed);
+  expect(await asking.answer).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('nothing was revoked'),
+  });
+  expect(lease.held).toBe(true);
+  await lease.release();
+});
+
+test('revokes all it was told to, also where nobody reads any more what it says', async () => {
+  const keys = Array.from({ length: 20 }, (_, n) => `unread ${n}`);
+  const options = { ttl: '1m', meta: { host: 'dead-2' } } as const;
+  const leases = await Promise.all(keys.map((key) => bed.locker.acquire(key, options)));
+  const revoking = start(['revoke', '--host', 'dead-2', '--yes', '--grace', '0'], bed.env);
+  revoking.child.stdout?.destroy();
+  expect(await revoking.answer).toMatchObject({ code: 0, stderr: '' });
+  await until(() => leases.every(({ held }) => !held));
+  for (const key of keys) expect(await bed.locker.inspect(key)).toBe(null);
 });
 
 test('needs --yes where there is nobody to ask, and the fence always', async () => {
