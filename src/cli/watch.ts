@@ -82,14 +82,15 @@ function showNow(
   const sorted = [...locks, ...changes.gone].sort((a, b) => longestWait(b, time) - longestWait(a, time));
   const waiters = locks.reduce((sum, info) => sum + info.waiters, 0);
   const summary = `${new Date(time).toISOString().slice(11, 19)} UTC  ${locks.length} locks, ${waiters} waiters  ${printable(pattern ?? '')}`;
-  const [head = '', ...lines] = showLocks(sorted, terminal.width, time, changes.of).split('\n');
   // Beside them are three lines above, and one below; the last one stays free, for a full one would scroll.
   const room = Math.max(1, terminal.height - 5);
-  const shown = lines.slice(0, room).map((line, at) => {
-    const info = sorted[at];
+  const first = sorted.slice(0, room);
+  const [head = '', ...lines] = showLocks(first, terminal.width, time, changes.of).split('\n');
+  const shown = lines.map((line, at) => {
+    const info = first[at];
     if (!info || changes.of(info) === '') return line;
     return terminal.style(changes.gone.includes(info) ? 'dim' : 'yellow', line);
   });
-  const more = lines.length > room ? [`and ${lines.length - room} more`] : [];
+  const more = sorted.length > room ? [`and ${sorted.length - room} more`] : [];
   return [summary.trimEnd(), '', terminal.style('bold', head), ...shown, ...more].join('\n');
 }

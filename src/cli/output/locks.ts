@@ -67,7 +67,8 @@ function listColumns(now: number): Column<LockInfo>[] {
 }
 
 function showLeft({ holders, restsUntil }: LockInfo, now: number): string {
-  if (holders.length > 0) return showDuration(Math.max(...holders.map(({ ttl }) => ttl)));
+  if (holders.length > 0)
+    return showDuration(holders.reduce((longest, { ttl }) => Math.max(longest, ttl), 0));
   return restsUntil === undefined ? '-' : showDuration(restsUntil - now);
 }
 

@@ -14,6 +14,8 @@ export interface Column<Row> {
 }
 
 const GAP = '  ';
+// cli-table3 takes longer for each row of a longer table, and fails with 100,000 rows.
+const DRAWN_AT_ONCE = 100;
 const NO_BORDERS = Object.fromEntries(
   ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
     .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'])
@@ -23,21 +25,25 @@ const NO_BORDERS = Object.fromEntries(
 /** Rows under heads, in lines of at most `width` columns. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], width: number): string {
   const cells = new Map(columns.map((column) => [column, rows.map((row) => printable(column.of(row)))]));
-  const natural = (column: Column<Row>) => Math.max(...[column.head, ...cells.get(column)!].map(widthOf));
+  const natural = (column: Column<Row>) =>
+    cells.get(column)!.reduce((most, text) => Math.max(most, widthOf(text)), widthOf(column.head));
   const { shown, widths } = narrow(columns, columns.map(natural), width);
-  const drawn = new Table({
-    head: shown.map(({ head }) => head),
-    colWidths: widths,
-    colAligns: shown.map(({ align }) => align ?? 'left'),
-    chars: { ...NO_BORDERS, middle: GAP },
-    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
-  });
-  rows.forEach((_, at) => void drawn.push(shown.map((column) => cells.get(column)![at]!)));
-  return drawn
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
+  const draw = (from: number) => {
+    const drawn = new Table({
+      head: from === 0 ? shown.map(({ head }) => head) : [],
+      colWidths: widths,
+      colAligns: shown.map(({ align }) => align ?? 'left'),
+      chars: { ...NO_BORDERS, middle: GAP },
+      style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
+    });
+    for (let at = from; at < Math.min(from + DRAWN_AT_ONCE, rows.length); at++)
+      drawn.push(shown.map((column) => cells.get(column)![at]!));
+    return drawn.toString().split('\n');
+  };
+  const lines = draw(0);
+  for (let from = DRAWN_AT_ONCE; from < rows.length; from += DRAWN_AT_ONCE)
+    for (const line of draw(from)) lines.push(line);
+  return lines.map((line) => line.trimEnd()).join('\n');
 }
 
 /** Narrows what may be narrowed, the widest first; where that is not enough, leaves the spare ones out. */
