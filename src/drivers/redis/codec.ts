@@ -40,7 +40,10 @@ export function encodeClaim(
   return [modeOf(mode), `${ttl}`, tail, `${most} ${place?.vouchFor ?? 0} ${counted ? 1 : 0}`];
 }
 
-type ClaimReply = number | [1, fence: number, left: number, run: string] | [0, number, number, number];
+type ClaimReply =
+  | number
+  | [1, fence: number, left: number, run: string, more?: 1]
+  | [0, left: number, before: number, kept: number, more?: 1];
 
 export function decodeClaim(reply: unknown, ttl: number, asOf: number): Granted | Refused {
   const answer = reply as ClaimReply;
@@ -48,6 +51,12 @@ export function decodeClaim(reply: unknown, ttl: number, asOf: number): Granted 
   if (answer[0] === 1)
     return { granted: true, fence: answer[1], ttl: answer[2], asOf, run: decodeRun(answer[3]) };
   return { granted: false, left: answer[1], before: answer[2], kept: answer[3] === 1 };
+}
+
+/** Whether a claim has left some of the queue to be handed the lock. */
+export function leavesMore(reply: unknown): boolean {
+  const answer = reply as ClaimReply;
+  return typeof answer !== 'number' && answer[4] === 1;
 }
 
 const NOBODY: readonly string[] = [];

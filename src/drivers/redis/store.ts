@@ -23,6 +23,7 @@ import {
   encodeFreeing,
   encodeRenewal,
   encodeToken,
+  leavesMore,
 } from './codec.js';
 import { Connection } from './connection.js';
 import type { Client } from './endpoint.js';
@@ -74,7 +75,11 @@ export class RedisStore implements LockStore {
 
   claim(claim: Claim, place?: Place): Promise<Granted | Refused> {
     const args = encodeClaim(claim, place, this.#process, this.#counted);
-    return this.#connection.run(CLAIM, claim.key, args, (reply, asOf) => decodeClaim(reply, claim.ttl, asOf));
+    return this.#connection.run(CLAIM, claim.key, args, (reply, asOf) => {
+      // Not for this claim to wait for. If it fails, the next look goes on.
+      if (leavesMore(reply)) this.#handOverMore(claim.key).catch(() => {});
+      return decodeClaim(reply, claim.ttl, asOf);
+    });
   }
 
   async renew(batch: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {
@@ -91,7 +96,7 @@ export class RedisStore implements LockStore {
   async free({ key, token }: ClaimId, how: Freeing): Promise<'freed' | 'not-held'> {
     const args = encodeFreeing(token, how, this.#counted);
     const answer = await this.#connection.run(FREE, key, args, Number);
-    if (answer >= 2) await this.leave(key, [], false);
+    if (answer >= 2) await this.#handOverMore(key);
     return answer % 2 === 1 ? 'freed' : 'not-held';
   }
 
@@ -99,14 +104,13 @@ export class RedisStore implements LockStore {
     const counted = this.#counted ? '1' : '0';
     // In a Cluster a claim may wait for a node while what was sent after it goes on.
     const args = [late || this.#inCluster ? '1' : '0', counted, ...tokens.map(encodeToken)];
-    let more = await this.#connection.run(LEAVE, key, args, Number);
-    while (more > 0) more = await this.#connection.run(LEAVE, key, ['0', counted], Number);
+    if ((await this.#connection.run(LEAVE, key, args, Number)) > 0) await this.#handOverMore(key);
   }
 
   async revoke(key: string, fence: number, grace: number): Promise<boolean> {
     const args = [`${fence}`, `${Math.ceil(grace)}`, this.#counted ? '1' : '0'];
     const answer = await this.#connection.run(REVOKE, key, args, Number);
-    if (answer >= 2) await this.leave(key, [], false);
+    if (answer >= 2) await this.#handOverMore(key);
     return answer > 0;
   }
 
@@ -136,6 +140,12 @@ export class RedisStore implements LockStore {
 
   async close(): Promise<void> {
     this.#connection.close();
+  }
+
+  /** Goes on where one script has not handed over to all that fit. */
+  async #handOverMore(key: string): Promise<void> {
+    const args = ['0', this.#counted ? '1' : '0'];
+    while ((await this.#connection.run(LEAVE, key, args, Number)) > 0);
   }
 
   #receive(text: string): void {

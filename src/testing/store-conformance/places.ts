@@ -212,4 +212,14 @@ export const places: StoreCases = {
     kit.expect(new Set(fences).size).toBe(300);
     kit.expect(fences).toEqual([...fences].sort((a, b) => a - b));
   },
+
+  'whoever claims after an expiry lets hundreds in, too': async (kit) => {
+    const holder = await kit.one.take();
+    const tokens = Array.from({ length: 300 }, (_, n) => `t${n}`);
+    await Promise.all(tokens.map((token) => kit.two.wait({ token, mode: 'read' })));
+    await kit.one.expire(holder);
+    await kit.one.try();
+    for (const token of tokens) await kit.two.told(token);
+    kit.expect((await kit.one.store.read(kit.key))?.holders.length).toBe(300);
+  },
 };

@@ -3,7 +3,8 @@
 --   ARGV     mode ("w" or "r"); ttl in ms; "<process> <token> <metadata>";
 --            "<limit> <ms to vouch for, 0: no place> <1: subscribers are counted>"
 --   answers  the fence of a hold that begins; {1, fence, ms left, run} of one that began before or came by its place;
---            {0, ms until the lock may be free (at most, for one without a place), places before it, 1 if it had its place}
+--            {0, ms until the lock may be free (at most, for one without a place), places before it, 1 if it had its place};
+--            with one more where there is more to hand over: see leave.lua
 local lock, mode, ttl, tail = KEYS[1], ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -53,7 +54,7 @@ if vouch > 0 then
   end
   stamp.stale, stamp.missing, stamp.changed, stamp.state = now + vouch, 0, true, 'here'
 end
-local blocked, _, fence = hand_over(vouch > 0 and token or nil)
+local blocked, more, fence = hand_over(vouch > 0 and token or nil)
 if vouch == 0 and not blocked and (inside == 0 or mode == 'r' and (limit == 0 or inside < limit)) then
   give_up_places({token})
   fence = enter(token, mode, limit, ttl, process, meta)
@@ -63,6 +64,7 @@ if vouch > 0 and had_place == 0 and not fence then
   put('@' .. token, number_of_place)
 end
 finish(true)
-if fence then return {1, fence, ttl, mode == 'w' and run_of(process) or ''} end
+if fence then return {1, fence, ttl, mode == 'w' and run_of(process) or '', more and 1 or nil} end
 -- Nobody waits for what a single try is told.
-return {0, time_left(limit, vouch == 0), vouch > 0 and number_of_place - first or places, had_place}
+local left_ms = time_left(limit, vouch == 0)
+return {0, left_ms, vouch > 0 and number_of_place - first or places, had_place, more and 1 or nil}

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { endHold } from '../../../support/stored-lock.js';
 import { sleep, until } from '../../../support/wait.js';
 import { redis, server, serverForAll } from '../support/stage.js';
 import { listen, StoredLock } from '../support/stored.js';
@@ -212,6 +213,17 @@ describe('one run of a script does so much at most, and says that there is more'
     expect(await lock.queue()).toHaveLength(72);
     expect(await lock.leave([])).toBe(0);
     expect((await lock.field('c'))!.split(' ')[0]).toBe('200');
+    expect(await lock.queue()).toEqual([]);
+  });
+
+  test('so too where it is a claim that finds the lock free', async () => {
+    await lock.claim('t');
+    for (let i = 0; i < 300; i++) await lock.place(`r${i}`, { mode: 'r' });
+    await endHold(redis, lock.key);
+    expect(await lock.claim('u')).toMatchObject([0, {}, 172, 0, 1]);
+    expect(await lock.claim('r128', { mode: 'r', vouch: 60_000 })).toMatchObject([1, {}, {}, '', 1]);
+    expect(await lock.queue()).toHaveLength(44);
+    expect(await lock.claim('u')).toHaveLength(4);
     expect(await lock.queue()).toEqual([]);
   });
 
