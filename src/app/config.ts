@@ -24,7 +24,7 @@ export class Config {
     return node instanceof Map ? undefined : node?.variable;
   }
 
-  /** Whether the file sets it, though a variable may set it, too. @internal */
+  /** Whether it is a setting that the file sets; a variable may override that. */
   isInFile(path: ConfigPath): boolean {
     const node = this.#find(path);
     return node !== undefined && !(node instanceof Map) && node.file !== undefined;

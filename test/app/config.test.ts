@@ -113,6 +113,12 @@ describe('layers', () => {
       expect(config.variable(path)).toBeUndefined();
   });
 
+  test('says what the file sets, though a variable overrides it', async () => {
+    const config = await load({ toml: 'lock.wait = "1s"\nlock.ttl = "1s"', env: { LOCK_TTL: '2s' } });
+    for (const path of ['lock.wait', ['lock', 'ttl']]) expect(config.isInFile(path)).toBe(true);
+    for (const path of ['lock.provider', 'lock', 'nothing.here']) expect(config.isInFile(path)).toBe(false);
+  });
+
   test('a JSON file does as well, and its null is unset', async () => {
     const file = await fileOf('{"lock": {"ttl": null, "wait": "3s", "lockers": null}}', 'json');
     const config = await loadConfig([{ name: 'lock', config: lock }], { file, env: {} });
