@@ -7,6 +7,7 @@ import {
   LockConfigError,
   LockError,
   LockUsageError,
+  withoutLogin,
 } from './core/errors.js';
 import { outside } from './core/outside.js';
 import { machineClock } from './core/suspensions.js';
@@ -207,7 +208,9 @@ export class LockRegistry {
   async #make(name: string): Promise<Backend> {
     const factory = this.#drivers.get(name);
     if (!factory)
-      throw new LockConfigError(`driver "${name}" is not registered; there are: ${list(this.#drivers)}`);
+      throw new LockConfigError(
+        `driver "${withoutLogin(name)}" is not registered; there are: ${list(this.#drivers)}`,
+      );
     if (this.#closing.signal.aborted) throw new LockClosedError();
     try {
       const driver = await outside(factory);

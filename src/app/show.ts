@@ -1,7 +1,10 @@
-/** A value as it may stand in a message: short, on one line, and never failing. */
+/** A value as it may stand in a message: short, on one line, without the login of an address, and never failing. */
 export function show(value: unknown): string {
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value);
+  if (typeof value === 'string') {
+    // A password may stand there.
+    const text = value.replace(/:\/\/[^]*@/, '://…@');
+    return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+  }
   if (typeof value === 'function') return 'a function';
   if (value instanceof Date) return 'a date';
   if (Array.isArray(value)) return 'an array';

@@ -156,3 +156,8 @@ export function show(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
+
+/** A text that may be an address by mistake, without its login: a password may stand there. */
+export function withoutLogin(text: string): string {
+  return text.replace(/:\/\/[^]*@/, '://…@');
+}

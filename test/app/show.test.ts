@@ -4,6 +4,8 @@ import { show } from '../../src/app/show.js';
 test.each([
   ['a\nb', '"a\\nb"'],
   ['x'.repeat(101), `"${'x'.repeat(100)}…"`],
+  ['redis://me:secret@host', '"redis://…@host"'],
+  [`redis://me:${'x'.repeat(200)}@host`, '"redis://…@host"'],
   [() => {}, 'a function'],
   [new Date(), 'a date'],
   [[1], 'an array'],

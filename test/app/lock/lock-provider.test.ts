@@ -107,6 +107,20 @@ describe('choosing the driver', () => {
     expect(() => lock.L()).toThrow(LockConfigError);
   });
 
+  test.each<[string, LockProviderOptions, Record<string, string>]>([
+    ['LOCK_PROVIDER', {}, { LOCK_PROVIDER: 'redis://me:hunter2@host:6379' }],
+    ['a long one', {}, { LOCK_PROVIDER: `redis://me:hunter2${'x'.repeat(200)}@host` }],
+    ['an odd password', {}, { LOCK_PROVIDER: 'redis://me:a@hunter2/b@host' }],
+    ['the driver of a locker', {}, { LOCK_LOCKERS__JOBS__DRIVER: 'redis://me:hunter2@host' }],
+    ['a provider in code', { provider: 'redis://me:hunter2@host' }, {}],
+    ['a driver in code', { lockers: { jobs: { driver: 'redis://me:hunter2@host' } } }, {}],
+  ])('an address where a name belongs is refused without its password: %s', async (_, options, env) => {
+    const error = await startWith(options, env).catch((reason) => reason);
+    expect(error).toBeInstanceOf(LockConfigError);
+    expect(error.message).toMatch(/"redis:.*".* memory, /);
+    expect(`${error.stack} ${JSON.stringify(error)}`).not.toContain('hunter2');
+  });
+
   test('an unknown name is refused too where the options are a function', async () => {
     const start = app(lockProvider(() => ({ provider: 'nope' }))).start();
     await expect(start).rejects.toThrow(LockConfigError);
