@@ -11,9 +11,8 @@ export function guard(): Guard {
     if (warned) return;
     warned = true;
     const why = error instanceof Error ? error.message : String(error);
-    process.emitWarning(`OpenTelemetry failed, so metrics or spans of locks are missing: ${why}`, {
-      code: 'LATCHKEY_TELEMETRY',
-    });
+    const what = `OpenTelemetry failed, so metrics or spans of locks are missing: ${why}`;
+    process.emitWarning(what, { code: 'LATCHKEY_TELEMETRY' });
   };
   return (fn) =>
     (...args) => {
