@@ -2,7 +2,7 @@
 export function show(value: unknown): string {
   if (typeof value === 'string') {
     // A password may stand there.
-    const text = value.replace(/:\/\/[^]*@/, '://…@');
+    const text = value.replace(/:\/\/.*@/s, '://…@');
     return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
   }
   if (typeof value === 'function') return 'a function';

@@ -120,14 +120,18 @@ export class LockConfigError extends LockError {
 /** An argument is wrong. Nothing was locked. */
 export class LockUsageError extends LockError {
   readonly code = LOCK_ERROR_CODES.LockUsageError;
+  /** Not enumerable, so no log shows it: it may be an address, or hold one. */
+  declare readonly value: unknown;
 
   constructor(
     readonly option: string,
-    readonly value: unknown,
+    value: unknown,
     expected: string,
     details: Details = {},
   ) {
-    super(`lock: usage: expected \`${option}\` to be ${expected}, got ${show(value)}`, details);
+    const shown = show(typeof value === 'string' ? withoutLogin(value) : value);
+    super(`lock: usage: expected \`${option}\` to be ${expected}, got ${shown}`, details);
+    Object.defineProperty(this, 'value', { value });
   }
 }
 
@@ -157,7 +161,7 @@ export function show(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
-/** A text that may be an address by mistake, without its login: a password may stand there. */
+/** A text that may be an address by mistake, without the login: a password may stand there. */
 export function withoutLogin(text: string): string {
-  return text.replace(/:\/\/[^]*@/, '://…@');
+  return text.replace(/:\/\/.*@/s, '://…@');
 }

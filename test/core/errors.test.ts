@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import * as errors from '../../src/core/errors.js';
 
@@ -102,3 +103,21 @@ test('any key and any value can be shown', () => {
   }
   expect(errors.show('x'.repeat(10_000)).length).toBeLessThan(300);
 });
+
+test.each([
+  ['redis://me:hunter2@host', '"redis://…@host"'],
+  [`redis://me:hunter2${'x'.repeat(300)}@host`, '"redis://…@host"'],
+  [new URL('redis://me:hunter2@host'), 'an object'],
+  [['redis://me:hunter2@host'], 'an array'],
+  [{ url: 'redis://me:hunter2@host' }, 'an object'],
+])(
+  'an address that is a wrong value is shown without its password, and is still the value: %#',
+  (value, shown) => {
+    const error = new errors.LockUsageError('redis', value, 'another');
+    expect(error.message).toBe(`lock: usage: expected \`redis\` to be another, got ${shown}`);
+    expect(error.value).toBe(value);
+    expect(`${inspect(error, { depth: 5 })} ${JSON.stringify(error)} ${error.stack}`).not.toContain(
+      'hunter2',
+    );
+  },
+);
