@@ -110,6 +110,33 @@ test('warns of settings by which a crash frees locks, of few connections, and of
   await stranger.query('COMMIT');
 });
 
+test('tells what was found before a question that the server does not answer', async () => {
+  await made();
+  const stranger = await server.client();
+  await stranger.query('BEGIN; LOCK TABLE latchkey.version');
+  const began = performance.now();
+  const { code, checks } = await examine();
+  await stranger.query('ROLLBACK');
+  expect(code).toBe(1);
+  expect([...checks.keys()].slice(-2)).toEqual(['messages', 'schema']);
+  expect(checks.get('messages')?.verdict).toBe('ok');
+  expect(checks.get('schema')).toMatchObject({
+    verdict: 'error',
+    found: 'no answer within 2000 ms',
+    advice: expect.stringContaining('pg_stat_activity'),
+  });
+  expect(performance.now() - began).toBeGreaterThan(2_000);
+});
+
+test('a server that is silent is an outage', async () => {
+  server.pause();
+  try {
+    expect(await examine()).toMatchObject({ code: 69, stderr: expect.stringMatching(/^\{"error":/) });
+  } finally {
+    server.resume();
+  }
+});
+
 test('a server that is not there is an outage, and no password is shown', async () => {
   const { code, stderr } = await examine('postgres://postgres:hunter2@127.0.0.1:1/postgres');
   expect(code).toBeGreaterThan(1);

@@ -3,6 +3,23 @@ import { type Check, ok, warning } from './check.js';
 const ASKED = 5;
 const SLOW_MS = 20;
 const FAR_APART_MS = 1_000;
+const ANSWER_MS = 2_000;
+
+/** No answer came in time. */
+export class SilentError extends Error {}
+
+/** @throws SilentError when there is no answer within 2 s */
+export async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new SilentError(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** How long the server takes to answer. @throws what `ask` throws */
 export async function latencyOf(ask: () => Promise<unknown>): Promise<Check> {

@@ -1,11 +1,12 @@
+import { systemClock } from '../../core/clock.js';
 import { LockBackendError } from '../../core/errors.js';
 import { type Dialler, dialler, quoted } from '../../drivers/postgres/client.js';
-import type { Ask } from '../../drivers/postgres/link.js';
+import { type Ask, hangUp } from '../../drivers/postgres/link.js';
 import { isDirect } from '../../drivers/postgres/listener.js';
 import type { LentPool, PostgresOptions } from '../../drivers/postgres/options.js';
 import { missingRights, SCHEMA_VERSION, schemaCommand } from '../../drivers/postgres/schema.js';
 import { type Check, error, ok, warning } from './check.js';
-import { latencyOf, offsetOf } from './measures.js';
+import { inTime, latencyOf, offsetOf, SilentError } from './measures.js';
 
 type Client = ReturnType<Dialler['dial']>;
 
@@ -17,20 +18,40 @@ const FULL = 0.9;
 export async function examinePostgres(postgres: LentPool | PostgresOptions): Promise<Check[]> {
   const { dial, schema } = await dialler(postgres);
   const client = await connected(dial('commands'));
+  const ask = askerOf(client);
+  const timeThere = async () => Number(await answerTo(ask, 'extract(epoch FROM clock_timestamp()) * 1000'));
+  const steps: readonly (readonly [string, () => Promise<Check | Check[]>])[] = [
+    ['reach', () => latencyOf(() => ask('SELECT 1'))],
+    ['server', () => checkServer(ask)],
+    ['messages', () => checkMessages(dial('messages'))],
+    ['schema', () => checkSchema(ask, schema)],
+    ['clock', () => offsetOf(timeThere)],
+    ['connections', () => checkConnections(ask)],
+    ['transactions', () => checkTransactions(ask)],
+  ];
+  const checks: (Check | Check[])[] = [];
   try {
-    const ask = askerOf(client);
-    return [
-      await latencyOf(() => ask('SELECT 1')),
-      ...(await checkServer(ask)),
-      await checkMessages(dial('messages')),
-      ...(await checkSchema(ask, schema)),
-      await offsetOf(async () => Number(await answerTo(ask, 'extract(epoch FROM clock_timestamp()) * 1000'))),
-      await checkConnections(ask),
-      await checkTransactions(ask),
-    ];
+    for (const [what, step] of steps) {
+      try {
+        checks.push(await step());
+      } catch (fault) {
+        checks.push(failed(what, fault as Error));
+        // Behind a question that is not answered, none is.
+        if (fault instanceof SilentError) break;
+      }
+    }
+    return checks.flat();
   } finally {
-    await client.end().catch(() => {});
+    hangUp(client, systemClock);
   }
+}
+
+function failed(what: string, fault: Error): Check {
+  const advice =
+    fault instanceof SilentError
+      ? 'see pg_stat_activity: somebody may have locked the tables, or the server does not get on'
+      : "see the server's log";
+  return error(what, fault.message, advice);
 }
 
 async function connected(client: Client): Promise<Client> {
@@ -46,7 +67,7 @@ async function connected(client: Client): Promise<Client> {
 const askerOf =
   (client: Client): Ask =>
   async (statement) => {
-    const { rows } = await client.query({ text: statement as string, rowMode: 'array' });
+    const { rows } = await inTime(client.query({ text: statement as string, rowMode: 'array' }));
     return { rows, sentAt: 0 };
   };
 
@@ -90,16 +111,18 @@ async function checkServer(ask: Ask): Promise<Check[]> {
 
 /** Whether LISTEN works. */
 async function checkMessages(client: Client): Promise<Check> {
-  await connected(client);
   try {
+    await connected(client);
     if (await isDirect(askerOf(client), client)) return ok('messages', 'by LISTEN');
     return warning(
       'messages',
       'behind a pooler',
       "waiters may have to ask again and again: set listenUrl to the server's own address",
     );
+  } catch (fault) {
+    return failed('messages', fault as Error);
   } finally {
-    await client.end().catch(() => {});
+    hangUp(client, systemClock);
   }
 }
 
@@ -115,7 +138,7 @@ async function checkSchema(ask: Ask, schema: string): Promise<Check[]> {
   }
   if ((await answerTo(ask, `has_schema_privilege('${schema}', 'USAGE')`)) !== 't')
     return [error(what, `${role} may not use "${schema}"`, `grant it what this prints: ${command}`)];
-  const version = await answerTo(ask, `max(version) FROM ${quoted(schema)}.version`).catch(() => 'unknown');
+  const version = await answerTo(ask, `max(version) FROM ${quoted(schema)}.version`).catch(orUnknown);
   const missing = await missingRights(ask, schema);
   return [
     Number(version) === SCHEMA_VERSION
@@ -131,6 +154,11 @@ async function checkSchema(ask: Ask, schema: string): Promise<Check[]> {
       ? error('rights', `${role} lacks ${missing}`, `grant it what this prints: ${command}`)
       : ok('rights', `${role} may use all of it`),
   ];
+}
+
+function orUnknown(fault: unknown): string {
+  if (fault instanceof SilentError) throw fault;
+  return 'unknown';
 }
 
 async function checkConnections(ask: Ask): Promise<Check> {

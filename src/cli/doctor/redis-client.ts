@@ -4,12 +4,12 @@ import { dial } from '../../drivers/redis/client.js';
 import { withoutArguments } from '../../drivers/redis/faults.js';
 import type { LentClient, RedisOptions } from '../../drivers/redis/options.js';
 import { askSentinels, type Sentinel } from '../../drivers/redis/sentinels.js';
+import { inTime } from './measures.js';
 
 export type { Sentinel };
 
-// How long connecting may take, and the answer to a command.
+// How long connecting may take.
 const CONNECT_MS = 3_000;
-const ANSWER_MS = 2_000;
 
 /** A server, by plain commands. */
 export interface Server {
@@ -63,16 +63,4 @@ function serverOf(node: Redis): Server {
     address: path ?? `${host}:${port}`,
     call: (command, ...args) => inTime(node.call(command, ...args)),
   };
-}
-
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -204,7 +204,7 @@ export class Link {
  * What is on its way rejects. With a clock, the server is told, and gets what was sent before, if it reads that soon: a
  * silent one is not waited for.
  */
-function hangUp(client: Client, politely: Clock | undefined): void {
+export function hangUp(client: Client, politely: Clock | undefined): void {
   const { connection } = client as unknown as { connection: { end(): void; stream: Socket } };
   const { stream } = connection;
   if (!politely) return void stream.destroy();
