@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { LockError } from '../core/errors.js';
+import { LockError, withoutLogin } from '../core/errors.js';
 import { EXIT, exitCodeOf } from './exit.js';
 import { surviveBrokenOutput } from './output/terminal.js';
 import { printable } from './output/text.js';
@@ -27,7 +27,8 @@ try {
 
 function report(error: Error, code: number): void {
   if (error.message === '') return;
-  const said = error.message.replace(/^error: /, '').replace(/\n[- ]*/g, '; ');
+  const whole = error instanceof CommanderError ? withoutLogin(error.message) : error.message;
+  const said = whole.replace(/^error: /, '').replace(/\n[- ]*/g, '; ');
   const message = printable(UNTRUSTED.test(said) ? `${said}: ${TRUST}` : said);
   const [, , ...words] = process.argv;
   // What is behind `--` is for another command.

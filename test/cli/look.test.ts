@@ -210,6 +210,20 @@ test('each fault is one line, with an exit code of its own', async () => {
   });
 });
 
+test('an address in the wrong place is told without its password', async () => {
+  const url = 'redis://app:s3c@ret@redis.internal:6379';
+  for (const [args, env, code] of [
+    [['ls', `--ulr=${url}`], {}, EXIT.usage],
+    [[url, 'ls'], {}, EXIT.usage],
+    [['ls'], { LOCK_PROVIDER: url }, EXIT.config],
+    [['ls'], { LOCK_TTL: url }, EXIT.config],
+  ] as const) {
+    const answer = await latchkey(args, { ...bed.env, ...env });
+    expect(answer).toMatchObject({ code, stderr: expect.stringContaining('://…@redis.internal') });
+    expect(answer.stderr).not.toMatch(/s3c|ret@|app/);
+  }
+});
+
 test('the documented exit codes are those of the command', async () => {
   const text = await readFile(join(process.cwd(), 'docs/operations.md'), 'utf8');
   const table = text.slice(text.indexOf('### Exit codes'), text.indexOf('### `latchkey run`'));
