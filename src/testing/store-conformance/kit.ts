@@ -49,6 +49,15 @@ export class StoreKit {
     return `conformance:${this.#id}:`;
   }
 
+  /** ms since 1970 by the backend's clock, which need not be that of this machine. */
+  async backendNow(): Promise<number> {
+    const key = this.name('clock');
+    const grant = await this.one.take({ key });
+    const { since } = (await this.one.store.read(key))!.holders[0]!;
+    await this.one.free(grant);
+    return since;
+  }
+
   /** That a value lies between two others, both included. */
   expectBetween(value: number, least: number, most: number): void {
     this.expect(value >= least && value <= most ? 'between' : `${value} is not in ${least}..${most}`).toBe(
