@@ -1,3 +1,5 @@
+import { checkNames } from '../core/check.js';
+import { LockUsageError } from '../core/errors.js';
 import type { LockDriver } from '../lease/driver.js';
 import { alternating } from './conformance/alternating.js';
 import { closing } from './conformance/closing.js';
@@ -69,9 +71,15 @@ const GROUPS = {
 /** What two drivers on one backend do just as one does. */
 const SHARED = { exclusion, fences, order, readers, limits, rests, listing, revocation, crowds };
 
-/** Registers tests for everything that a {@link LockDriver} must do. */
+/**
+ * Registers tests for everything that a {@link LockDriver} must do.
+ * @throws LockUsageError for an unknown option, and for `crash` without `createPeer`
+ */
 export function driverConformance(options: ConformanceOptions): void {
+  // Without `createPeer` half of the cases are not there: nobody would see that its name is misspelt.
+  checkNames(options, ['createDriver', 'createPeer', 'crash', 'test', 'expect', 'describe']);
   const { createDriver, createPeer, crash, test, expect, describe } = options;
+  if (crash && !createPeer) throw new LockUsageError('createPeer', createPeer, 'given beside `crash`');
   const group = describe ?? ((_name: string, fn: () => void) => fn());
   const register = <Case>(
     name: string,

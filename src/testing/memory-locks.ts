@@ -1,3 +1,4 @@
+import { checkNames } from '../core/check.js';
 import type { Clock } from '../core/clock.js';
 import type { LockerOptions } from '../lease/options.js';
 import { LockRegistry } from '../registry.js';
@@ -9,8 +10,9 @@ export interface MemoryLocksOptions {
   lockers?: Record<string, LockerOptions> | undefined;
 }
 
-/** Locks for a service under test, in this process and without any app. */
+/** Locks for a service under test, in this process and without any app. @throws LockUsageError for an unknown option */
 export function memoryLocks(options: MemoryLocksOptions = {}): LockRegistry {
+  checkNames(options, ['clock', 'lockers']);
   const { clock, lockers = {} } = options;
   const registry = new LockRegistry(clock ? { clock } : {});
   for (const [name, defaults] of Object.entries(lockers)) {

@@ -1,3 +1,4 @@
+import { checkNames } from '../core/check.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Outcome } from '../engine/store.js';
 import type { LockInfo } from '../lease/driver.js';
@@ -61,12 +62,15 @@ export class ModelServer {
   /** Whether it can be connected to. */
   up = true;
 
-  constructor({
-    clock = systemClock,
-    micros = Date.now() * 1_000,
-    reportsDeadReceivers = true,
-    onChange = () => {},
-  }: ModelServerOptions = {}) {
+  /** @throws LockUsageError for an unknown option */
+  constructor(options: ModelServerOptions = {}) {
+    checkNames(options, ['clock', 'micros', 'reportsDeadReceivers', 'onChange']);
+    const {
+      clock = systemClock,
+      micros = Date.now() * 1_000,
+      reportsDeadReceivers = true,
+      onChange = () => {},
+    } = options;
     this.#clock = clock;
     this.#offset = micros - clock.now() * 1_000;
     this.#host = {
@@ -93,8 +97,10 @@ export class ModelServer {
     return this.#blockedUntil;
   }
 
-  /** A store of another process, not open yet. */
+  /** A store of another process, not open yet. @throws LockUsageError for an unknown option */
   connect(options: ModelConnectOptions = {}): ModelStore {
+    checkNames(options, ['process', 'clock', 'toServer', 'toProcess', 'ordered', 'link']);
+    checkNames(options.link ?? {}, ['latency', 'message']);
     const clock = options.clock ?? this.#clock;
     return new ModelStore(this, {
       process: options.process ?? `process-${++this.#processes}`,

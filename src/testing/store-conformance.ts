@@ -1,3 +1,4 @@
+import { checkNames } from '../core/check.js';
 import type { LockStore } from '../engine/store.js';
 import type { Expect } from './conformance/kit.js';
 import { claims } from './store-conformance/claims.js';
@@ -27,8 +28,10 @@ export interface StoreConformanceOptions {
 
 const GROUPS = { claims, places, sharing, runs, frees, renewals, revocations, reads, connections };
 
-/** Registers tests for everything that a {@link LockStore} must do. */
-export function storeConformance({ createStore, test, expect, describe }: StoreConformanceOptions): void {
+/** Registers tests for everything that a {@link LockStore} must do. @throws LockUsageError for an unknown option */
+export function storeConformance(options: StoreConformanceOptions): void {
+  checkNames(options, ['createStore', 'test', 'expect', 'describe']);
+  const { createStore, test, expect, describe } = options;
   const group = describe ?? ((_name: string, fn: () => void) => fn());
   for (const [name, cases] of Object.entries(GROUPS)) {
     group(name, () => {
