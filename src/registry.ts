@@ -119,7 +119,11 @@ export class LockRegistry {
    * @throws LockConfigError for a driver that is not registered, LockBackendError for one that does not work.
    */
   async connect(): Promise<void> {
-    for (const driver of this.#used()) await (await this.#backend(driver)).ping();
+    for (const driver of this.#used()) {
+      const making = Promise.resolve(this.#backend(driver));
+      const backend = await within(making, Infinity, this.#host.clock, this.#closing.signal);
+      await backend!.ping();
+    }
   }
 
   /**

@@ -470,6 +470,27 @@ describe('close ends, whatever', () => {
     expect((closing.error as Error).message).toContain('"bad" did not close within 5000 ms');
   });
 
+  test('ends every call that waits for a driver that is never made, and those that come later', async () => {
+    const clock = new FakeClock();
+    const registry = new LockRegistry({ clock }).registerDriver('memory', () => new Promise(() => {}));
+    const locker = registry.mustOf();
+    const calls = (): Promise<unknown>[] => [
+      locker.acquire('k'),
+      locker.inspect('k'),
+      locker.list()[Symbol.asyncIterator]().next(),
+      locker.revoke('k', 1),
+      registry.connect(),
+    ];
+    const early = Promise.allSettled(calls());
+    await clock.advance(1);
+    const closing = registry.close().catch((error: unknown) => error);
+    const closed = { status: 'rejected', reason: expect.any(LockClosedError) };
+    expect(await early).toEqual(Array(5).fill(closed));
+    expect(await Promise.allSettled(calls())).toEqual(Array(5).fill(closed));
+    await clock.advance(5_000);
+    expect(await closing).toBeInstanceOf(LockBackendError);
+  });
+
   test('a driver that is still being made is awaited 5 s, and closed whenever it is there', async () => {
     const clock = new FakeClock();
     const made = deferred<LockDriver>();

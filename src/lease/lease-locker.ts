@@ -2,6 +2,7 @@ import { checkFn, checkNames } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkKey, checkKeys, keyOfName, lockName, nameStart } from '../core/key.js';
+import { within } from '../core/within.js';
 import type { Backend } from './backend.js';
 import { traceAcquire, traceRevoke, tracings } from './diagnostics.js';
 import type { LockInfo } from './driver.js';
@@ -106,7 +107,7 @@ export class LeaseLocker extends Locker {
 
   async inspect(key: string): Promise<LockInfo | null> {
     const name = lockName(this.settings.prefix, checkKey(key));
-    const backend = await this.#host.backend(this.settings.driver);
+    const backend = await this.#made();
     const info = await backend.inspect(name);
     return info && { ...info, key };
   }
@@ -117,8 +118,8 @@ export class LeaseLocker extends Locker {
     if (onProgress !== undefined && typeof onProgress !== 'function')
       throw new LockUsageError('onProgress', onProgress, 'a function');
     if (typeof start !== 'string') throw new LockUsageError('prefix', start, 'text');
-    const { prefix, driver } = this.settings;
-    const backend = await this.#host.backend(driver);
+    const { prefix } = this.settings;
+    const backend = await this.#made();
     for await (const info of backend.list(nameStart(prefix, start), onProgress)) {
       yield { ...info, key: keyOfName(prefix, info.key) };
     }
@@ -130,13 +131,20 @@ export class LeaseLocker extends Locker {
       throw new LockUsageError('fence', fence, 'the fence of a hold: a whole number of at least 1');
     checkNames(options, ['grace']);
     const grace = parseDuration('grace', options.grace ?? 0);
-    const backend = await this.#host.backend(this.settings.driver);
+    const backend = await this.#made();
     return traceRevoke({ locker: this.name, key, fence, grace }, () => backend.revoke(name, fence, grace));
   }
 
   async #holdersOf(keys: readonly string[]): Promise<LockInfo['holders']> {
     const infos = await Promise.all(keys.map((key) => this.inspect(key)));
     return infos.flatMap((info) => info?.holders ?? []);
+  }
+
+  /** As soon as it is made; but nobody waits for that once the registry closes. */
+  async #made(): Promise<Backend> {
+    const { backend, clock, closing } = this.#host;
+    const made = backend(this.settings.driver);
+    return made instanceof Promise ? (await within(made, Infinity, clock, closing))! : made;
   }
 
   #make(driver: string, host: LockerHost): Backend | Promise<Backend> {
