@@ -17,7 +17,10 @@ export interface LockProviderOptions extends LockerOptions {
   provider?: string | undefined;
   /** More lockers by name, or other options for `default`. These options override those of all lockers. */
   lockers?: Record<string, LockerOptions> | undefined;
-  /** Your own drivers, by the name that you use in `provider` and `LOCK_PROVIDER`. */
+  /**
+   * Your own drivers, by the name that you use in `provider` and `LOCK_PROVIDER`. A function makes one for each app. A
+   * driver itself is good for one app, which closes it when it stops.
+   */
   drivers?: Record<string, DriverFactory | LockDriver> | undefined;
   /**
    * The address of Redis, or an ioredis client. The client is duplicated, and you close it yourself. Default
