@@ -1,6 +1,9 @@
 import type { Grant } from '../../lease/driver.js';
 import { type Cases, handled, type Kit, LONG, ROUNDING, runTime, SLACK, sleep } from './kit.js';
 
+// ms for which this process does nothing: more than a backend takes to answer.
+const STILL = 50;
+
 export const expiry: Cases = {
   'a hold that is not extended expires': async (kit) => {
     const before = performance.now();
@@ -95,6 +98,24 @@ export const expiry: Cases = {
     }
   },
 
+  'validUntil counts from before the grant, also where the answer is read late': async (kit) => {
+    const { driver } = kit;
+    const ttl = 10_000;
+    for (let turns = 0; turns < 3; turns++) {
+      const key = kit.name(`read late ${turns}`);
+      const grant = await readLate(kit.take({ key, ttl }), turns);
+      await expectStoredAsLong(kit, grant);
+      const { granted } = await kit.queue({ key, ttl });
+      const released = handled(driver.release(grant));
+      const next = await readLate(granted, turns);
+      await expectStoredAsLong(kit, next);
+      kit.expect(await released).toBe(true);
+      const extended = await readLate(driver.extend(next, ttl), turns);
+      await expectStoredAsLong(kit, extended!);
+      kit.expect(await driver.release(next)).toBe(true);
+    }
+  },
+
   'a waiter’s ttl counts from the grant, not from the asking': async (kit) => {
     const first = await kit.take();
     const { granted } = await kit.queue({ ttl: 20_000 });
@@ -120,4 +141,18 @@ async function expired(kit: Kit): Promise<Grant> {
 function expectWithin(kit: Kit, { validUntil }: Grant, ttl: number): void {
   kit.expect(validUntil - performance.now()).toBeGreaterThan(0);
   kit.expect(validUntil - performance.now()).toBeLessThanOrEqual(ttl);
+}
+
+/** The answer, while this process stands still from so many turns of the event loop after the question. */
+async function readLate<T>(answer: Promise<T>, turns: number): Promise<T> {
+  handled(answer);
+  for (let n = 0; n < turns; n++) await new Promise((resolve) => setImmediate(resolve));
+  for (const end = performance.now() + STILL; performance.now() < end; );
+  return answer;
+}
+
+/** That the backend has the hold no shorter than its holder believes. */
+async function expectStoredAsLong(kit: Kit, { key, validUntil }: Grant): Promise<void> {
+  const { ttl } = (await kit.driver.inspect(key))!.holders[0]!;
+  kit.expect(validUntil).toBeLessThanOrEqual(performance.now() + ttl + ROUNDING);
 }

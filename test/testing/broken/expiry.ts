@@ -64,6 +64,26 @@ export const expiry: Broken[] = [
     granting(right, (grant) => ({ ...grant, validUntil: grant.validUntil + 1_000 })),
   ),
   broken(
+    'counts a hold from when the answer is read',
+    'validUntil counts from before the grant, also where the answer is read late',
+    (right) =>
+      granting(right, async (grant, { ttl }) => {
+        await turn();
+        return { ...grant, validUntil: performance.now() + ttl };
+      }),
+  ),
+  broken(
+    'counts an extension from when the answer is read',
+    'validUntil counts from before the grant, also where the answer is read late',
+    (right) => ({
+      async extend(grant, ttl) {
+        const extended = await right.extend(grant, ttl);
+        await turn();
+        return extended && { ...extended, validUntil: performance.now() + ttl };
+      },
+    }),
+  ),
+  broken(
     'tells who waited a time that is too long',
     'validUntil of a hold has passed when the next holder is granted the key',
     (right) =>
@@ -100,6 +120,8 @@ export const expiry: Broken[] = [
     }),
   ),
 ];
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** What a driver knows of holds that have ended by themselves. */
 class Ended {
