@@ -1,8 +1,5 @@
 import type { Grant } from '../../lease/driver.js';
-import { type Cases, handled, type Kit, LONG, ROUNDING, runTime, SLACK, sleep } from './kit.js';
-
-// ms for which this process does nothing: more than a backend takes to answer.
-const STILL = 50;
+import { type Cases, handled, type Kit, LONG, ROUNDING, readLate, runTime, SLACK, sleep } from './kit.js';
 
 export const expiry: Cases = {
   'a hold that is not extended expires': async (kit) => {
@@ -141,14 +138,6 @@ async function expired(kit: Kit): Promise<Grant> {
 function expectWithin(kit: Kit, { validUntil }: Grant, ttl: number): void {
   kit.expect(validUntil - performance.now()).toBeGreaterThan(0);
   kit.expect(validUntil - performance.now()).toBeLessThanOrEqual(ttl);
-}
-
-/** The answer, while this process stands still from so many turns of the event loop after the question. */
-async function readLate<T>(answer: Promise<T>, turns: number): Promise<T> {
-  handled(answer);
-  for (let n = 0; n < turns; n++) await new Promise((resolve) => setImmediate(resolve));
-  for (const end = performance.now() + STILL; performance.now() < end; );
-  return answer;
 }
 
 /** That the backend has the hold no shorter than its holder believes. */

@@ -187,3 +187,14 @@ export function reasonOf(promise: Promise<unknown>): Promise<unknown> {
     (reason: unknown) => reason,
   );
 }
+
+// ms for which this process does nothing: more than a backend takes to answer.
+const STILL = 50;
+
+/** The answer, while this process stands still from so many turns of the event loop after the question. */
+export async function readLate<T>(answer: Promise<T>, turns: number): Promise<T> {
+  handled(answer);
+  for (let n = 0; n < turns; n++) await new Promise((resolve) => setImmediate(resolve));
+  for (const end = performance.now() + STILL; performance.now() < end; );
+  return answer;
+}

@@ -1,5 +1,5 @@
 import type { Granted } from '../../engine/store.js';
-import { LATE_MS, ROUNDING_MS, type StoreCases, sleep } from './kit.js';
+import { LATE_MS, ROUNDING_MS, readLate, type StoreCases, sleep } from './kit.js';
 
 export const claims: StoreCases = {
   'a free key is granted, with a fence, its ttl, and a time from before': async (kit) => {
@@ -9,6 +9,15 @@ export const claims: StoreCases = {
     kit.expectBetween(grant.ttl, 5_000 - ROUNDING_MS, 5_000);
     kit.expectBetween(grant.asOf, before, performance.now());
     kit.expect(grant.run).toEqual([]);
+  },
+
+  'a grant counts from before it was made, also where the answer is read late': async (kit) => {
+    for (let turns = 0; turns < 3; turns++) {
+      const key = kit.name(`read late ${turns}`);
+      const { asOf, ttl } = await readLate(kit.one.take({ key, ttl: 8_000 }), turns);
+      const { ttl: left } = (await kit.one.store.read(key))!.holders[0]!;
+      kit.expect(asOf + ttl).toBeLessThanOrEqual(performance.now() + left + ROUNDING_MS);
+    }
   },
 
   'a free key is granted to one who would wait, too, and leaves no place behind': async (kit) => {

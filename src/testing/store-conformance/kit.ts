@@ -4,7 +4,7 @@ import type { Claim, ClaimId, Freeing, Granted, LockStore, Refused } from '../..
 import type { LockMode } from '../../lease/driver.js';
 import { type Expect, sleep } from '../conformance/kit.js';
 
-export { reasonOf, sleep } from '../conformance/kit.js';
+export { readLate, reasonOf, sleep } from '../conformance/kit.js';
 
 /** One thing a store does. */
 export type StoreCases = Record<string, (kit: StoreKit) => Promise<void>>;
