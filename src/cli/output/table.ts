@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { printable, widthOf } from './text.js';
+import { cut, printable, widthOf } from './text.js';
 
 export interface Column<Row> {
   readonly head: string;
@@ -24,9 +24,13 @@ const NO_BORDERS = Object.fromEntries(
 
 /** Rows under heads, in lines of at most `width` columns. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], width: number): string {
-  const cells = new Map(columns.map((column) => [column, rows.map((row) => printable(column.of(row)))]));
+  // More has no room in any case, and to measure a key of some ten thousand characters takes seconds.
+  const most = 1_000 + 4 * width;
+  const cells = new Map(
+    columns.map((column) => [column, rows.map((row) => printable(column.of(row).slice(0, most)))]),
+  );
   const natural = (column: Column<Row>) =>
-    cells.get(column)!.reduce((most, text) => Math.max(most, widthOf(text)), widthOf(column.head));
+    cells.get(column)!.reduce((widest, text) => Math.max(widest, widthOf(text)), widthOf(column.head));
   const { shown, widths } = narrow(columns, columns.map(natural), width);
   const draw = (from: number) => {
     const drawn = new Table({
@@ -37,7 +41,8 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
       style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
     });
     for (let at = from; at < Math.min(from + DRAWN_AT_ONCE, rows.length); at++)
-      drawn.push(shown.map((column) => cells.get(column)![at]!));
+      // cli-table3 could cut them, but takes a minute for a key of some ten thousand characters.
+      drawn.push(shown.map((column, nth) => cut(cells.get(column)![at]!, widths[nth]!)));
     return drawn.toString().split('\n');
   };
   const lines = draw(0);

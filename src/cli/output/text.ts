@@ -28,3 +28,18 @@ function pair(value: number, base: number, big: string, small: string): string {
 export const widthOf = (text: string): number =>
   // Most texts; the package takes 50 times as long for them.
   /^[ -~]*$/.test(text) ? text.length : stringWidth(text);
+
+const graphemes = new Intl.Segmenter();
+
+/** The text, or as much of it as `width` columns have room for. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  let shown = '';
+  let left = width - 1;
+  for (const { segment } of graphemes.segment(text)) {
+    left -= widthOf(segment);
+    if (left < 0) break;
+    shown += segment;
+  }
+  return `${shown}…`;
+}

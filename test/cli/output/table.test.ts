@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { showLocks } from '../../../src/cli/output/locks.js';
 import { table } from '../../../src/cli/output/table.js';
+import { widthOf } from '../../../src/cli/output/text.js';
 import type { LockInfo } from '../../../src/lease/driver.js';
 
 test('a table of 150,000 rows has a line for each, in columns of one width', () => {
@@ -22,3 +23,20 @@ test('a lock of 150,000 readers is shown with the longest time left of them', ()
   const [, line] = showLocks([info], Infinity, 3_000).split('\n');
   expect(line).toMatch(/^k +read +web-1 and 149999 more +1 +2s +50s +0 +-$/);
 });
+
+test.each(['k', '鍵', 'e\u0301', '\u001b'])(
+  'of a text of 100,000 times %j a terminal is shown what it has room for, soon',
+  (sign) => {
+    const began = performance.now();
+    const columns = [
+      { head: 'KEY', of: (row: string) => row, least: 10 },
+      { head: 'N', of: () => '1' },
+    ];
+    const [head, line] = table([sign.repeat(100_000)], columns, 40).split('\n');
+    expect(head).toBe(`KEY${' '.repeat(36)}N`);
+    expect(line!.endsWith('…  1') || line!.endsWith('…   1')).toBe(true);
+    expect(widthOf(line!)).toBe(40);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  },
+  60_000,
+);
