@@ -35,6 +35,8 @@ export class Gathering {
   readonly #signal: AbortSignal;
   readonly #ignoreSignals: (() => void) | undefined;
   #set: GrantSet | undefined;
+  /** `clock.now()` from which on no more keys are asked for, once the wait is over. */
+  #over: number | undefined;
   /** Of a try, where it is not the usual one. */
   #patience: number | undefined;
 
@@ -70,7 +72,7 @@ export class Gathering {
         let grant: Grant | null = null;
         let all = false;
         for (const key of keys) {
-          grant = await this.#claim(backend, set, key);
+          grant = all && this.#isOver() ? null : await this.#claim(backend, set, key);
           all = grant !== null && set.add(grant);
           if (!all || keys.length === 1) break;
           set.keep();
@@ -94,6 +96,14 @@ export class Gathering {
 
   #left(): number {
     return this.#deadline - this.#host.clock.now();
+  }
+
+  /** Whether no more keys are asked for. From the first one after the wait on they are for a moment: a pause may be why. */
+  #isOver(): boolean {
+    const now = this.#host.clock.now();
+    if (this.#call.settings.wait === 0 || now < this.#deadline) return false;
+    this.#over ??= now + LEAST_PATIENCE;
+    return now > this.#over;
   }
 
   /** A single try needs no strategy. */

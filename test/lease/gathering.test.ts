@@ -43,6 +43,50 @@ describe('what a driver is asked for', () => {
     ]);
   });
 
+  test.each([
+    ['in the queue', undefined],
+    ['by a retry strategy', [0, 10]],
+  ])(
+    'of several keys, no more are asked for 0.1 s after the first whose turn came after the wait: %s',
+    async (_, retry) => {
+      const { locker, calls, instead, memory, clock } = new Bed();
+      instead.acquire = async (request) => {
+        clock.jump(45);
+        return memory.acquire(request);
+      };
+      const keys = Array.from('abcdefgh');
+      await expect(locker.acquire(keys, { wait: 100, retry })).rejects.toThrow(LockTimeoutError);
+      expect(calls.filter(({ what }) => what === 'acquire')).toHaveLength(6);
+      expect(calls.filter(({ what }) => what === 'release')).toHaveLength(6);
+      for (const key of keys) expect(await memory.inspect(`lock:{${key}}`)).toBeNull();
+      expect(await locker.tryAcquire(keys, { wait: 100, retry })).toBeNull();
+      expect((await locker.tryAcquire(keys))!.keys).toEqual(keys);
+    },
+  );
+
+  test('of several keys, those are tried whose turn comes late because the process was stopped', async () => {
+    const { locker, instead, memory, clock } = new Bed();
+    instead.acquire = async (request) => {
+      const grant = await memory.acquire(request);
+      if (request.key === 'lock:{a}') clock.jump(5_000);
+      return grant;
+    };
+    expect((await locker.acquire(['a', 'b', 'c'], { wait: 100 })).keys).toEqual(['a', 'b', 'c']);
+  });
+
+  test('is asked for once, though it was made after the wait', async () => {
+    const clock = new FakeClock();
+    const making = deferred<LockDriver>();
+    const registry = new LockRegistry({ clock }).registerDriver('late', () => making.promise);
+    const asked = watch(
+      registry.registerLocker('l', { driver: 'late' }).mustOf('l').acquire('a', { wait: 50 }),
+    );
+    await clock.advance(900);
+    making.resolve(memoryDriver({ clock }));
+    await clock.advance(10);
+    expect(asked.value).toMatchObject({ key: 'a', held: true });
+  });
+
   test('each try of a retry strategy has the patience of a single try, and no more than is left', async () => {
     const { locker, calls, clock } = new Bed();
     await locker.acquire('a', { ttl: '1h' });
