@@ -7,7 +7,7 @@ import type { StoreError } from '../../engine/store.js';
 import type { Dialler } from './client.js';
 import { storeError } from './fault.js';
 import { type Answer, type Ask, Link, type Statement } from './link.js';
-import { DeafError, type Inbox, inboxOf, isDirect, listen } from './listener.js';
+import { checkSameDatabase, DeafError, type Inbox, inboxOf, isDirect, listen } from './listener.js';
 import { ensureSchema } from './schema.js';
 
 export interface ConnectionEvents {
@@ -141,6 +141,8 @@ export class Connection {
     const receive = (payload: string) => this.#events.message(payload);
     try {
       await listen(this.#inbox, parts, receive, (sql) => this.askAny(sql));
+      const lane = this.#lanes.find(({ up }) => up);
+      if (lane) await checkSameDatabase(this.#inbox, (sql) => lane.ask(sql));
       this.#deaf = false;
     } catch (error) {
       if (!(error instanceof DeafError)) throw error;

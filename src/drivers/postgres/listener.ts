@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { type Clock, sleep } from '../../core/clock.js';
+import { LockConfigError } from '../../core/errors.js';
 import type { StoreError } from '../../engine/store.js';
 import { isRowLocked } from './fault.js';
 import type { Ask } from './link.js';
@@ -60,6 +61,18 @@ export async function listen(
     const taken = ask(`SELECT set_config('lock_timeout', '${TAKE_MS}', true), pg_advisory_lock(${process})`);
     if (await taken.then(() => true, orRowLocked)) return;
   }
+}
+
+/**
+ * Others ask over their connections for commands whether this process lives, and send their messages there.
+ * @throws LockConfigError where that is another database than the one it listens to
+ */
+export async function checkSameDatabase({ process }: Inbox, ask: Ask): Promise<void> {
+  const { rows } = await ask(`SELECT pg_try_advisory_xact_lock_shared(${process})`);
+  if (rows[0]![0] === 't')
+    throw new LockConfigError(
+      'messages would come from another database than that of the locks: `listenUrl` must name the same one as `url`',
+    );
 }
 
 function orRowLocked(fault: StoreError): false {

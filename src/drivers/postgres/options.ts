@@ -11,7 +11,7 @@ export interface PostgresOptions {
   url?: string | undefined;
   /** In place of an address: a pool whose settings are used, and which is otherwise left alone. Options beside it count more. */
   pool?: LentPool | undefined;
-  /** A direct address for LISTEN, where `url` is a pooler's that works by transaction. Default: `url`. */
+  /** A direct address for LISTEN, to the same database, where `url` is a pooler's that works by transaction. Default: `url`. */
   listenUrl?: string | undefined;
   /** Where the tables are. Default `latchkey`. */
   schema?: string | undefined;

@@ -279,6 +279,15 @@ test('a database in another encoding keeps keys, tokens and meta data', async ()
   expect(await driver.release(grant)).toBe(true);
 });
 
+test('an address for messages in another database is a wrong setting: nobody there would hear of this process', async () => {
+  await server.ask('CREATE DATABASE elsewhere');
+  const driver = await open({ url: server.url(), listenUrl: server.url({ database: 'elsewhere' }) }, true);
+  const error = await reasonOf(driver.ping());
+  expect(error.code).toBe('LOCK_CONFIG');
+  expect(error.message).toContain('`listenUrl` must name the same one as `url`');
+  expect((await reasonOf(ask(driver, freshKey()))).message).toContain('`listenUrl`');
+});
+
 test('an address without a password is completed by a function that gives one', async () => {
   const url = `postgres://postgres@127.0.0.1:${server.port}/postgres`;
   const driver = await open({ url, password: async () => server.password });
