@@ -13,6 +13,8 @@ export class Lock implements AsyncDisposable {
   readonly #options: AcquireOptions;
   #lease: Lease | undefined;
   #busy = false;
+  /** How often it was disposed of. */
+  #disposals = 0;
 
   /** @internal Call {@link Locker.New}. */
   constructor(
@@ -26,7 +28,8 @@ export class Lock implements AsyncDisposable {
 
   /**
    * Waits for the lock and takes it.
-   * @throws LockTimeoutError, LockBackendError, LockUsageError when this handle already holds the lock or waits for it.
+   * @throws LockTimeoutError, LockBackendError, LockUsageError when this handle already holds the lock or waits for it, or
+   * is disposed of meanwhile.
    */
   async lock(options: WaitOptions = {}): Promise<void> {
     checkNames(options, ['wait', 'signal']);
@@ -79,6 +82,7 @@ export class Lock implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposals++;
     const lease = this.#lease;
     this.#lease = undefined;
     await lease?.[Symbol.asyncDispose]();
@@ -101,8 +105,17 @@ export class Lock implements AsyncDisposable {
       );
     }
     this.#busy = true;
+    const disposals = this.#disposals;
     try {
-      this.#lease = (await acquire()) ?? undefined;
+      const lease = (await acquire()) ?? undefined;
+      if (disposals === this.#disposals) this.#lease = lease;
+      else {
+        // Nobody would unlock it.
+        await lease?.[Symbol.asyncDispose]();
+        throw new LockUsageError('lock', this.key, 'a handle that is not disposed of while it waits', {
+          key: this.key,
+        });
+      }
     } finally {
       this.#busy = false;
     }

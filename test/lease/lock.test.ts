@@ -93,6 +93,21 @@ test('the current hold can be asked, set longer, and watched for loss', async ()
   expect(signal.reason).toMatchObject({ code: 'LOCK_LOST', reason: 'expired' });
 });
 
+test('a handle that is disposed of while it waits gives back what it gets, and says so', async () => {
+  const { locker, clock } = new Bed();
+  const [a, b] = [locker.New('k', '10s'), locker.New('k', '10s', { autoRenew: true })];
+  await a.lock();
+  const waiting = watch(b.lock());
+  await b[Symbol.asyncDispose]();
+  await a.unlock();
+  await clock.advance(0);
+  expect(waiting.error).toBeInstanceOf(LockUsageError);
+  expect(b.held).toBe(false);
+  expect(await locker.inspect('k')).toBeNull();
+  await b.lock();
+  expect(await b.unlock()).toBe(true);
+});
+
 test('await using unlocks', async () => {
   const { locker } = new Bed();
   {
