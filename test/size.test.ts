@@ -7,10 +7,10 @@ const root = join(import.meta.dirname, '..');
 /** Bytes of our own code, minified, by entry point: a budget. Raise it when a feature is worth it. */
 const BUDGET = {
   'mutex/index': 10_500,
-  locks: 201_000,
-  'nestjs/index': 202_000,
+  locks: 203_000,
+  'nestjs/index': 204_000,
   'testing/index': 165_000,
-  index: 223_000,
+  index: 225_000,
 };
 
 test.each(Object.entries(BUDGET))('dist/%s.js bundled has less than %d bytes', async (entry, budget) => {
