@@ -10,8 +10,9 @@ type Drivers = Pick<ConformanceOptions, 'createDriver' | 'createPeer' | 'crash'>
 /** How many cases run at the same time: most of them sleep. */
 const AT_ONCE = 16;
 
-function casesOf(drivers: Drivers): Map<string, () => Promise<void>> {
+function casesOf({ createDriver, createPeer, crash }: Drivers): Map<string, () => Promise<void>> {
   const cases = new Map<string, () => Promise<void>>();
+  const drivers = { createDriver, createPeer, crash };
   driverConformance({ ...drivers, expect, test: (name, fn) => cases.set(name, fn) });
   return cases;
 }
