@@ -474,7 +474,7 @@ describe('a driver that is still being made', () => {
     expect((asked.error as Error).message).toContain('1500 ms');
   });
 
-  test('a driver is asked for once, though it was made after the wait', async () => {
+  test('is asked for once, though it was made after the wait', async () => {
     const { clock, locker, made } = slow();
     const asked = watch(locker.acquire('a', { wait: 50 }));
     await clock.advance(990);
