@@ -142,7 +142,7 @@ export class Connection {
     try {
       await listen(this.#inbox, parts, receive, (sql) => this.askAny(sql));
       const lane = this.#lanes.find(({ up }) => up);
-      if (lane) await checkSameDatabase(this.#inbox, (sql) => lane.ask(sql));
+      if (lane) await checkSameDatabase(this.#inbox, (sql) => lane.ask(sql), ask);
       this.#deaf = false;
     } catch (error) {
       if (!(error instanceof DeafError)) throw error;

@@ -67,12 +67,14 @@ export async function listen(
  * Others ask over their connections for commands whether this process lives, and send their messages there.
  * @throws LockConfigError where that is another database than the one it listens to
  */
-export async function checkSameDatabase({ process }: Inbox, ask: Ask): Promise<void> {
+export async function checkSameDatabase({ process }: Inbox, ask: Ask, askListener: Ask): Promise<void> {
   const { rows } = await ask(`SELECT pg_try_advisory_xact_lock_shared(${process})`);
-  if (rows[0]![0] === 't')
-    throw new LockConfigError(
-      'messages would come from another database than that of the locks: `listenUrl` must name the same one as `url`',
-    );
+  if (rows[0]![0] !== 't') return;
+  // The session that listens may have ended meanwhile: then this fails.
+  await askListener('SELECT');
+  throw new LockConfigError(
+    'messages would come from another database than that of the locks: `listenUrl` must name the same one as `url`',
+  );
 }
 
 function orRowLocked(fault: StoreError): false {
