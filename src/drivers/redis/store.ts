@@ -39,7 +39,7 @@ const WAITING = 100;
 // 32 MB to send to it, and metadata may be large.
 const READS = 4;
 
-// What others store may begin as the name of a lock does.
+// What others store may begin as the name of a lock does, or have such a name.
 const LOCK_NAME = /^[^{}]*\{[^{}]*\}$/;
 
 /** Locks in Redis: each in one hash, changed by scripts. */
@@ -114,9 +114,11 @@ export class RedisStore implements LockStore {
     return answer > 0;
   }
 
-  read(key: string): Promise<LockInfo | null> {
+  /** `listed`: what others have stored under such a name is passed over. */
+  read(key: string, listed = false): Promise<LockInfo | null> {
+    const args = [`${WAITING}`, listed ? '1' : '0'];
     return this.#reads.lockFunc(READ, () =>
-      this.#connection.run(READ, key, [`${WAITING}`], (reply) => decodeInfo(key, reply)),
+      this.#connection.run(READ, key, args, (reply) => decodeInfo(key, reply)),
     );
   }
 
@@ -126,7 +128,7 @@ export class RedisStore implements LockStore {
       onProgress?.({ seen: page.seen, ...(page.total !== undefined && { total: page.total }) });
       const fresh = page.names.filter((key) => LOCK_NAME.test(key) && !seen.has(key));
       for (const key of fresh) seen.add(key);
-      for (const info of await Promise.all(fresh.map((key) => this.read(key)))) if (info) yield info;
+      for (const info of await Promise.all(fresh.map((key) => this.read(key, true)))) if (info) yield info;
     }
   }
 

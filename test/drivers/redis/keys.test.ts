@@ -153,6 +153,7 @@ test('a list passes over what others store under names that begin as those of lo
   await redis.hset('lock:{a}:details', 'size', '1');
   await redis.hset('lock:{a', 'size', '1');
   await redis.hset('{user:1}:profile', 'name', 'Ada');
+  await redis.hset('{user:1}', 'name', 'Ada');
   await redis.set('lock:{text}', '1');
   const keysOf = async (from: typeof locker) => {
     const keys: string[] = [];

@@ -1,13 +1,13 @@
 -- Who holds and who waits; changes nothing.
 --   KEYS[1]  the lock
---   ARGV     how many places to tell of
+--   ARGV     how many places to tell of; 1 if what others have stored under such a name is to be passed over
 --   answers  {server ms, the writer's hold or "", the shared holds as token, record, …, how many wait, the first places}
 local lock = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local version, hold, shared, queue = unpack(redis.call('HMGET', lock, 'v', 'h', 'c', 'q'))
 if version ~= '2' then
-  if not version and redis.call('EXISTS', lock) == 0 then return {now, '', {}, 0, {}} end
+  if not version and (ARGV[2] == '1' or redis.call('EXISTS', lock) == 0) then return {now, '', {}, 0, {}} end
   return redis.error_reply('LATCHKEY the lock is stored in the format of another release')
 end
 local holders, places = {}, {}
