@@ -1,8 +1,8 @@
-/** A value as it may stand in a message: short, on one line, without the login of an address, and never failing. */
+/** A value as it may stand in a message: short, on one line, without the passwords of an address, and never failing. */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
-    // A password may stand there.
-    const text = value.replace(/:\/\/.*@/s, '://…@');
+    // A password may stand there, or in the query.
+    const text = value.replace(/:\/\/.*@/s, '://…@').replace(/([?&]\w*password=)[^&\s]*/gi, '$1…');
     return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
   }
   if (typeof value === 'function') return 'a function';

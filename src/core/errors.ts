@@ -161,7 +161,7 @@ export function show(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
-/** A text that may be an address by mistake, without the login: a password may stand there. */
+/** A text that may be an address by mistake, without the login and the passwords that it may have in its query. */
 export function withoutLogin(text: string): string {
-  return text.replace(/:\/\/.*@/s, '://…@');
+  return text.replace(/:\/\/.*@/s, '://…@').replace(/([?&]\w*password=)[^&\s]*/gi, '$1…');
 }

@@ -6,6 +6,7 @@ test.each([
   ['x'.repeat(101), `"${'x'.repeat(100)}…"`],
   ['redis://me:secret@host', '"redis://…@host"'],
   [`redis://me:${'x'.repeat(200)}@host`, '"redis://…@host"'],
+  ['postgres://host/db?user=me&password=secret&ssl=1', '"postgres://host/db?user=me&password=…&ssl=1"'],
   [() => {}, 'a function'],
   [new Date(), 'a date'],
   [[1], 'an array'],

@@ -107,6 +107,8 @@ test('any key and any value can be shown', () => {
 test.each([
   ['redis://me:hunter2@host', '"redis://…@host"'],
   [`redis://me:hunter2${'x'.repeat(300)}@host`, '"redis://…@host"'],
+  ['postgres://host/db?password=hunter2&user=me', '"postgres://host/db?password=…&user=me"'],
+  ['redis://host?db=1&sentinelPassword=hunter2', '"redis://host?db=1&sentinelPassword=…"'],
   [new URL('redis://me:hunter2@host'), 'an object'],
   [['redis://me:hunter2@host'], 'an array'],
   [{ url: 'redis://me:hunter2@host' }, 'an object'],

@@ -111,6 +111,8 @@ describe('choosing the driver', () => {
     ['LOCK_PROVIDER', {}, { LOCK_PROVIDER: 'redis://me:hunter2@host:6379' }],
     ['a long one', {}, { LOCK_PROVIDER: `redis://me:hunter2${'x'.repeat(200)}@host` }],
     ['an odd password', {}, { LOCK_PROVIDER: 'redis://me:a@hunter2/b@host' }],
+    ['a password in the query', {}, { LOCK_PROVIDER: 'redis://host?password=hunter2' }],
+    ['a password in the query, in code', { provider: 'redis://host?password=hunter2' }, {}],
     ['the driver of a locker', {}, { LOCK_LOCKERS__JOBS__DRIVER: 'redis://me:hunter2@host' }],
     ['a provider in code', { provider: 'redis://me:hunter2@host' }, {}],
     ['a driver in code', { lockers: { jobs: { driver: 'redis://me:hunter2@host' } } }, {}],
