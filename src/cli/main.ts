@@ -27,7 +27,8 @@ try {
 
 function report(error: Error, code: number): void {
   if (error.message === '') return;
-  const whole = error instanceof CommanderError ? withoutLogin(error.message) : error.message;
+  // Wrong usage is quoted, and may be an address in the wrong place.
+  const whole = code === EXIT.usage ? withoutLogin(error.message) : error.message;
   const said = whole.replace(/^error: /, '').replace(/\n[- ]*/g, '; ');
   const message = printable(UNTRUSTED.test(said) ? `${said}: ${TRUST}` : said);
   const [, , ...words] = process.argv;

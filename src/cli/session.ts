@@ -2,7 +2,7 @@
 import { loadConfig } from '../app/config.js';
 import { lockSchema } from '../app/lock/schema.js';
 import { givenFor, type Settled, withConfig } from '../app/lock/settings.js';
-import { LockConfigError } from '../core/errors.js';
+import { LockConfigError, withoutLogin } from '../core/errors.js';
 import type { Locker } from '../lease/locker.js';
 import { DEFAULT_LOCKER, type LockRegistry } from '../registry.js';
 import { driverNames } from '../setup/backends.js';
@@ -42,7 +42,9 @@ export async function readTarget({ url, prefix, config, locker }: CommonOptions)
   if (locker !== undefined && !Object.hasOwn(lockers, locker)) {
     const known = [DEFAULT_LOCKER, ...Object.keys(lockers)].join(', ');
     if (locker !== DEFAULT_LOCKER)
-      throw new LockConfigError(`locker "${locker}" is not in the settings; there are: ${known}`);
+      throw new LockConfigError(
+        `locker "${withoutLogin(locker)}" is not in the settings; there are: ${known}`,
+      );
   }
   const own = lockers[locker ?? DEFAULT_LOCKER] ?? {};
   const chosen = { ...general, ...own, meta: { ...general.meta, ...own.meta } };

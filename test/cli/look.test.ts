@@ -215,6 +215,8 @@ test('an address in the wrong place is told without its password', async () => {
   for (const [args, env, code] of [
     [['ls', `--ulr=${url}`], {}, EXIT.usage],
     [[url, 'ls'], {}, EXIT.usage],
+    [['ls', '--locker', url], {}, EXIT.config],
+    [['run', 'order:7', '--limit', url, '--', 'true'], {}, EXIT.usage],
     [['ls'], { LOCK_PROVIDER: url }, EXIT.config],
     [['ls'], { LOCK_TTL: url }, EXIT.config],
   ] as const) {
