@@ -15,6 +15,12 @@ export function checkLimit(option: string, value: unknown): number {
   return value as number;
 }
 
+/** @throws LockUsageError for an address where the name of a host or a socket belongs: messages show such names. */
+export function checkNoUrl(option: string, value: unknown): void {
+  if (typeof value === 'string' && value.includes('://'))
+    throw new LockUsageError(option, value, 'a name, since an address belongs in `url`');
+}
+
 /** @throws LockUsageError for what is no object. */
 export function checkObject(option: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) throw new LockUsageError(option, value, 'an object');

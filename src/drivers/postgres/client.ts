@@ -1,5 +1,5 @@
 import type { Client, ClientConfig } from 'pg';
-import { checkText } from '../../core/check.js';
+import { checkNoUrl, checkText } from '../../core/check.js';
 import { LockBackendError, LockConfigError, LockUsageError } from '../../core/errors.js';
 import { completed } from './address.js';
 import { isPool, type LentPool, type PostgresOptions } from './options.js';
@@ -38,6 +38,7 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
   if (!Number.isInteger(connections) || connections < 1 || connections > 100)
     throw new LockUsageError('postgres.connections', connections, 'a whole number from 1 to 100');
   const given = besides(pool?.options ?? {}, options);
+  checkNoUrl('postgres.host', given.host);
   const address =
     urlOf('url', url) ?? given.connectionString ?? (pool || hasAddress(given) ? undefined : DEFAULT_URL);
   const listenAddress = urlOf('listenUrl', listenUrl) ?? address;

@@ -1,3 +1,4 @@
+import { checkNoUrl } from '../../core/check.js';
 import { LockUsageError } from '../../core/errors.js';
 import { backOff } from './back-off.js';
 
@@ -111,6 +112,7 @@ export function checkOptions(options: Readonly<Record<string, unknown>>): void {
   if (typeof redisOptions === 'object' && redisOptions !== null)
     checkOptions(redisOptions as Record<string, unknown>);
   checkNumbers(options);
+  for (const name of ['host', 'path']) checkNoUrl(`redis.${name}`, options[name]);
   const own: Readonly<Record<string, unknown>> = { ...CLUSTER, ...CONNECTION };
   for (const [name, value] of Object.entries(others)) {
     if (!Object.hasOwn(own, name) || value === undefined || value === own[name]) continue;

@@ -188,6 +188,12 @@ test.each([
   expect(await failure(options)).toMatchObject({ code: 'LOCK_USAGE', option });
 });
 
+test('an address as the host is refused, and its password not shown', async () => {
+  const error = await failure({ host: 'postgres://me:secret@h/db' });
+  expect(error).toMatchObject({ code: 'LOCK_USAGE', option: 'postgres.host' });
+  expect(error!.message).toContain('"postgres://…@h/db"');
+});
+
 test.each(['url', 'listenUrl'])('a wrong %s is told by its name, without what it says', async (option) => {
   for (const url of ['http://me:secret@h', 'xpostgres://me:secret@h', 'postgres:/me:secret@h']) {
     const error = await failure({ [option]: url });

@@ -339,6 +339,12 @@ describe('a wrong argument', () => {
     expect(inspect(error)).not.toContain('secret');
   });
 
+  test.each(['host', 'path'])('that is a URL as the %s is not shown either', async (option) => {
+    const error = await reasonOf(dial({ [option]: 'redis://:secret@127.0.0.1' }));
+    expect(error).toMatchObject({ code: 'LOCK_USAGE', option: `redis.${option}` });
+    expect(inspect(error)).not.toContain('secret');
+  });
+
   test.each([
     ['http://h'],
     ['h:6379'],
