@@ -107,6 +107,7 @@ test('any key and any value can be shown', () => {
 test.each([
   ['redis://me:hunter2@host', '"redis://…@host"'],
   [`redis://me:hunter2${'x'.repeat(300)}@host`, '"redis://…@host"'],
+  ['redis://me:hunter2@host/a@b', '"redis://…@b"'],
   ['postgres://host/db?password=hunter2&user=me', '"postgres://host/db?password=…&user=me"'],
   ['redis://host?db=1&sentinelPassword=hunter2', '"redis://host?db=1&sentinelPassword=…"'],
   [new URL('redis://me:hunter2@host'), 'an object'],
@@ -123,3 +124,19 @@ test.each([
     );
   },
 );
+
+test.each(['redis://host', 'a@b://c', '@', '://', 'me@host'])(
+  'a text without a login stays as it is: %s',
+  (text) => {
+    expect(errors.withoutLogin(text)).toBe(text);
+  },
+);
+
+test('a wrong value of any length takes no time: a key may come from anybody', () => {
+  for (const part of ['://', '@', '?', '?password', 'password=', '&']) {
+    const since = performance.now();
+    expect(new errors.LockUsageError('key', part.repeat(200_000), 'short').message.length).toBeLessThan(300);
+    // With the square of the length it is a minute.
+    expect(performance.now() - since).toBeLessThan(5_000);
+  }
+});
