@@ -17,7 +17,8 @@ export interface Completed {
 
 /** The address, and from the options what it leaves open: `pg` itself takes nothing from them that it could say. */
 export function completed(address: string, { user, password, host, port, database }: Place): Completed {
-  const clean = encoded(address);
+  // What is behind a # says nothing, and what is added there would not, either.
+  const [clean = ''] = encoded(address).split('#');
   const known = read(clean);
   if (!known) return { connectionString: address };
   const { url, hostname } = known;

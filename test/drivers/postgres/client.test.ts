@@ -127,6 +127,14 @@ test('a question mark in the query of a URL belongs to the value', async () => {
   });
 });
 
+test('a URL with a fragment is completed, too', async () => {
+  const options = { host: '/run/pg', user: 'me', password: 'p', database: 'x' };
+  expect(await dialled({ url: 'postgres:///#a?b', ...options })).toMatchObject(options);
+  expect(await dialled({ url: 'postgres:///app?port=6#', ...options })).toMatchObject({
+    ...{ ...options, port: 6, database: 'app' },
+  });
+});
+
 test('a pool gives its options, the hidden password among them, under its own name or as an option; what is set beside it counts more', async () => {
   const pool = new pg.Pool({ host: 'db', port: 9, user: 'me', password: 'hidden' });
   for (const options of [pool as LentPool, { pool: pool as LentPool }])
