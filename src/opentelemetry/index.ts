@@ -38,9 +38,10 @@ export interface InstrumentOptions {
 
 interface Operation {
   readonly started: number;
-  readonly span: Span;
+  /** Undefined where its start failed. */
+  span?: Span;
   /** Of an acquisition that waits. */
-  readonly lookAtHolders: NodeJS.Timeout | undefined;
+  lookAtHolders?: NodeJS.Timeout;
 }
 
 const NAME = 'latchkey';
@@ -72,15 +73,16 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
     return listen<LockTrace>(what, guarded, {
       start(message) {
         const attributes = labelsOf(message);
+        const operation: Operation = { started: performance.now() };
+        operations.set(message, operation);
+        // The start of the span may fail. What is counted here must still be counted as ended.
+        began(message, attributes);
         const own = links && !acquires ? linksOf(message.meta, 'acquire') : [];
         const span = tracer.startSpan(`latchkey ${what}`, { attributes, links: own });
-        const looks = links && acquires && span.isRecording();
-        if (looks) writeSpan(message.meta, span);
-        const lookAtHolders = looks
-          ? setTimeout(guarded(linkToHolders), WAITS_MS, span, message).unref()
-          : undefined;
-        operations.set(message, { started: performance.now(), span, lookAtHolders });
-        began(message, attributes);
+        operation.span = span;
+        if (!links || !acquires || !span.isRecording()) return;
+        writeSpan(message.meta, span);
+        operation.lookAtHolders = setTimeout(guarded(linkToHolders), WAITS_MS, span, message).unref();
       },
       asyncEnd(message) {
         const operation = operations.get(message);
@@ -88,6 +90,7 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
         const { started, span, lookAtHolders } = operation;
         clearTimeout(lookAtHolders);
         const outcome = ended(message, labelsOf(message), performance.now() - started);
+        if (!span) return;
         if (message.fence !== undefined) span.setAttribute('fence', message.fence);
         end(span, outcome, message);
       },

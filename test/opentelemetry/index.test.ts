@@ -296,6 +296,26 @@ test.each<[string, () => BasicTracerProvider]>([
   }
 });
 
+test('spans that fail are missing in no metric', async () => {
+  const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  let failing = false;
+  const sampler = { shouldSample: () => (failing ? fails() : { decision: 2 }), toString: () => 'some' };
+  const { locker } = instrument({ tracerProvider: new BasicTracerProvider({ sampler }) });
+  const lease = await locker.acquire('a');
+  failing = true;
+  await lease.release();
+  const next = await locker.acquire('a');
+  expect(await points('latchkey.held')).toEqual([[labels, 1]]);
+  failing = false;
+  await next.release();
+  const waits = (await points('latchkey.wait')) as [object, Histogram][];
+  expect(waits.map(([, { count }]) => count)).toEqual([2]);
+  const holds = (await points('latchkey.hold')) as [object, Histogram][];
+  expect(holds.map(([, { count }]) => count)).toEqual([2]);
+  for (const now of ['latchkey.waiting', 'latchkey.held']) expect(await points(now)).toEqual([[labels, 0]]);
+  warnings.mockRestore();
+});
+
 test('an unknown option is refused', () => {
   expect(() => instrumentLocks({ keyLable: () => 'k' } as object)).toThrow(
     expect.objectContaining({ code: 'LOCK_USAGE', message: expect.stringContaining('`keyLabel`') }),
