@@ -1,12 +1,14 @@
+import { BriefMap } from './brief-map.js';
 import { LockUsageError } from './errors.js';
 
 /** What calls all those who listen to a signal. */
 interface Listener {
-  readonly calls: Set<() => void>;
+  readonly calls: BriefMap<number, () => void>;
   readonly onAbort: () => void;
 }
 
 const listeners = new WeakMap<AbortSignal, Listener>();
+let lastId = 0;
 
 /**
  * Calls `fn` when `signal` aborts; returns what takes it back. However many callers share a signal, it carries one
@@ -15,9 +17,10 @@ const listeners = new WeakMap<AbortSignal, Listener>();
  */
 export function onAbort(signal: AbortSignal, fn: () => void): () => void {
   const listener = listeners.get(signal) ?? listen(signal);
-  listener.calls.add(fn);
+  const id = ++lastId;
+  listener.calls.set(id, fn);
   return () => {
-    listener.calls.delete(fn);
+    listener.calls.delete(id);
     if (listener.calls.size > 0 || listeners.get(signal) !== listener) return;
     listeners.delete(signal);
     signal.removeEventListener('abort', listener.onAbort);
@@ -25,12 +28,12 @@ export function onAbort(signal: AbortSignal, fn: () => void): () => void {
 }
 
 function listen(signal: AbortSignal): Listener {
-  const calls = new Set<() => void>();
+  const calls = new BriefMap<number, () => void>();
   const listener: Listener = {
     calls,
     onAbort: () => {
       listeners.delete(signal);
-      for (const call of calls) call();
+      for (const call of calls.values()) call();
     },
   };
   listeners.set(signal, listener);

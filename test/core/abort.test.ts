@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, jest, test } from '@jest/globals';
 import { checkSignal, firstOf, onAbort } from '../../src/core/abort.js';
+import { leftInOldGeneration } from '../support/old-generation.js';
 import { usageOf } from '../support/usage.js';
 
 test('all who listen are called once, and those who took it back are not', () => {
@@ -49,6 +50,17 @@ test('a signal to which nobody listens any more has no listener, and can be list
   expect(listeners()).toBe(1);
   stop.abort();
   expect(calls.map((fn) => fn.mock.calls.length)).toEqual([0, 0, 1]);
+});
+
+test('of those who listened briefly little is left for a full garbage collection, though others always listen', () => {
+  const { signal } = new AbortController();
+  const stops: (() => void)[] = [];
+  const left = leftInOldGeneration((added, value) => {
+    const stop = stops[added % 64];
+    stops[added % 64] = onAbort(signal, () => void value);
+    stop?.();
+  });
+  expect(left).toBeLessThan(8);
 });
 
 test('what is taken back while a signal aborts leaves those who listened since', () => {

@@ -1,7 +1,6 @@
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, test } from '@jest/globals';
 import { BriefMap } from '../../src/core/brief-map.js';
+import { leftInOldGeneration } from '../support/old-generation.js';
 
 const full = <K>(...keys: K[]) => {
   const map = new BriefMap<K, string>();
@@ -64,25 +63,12 @@ test('is as new when it was cleared', () => {
   expect([...map.values()]).toEqual(['new']);
 });
 
-/** MB of 80 that stayed for 64 others each, and are then left for a full garbage collection to find. */
-function left(map: Map<string, unknown> | BriefMap<string, unknown>): number {
-  const inOldSpace = () => getHeapSpaceStatistics().find((space) => space.space_name === 'old_space')!;
-  for (let i = 0; i < 64; i++) map.set(`${i}`, {});
-  // What the map is made of is in the old generation from here on.
-  runInNewContext('gc')();
-  const before = inOldSpace().space_used_size;
-  let most = before;
-  for (let i = 64; i < 20_064; i++) {
-    map.set(`${i}`, new Array(500).fill(i));
-    map.delete(`${i - 64}`);
-    // A full collection may come in between.
-    if (i % 100 === 0) most = Math.max(most, inOldSpace().space_used_size);
-  }
-  return (most - before) / 1e6;
-}
-
 test('leaves little for a full garbage collection of what stayed briefly, and a Map leaves most of it', () => {
-  setFlagsFromString('--expose-gc');
+  const left = (map: Map<number, object> | BriefMap<number, object>) =>
+    leftInOldGeneration((added, value, removed) => {
+      map.set(added, value);
+      map.delete(removed);
+    });
   // The Map comes last: V8 learns from it to make such values in the old generation.
   expect(left(new BriefMap())).toBeLessThan(8);
   expect(left(new Map())).toBeGreaterThan(12);
