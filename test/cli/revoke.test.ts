@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { until } from '../support/wait.js';
@@ -98,6 +100,40 @@ test('revokes all it was told to, also where nobody reads any more what it says'
   await until(() => leases.every(({ held }) => !held));
   for (const key of keys) expect(await bed.locker.inspect(key)).toBe(null);
 });
+
+const onFullDisk = process.platform === 'linux' ? test : test.skip;
+onFullDisk(
+  'revokes all it was told to, also where its output cannot be written, and then says so',
+  async () => {
+    const keys = Array.from({ length: 20 }, (_, n) => `unwritten ${n}`);
+    const options = { ttl: '1m', meta: { host: 'dead-3' } } as const;
+    const leases = await Promise.all(keys.map((key) => bed.locker.acquire(key, options)));
+    const shell = 'exec "$0" "$@" >/dev/full';
+    const words = [
+      process.execPath,
+      'dist/cli/main.js',
+      'revoke',
+      '--host',
+      'dead-3',
+      '--yes',
+      '--grace',
+      '0',
+    ];
+    const revoking = spawn('/bin/sh', ['-c', shell, ...words], {
+      env: { ...process.env, ...bed.env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let told = '';
+    revoking.stderr.on('data', (text) => {
+      told += text;
+    });
+    const [code] = await once(revoking, 'close');
+    expect(code).toBe(70);
+    expect(told).toMatch(/^latchkey: the output cannot be written: .*ENOSPC.*\n$/);
+    await until(() => leases.every(({ held }) => !held));
+    for (const key of keys) expect(await bed.locker.inspect(key)).toBe(null);
+  },
+);
 
 test('needs --yes where there is nobody to ask, and the fence always', async () => {
   const lease = await bed.locker.acquire('a', { ttl: '1m' });

@@ -4,13 +4,13 @@ import { printable } from './text.js';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Sees to it that output which cannot be written is no unhandled error. */
+/** Sees to it that output which cannot be written is no unhandled error. What the command does besides, it does to its end. */
 export function surviveBrokenOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever reads may have read enough, as `head` does. What the command does besides, it does to its end.
-    if (error.code === 'EPIPE') return;
+    // Whoever reads may have read enough, as `head` does.
+    if (error.code === 'EPIPE' || process.exitCode === EXIT.fault) return;
     process.stderr.write(`latchkey: the output cannot be written: ${error.message}\n`);
-    process.exit(EXIT.fault);
+    process.exitCode = EXIT.fault;
   });
   // There is nowhere to tell it; the exit code is that of the command.
   process.stderr.on('error', () => {});
