@@ -91,7 +91,7 @@ export function readInfo(key: string, text: string | null | undefined): LockInfo
   return {
     key,
     mode,
-    ...(limits.length > 0 && { limit: Math.min(...limits) }),
+    ...(limits.length > 0 && { limit: limits.reduce((least, limit) => Math.min(least, limit)) }),
     waiters,
     holders: holders.map(({ fence, ttl, since, meta }) => ({ fence, ttl, since, meta: JSON.parse(meta) })),
     waiting: waiting.map(({ mode, since, meta }) => ({

@@ -139,4 +139,6 @@ test('the limit is the smallest of the holders that have one', () => {
   const readers = [null, 5, 3, 4].map((most) => ({ ...holder, mode: 'r', most }));
   expect(stored({ holders: readers })).toMatchObject({ limit: 3 });
   expect(stored({ holders: readers.slice(0, 1) })).not.toHaveProperty('limit');
+  const many = Array.from({ length: 150_000 }, (_, n) => ({ ...holder, mode: 'r', most: 200_000 + (n % 7) }));
+  expect(stored({ holders: many })?.limit).toBe(200_000);
 });
