@@ -6,7 +6,7 @@ const root = join(import.meta.dirname, '..');
 
 /** Bytes of our own code, minified, by entry point: a budget. Raise it when a feature is worth it. */
 const BUDGET = {
-  'mutex/index': 10_500,
+  'mutex/index': 11_000,
   locks: 203_000,
   'nestjs/index': 204_000,
   'testing/index': 165_000,
