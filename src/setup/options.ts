@@ -2,6 +2,7 @@ import { checkNames, checkObject, checkText, unknownName } from '../core/check.j
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { nearest } from '../core/nearest.js';
+import { checkLentPool } from '../drivers/postgres/lent-pool.js';
 import type { LentPool, PostgresOptions } from '../drivers/postgres/options.js';
 import { checkLentClient } from '../drivers/redis/lent-client.js';
 import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
@@ -61,6 +62,7 @@ export function checkOptions(options: unknown): asserts options is LockProviderO
   checkAddress('redis', redis, 'an ioredis client, or its options, or { url }');
   if (redis) checkLentClient(redis);
   checkAddress('postgres', postgres, 'a pg.Pool, or options of pg, or { url }');
+  if (postgres) checkLentPool(postgres);
   checkSpelling(redis, OF_REDIS);
   checkSpelling(postgres, OF_POSTGRES);
 }

@@ -2,6 +2,7 @@ import type { Client, ClientConfig } from 'pg';
 import { checkNoUrl, checkText } from '../../core/check.js';
 import { LockBackendError, LockConfigError, LockUsageError } from '../../core/errors.js';
 import { completed } from './address.js';
+import { checkLentPool } from './lent-pool.js';
 import { isPool, type LentPool, type PostgresOptions } from './options.js';
 
 /** What a connection is for: one for renewals carries those of a thread. */
@@ -31,6 +32,7 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
     const got = typeof postgres === 'string' ? 'text' : postgres;
     throw new LockUsageError('postgres', got, 'a pg.Pool, or options of pg, or { url }');
   }
+  checkLentPool(postgres);
   const asked: PostgresOptions = isPool(postgres) ? { pool: postgres } : postgres;
   const { url, listenUrl, schema = DEFAULT_SCHEMA, connections = 3, pool, ...options } = asked;
   if (pool !== undefined && !isPool(pool)) throw new LockUsageError('postgres.pool', pool, 'a pg.Pool');

@@ -20,7 +20,8 @@ export interface PostgresOptions {
   [option: string]: unknown;
 }
 
-/** Whether it is a pool, or looks like one. */
+/** Whether it is a pool, or looks like one. A client of `pg` does not, nor what other packages connect by. */
 export function isPool(postgres: LentPool | PostgresOptions): postgres is LentPool {
-  return typeof postgres.connect === 'function' && typeof postgres.options === 'object';
+  const { connect, options, totalCount } = postgres;
+  return typeof connect === 'function' && typeof options === 'object' && typeof totalCount === 'number';
 }
