@@ -41,7 +41,7 @@ export class LockNotObtainedError extends LockError {
   }
 }
 
-/** The `wait` is over, and another caller holds the key. */
+/** The `wait` is over, and another caller holds the key; or it was over before all of several keys could be asked for. */
 export class LockTimeoutError extends LockNotObtainedError {
   override readonly code = LOCK_ERROR_CODES.LockTimeoutError;
 
