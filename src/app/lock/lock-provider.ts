@@ -3,7 +3,9 @@ import { LockConfigError } from '../../core/errors.js';
 import { DEFAULT_LOCKER } from '../../registry.js';
 import { driverNames } from '../../setup/backends.js';
 import { checkOptions, type LockProviderOptions } from '../../setup/options.js';
+import { loadConfig } from '../config.js';
 import type { App, Provider } from '../provider.js';
+import type { ConfigOwner } from '../schema.js';
 import { Component } from './component.js';
 import { checkVariable, lockSchema } from './schema.js';
 
@@ -23,13 +25,12 @@ export function lockProvider(options: LockProviderOptions | OptionsOf = {}): Pro
   if (typeof options !== 'function') checkOptions(options);
   const components = new WeakMap<App, Component>();
   return {
-    name: 'lock',
-    config: lockSchema(known && driverNames(known), [DEFAULT_LOCKER, ...Object.keys(known?.lockers ?? {})]),
-    configError: (message) => new LockConfigError(message),
-    checkVariable,
+    ...ownerOf(known),
     async start(app) {
       const given = typeof options === 'function' ? await options(app.container) : options;
       checkOptions(given);
+      // The variables were read before the function told the names of drivers and lockers.
+      if (!known) await loadConfig([ownerOf(given)], { env: app.env });
       components.set(app, await Component.start(app, given));
     },
     stop: (app) => components.get(app)?.stop(),
@@ -37,5 +38,16 @@ export function lockProvider(options: LockProviderOptions | OptionsOf = {}): Pro
       const component = components.get(app);
       return component ? component.health() : { status: 'down', error: 'the locks have not started' };
     },
+  };
+}
+
+/** The settings, as far as the options are known already. */
+function ownerOf(options: LockProviderOptions | undefined): ConfigOwner {
+  const lockers = [DEFAULT_LOCKER, ...Object.keys(options?.lockers ?? {})];
+  return {
+    name: 'lock',
+    config: lockSchema(options && driverNames(options), lockers),
+    configError: (message) => new LockConfigError(message),
+    checkVariable,
   };
 }

@@ -44,20 +44,16 @@ export function withConfig(options: LockProviderOptions, app: Settled): LockProv
  * @throws LockConfigError where they may mean several
  */
 function meantLocker(name: string, inCode: readonly string[], { config }: Settled): string {
-  const meant = [...new Set([DEFAULT_LOCKER, ...inCode])].filter((other) => fold(other) === fold(name));
-  if (meant.length === 0 || !isOfVariables(name, config)) return name;
-  if (meant.length > 1)
-    throw new LockConfigError(
-      `variables of lock.lockers.${name}: expected one locker of that name, got ${meant.join(', ')}`,
-    );
-  return meant[0]!;
-}
-
-/** Whether variables alone say that there is such a locker, or what its settings are. */
-function isOfVariables(name: string, config: Settled['config']): boolean {
   const path = ['lock', 'lockers', name];
-  const settings = Object.keys(config.get<LockerConfig>(path) ?? {});
-  return settings.length > 0 && !settings.some((setting) => config.isInFile([...path, setting]));
+  const settings = Object.keys(config.get<LockerConfig>(path) ?? {}).map((setting) => [...path, setting]);
+  if (settings.every((setting) => config.variable(setting) === undefined)) return name;
+  const inFile = settings.some((setting) => config.isInFile(setting)) ? [name] : [];
+  const known = new Set([DEFAULT_LOCKER, ...inCode, ...inFile]);
+  const [meant = name, ...others] = [...known].filter((other) => fold(other) === fold(name));
+  if (others.length === 0) return meant;
+  throw new LockConfigError(
+    `variables of lock.lockers.${name}: expected one locker of that name, got ${[meant, ...others].join(', ')}`,
+  );
 }
 
 /** Which service it is, for those who inspect: npm and its like tell the scripts they run. */

@@ -352,6 +352,20 @@ describe('settings', () => {
     },
   );
 
+  test('a variable that may mean a locker in code or another one in the file stops the start', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'latchkey-'));
+    const configFile = join(directory, 'app.toml');
+    await writeFile(configFile, '[lock.lockers.night_jobs]\nwait = "7s"\n');
+    const env = { LOCK_LOCKERS__NIGHT_JOBS__TTL: '5m' };
+    const lockers = { 'night-jobs': {} };
+    for (const options of [{ lockers }, () => ({ lockers })]) {
+      const start = app(lockProvider(options), { env, configFile }).start();
+      await expect(start).rejects.toThrow(LockConfigError);
+      await expect(start).rejects.toThrow('of that name, got night-jobs, night_jobs');
+    }
+    await rm(directory, { recursive: true });
+  });
+
   test('a locker that the file names is another one than that of code with nearly the same name', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'latchkey-'));
     const configFile = join(directory, 'app.toml');
@@ -443,10 +457,13 @@ describe('settings', () => {
     ['LOCK_LOCKERS_JOBS_TTL', 'LOCK_LOCKERS__JOBS__TTL'],
     ['LOCK_LOCKER__MAILS__TTL', 'LOCK_LOCKERS__MAILS__TTL'],
   ])('a variable within two letters of a known one stops the start: %s', async (variable, known) => {
-    const start = startWith({ lockers: { jobs: {} } }, { [variable]: 'hunter2' });
-    await expect(start).rejects.toThrow(LockConfigError);
-    await expect(start).rejects.toThrow(`env ${variable}: unknown, did you mean ${known}?`);
-    await expect(start).rejects.not.toThrow('hunter2');
+    const lockers = { jobs: {} };
+    for (const options of [{ lockers }, () => ({ lockers })]) {
+      const start = app(lockProvider(options), { env: { [variable]: 'hunter2' } }).start();
+      await expect(start).rejects.toThrow(LockConfigError);
+      await expect(start).rejects.toThrow(`env ${variable}: unknown, did you mean ${known}?`);
+      await expect(start).rejects.not.toThrow('hunter2');
+    }
   });
 
   test('other variables are left alone', async () => {
