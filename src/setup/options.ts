@@ -45,7 +45,12 @@ export function checkOptions(options: unknown): asserts options is LockProviderO
   checkNames(options, NAMES);
   const { provider, lockers, drivers, redis, postgres, grace, ...forAll } = options as LockProviderOptions;
   resolveOptions(DEFAULTS, forAll);
-  if (provider !== undefined) checkText('provider', provider);
+  if (provider !== undefined) {
+    checkText('provider', provider);
+    const { driver = provider } = forAll;
+    if (driver !== provider)
+      throw new LockUsageError('driver', driver, 'left out beside `provider`, which means the same');
+  }
   if (grace !== undefined) parseDuration('grace', grace);
   if (lockers !== undefined) {
     checkTable('lockers', lockers);

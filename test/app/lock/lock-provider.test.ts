@@ -413,6 +413,7 @@ describe('settings', () => {
     [{ grace: '5sec' }, 'expected `grace` to be a duration'],
     [{ grace: -1 }, 'expected `grace` to be a duration'],
     [{ provider: 5 }, '`provider`'],
+    [{ provider: 'memory', driver: 'redis' }, 'expected `driver` to be left out beside `provider`'],
     [{ lockers: null }, 'expected `lockers` to be an object, got null'],
     [{ lockers: 3 }, 'expected `lockers` to be an object, got 3'],
     [{ lockers: [] }, 'expected `lockers` to be an object, got an empty array'],
