@@ -76,9 +76,11 @@ export class LockRegistry {
     if (typeof driver !== 'function' && typeof driver?.acquire !== 'function') {
       throw new LockUsageError('driver', driver, 'a LockDriver, or a function that makes one');
     }
-    if (this.#backends.has(name)) throw new LockConfigError(`driver "${name}" is in use already`);
     this.#checkNew('driver', name, this.#drivers);
+    if (this.#backends.has(name)) throw new LockConfigError(`driver "${name}" is in use already`);
     this.#drivers.set(name, typeof driver === 'function' ? driver : () => driver);
+    // It may have opened something already, and is to be closed whether or not it is needed.
+    if (typeof driver !== 'function') this.#backends.set(name, this.#backendOf(name, driver));
     return this;
   }
 
@@ -218,13 +220,16 @@ export class LockRegistry {
     if (this.#closing.signal.aborted) throw new LockClosedError();
     try {
       const driver = await outside(factory);
-      if (typeof driver?.acquire === 'function')
-        return new Backend(name, driver, this.#host.clock, this.#live);
+      if (typeof driver?.acquire === 'function') return this.#backendOf(name, driver);
       throw new LockConfigError(`the function registered as driver "${name}" made no driver`);
     } catch (error) {
       if (error instanceof LockError) throw error;
       throw new LockBackendError(`driver "${name}" could not be made`, { cause: error });
     }
+  }
+
+  #backendOf(name: string, driver: LockDriver): Backend {
+    return new Backend(name, driver, this.#host.clock, this.#live);
   }
 
   #used(): string[] {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { LOOK_MS, LOOKS } from '../src/core/clock.js';
 import { LockBackendError, LockClosedError, LockConfigError, LockUsageError } from '../src/core/errors.js';
 import { memoryDriver } from '../src/drivers/memory.js';
@@ -331,6 +331,21 @@ describe('close', () => {
     making.reject(new Error('no socket'));
     await closing;
     expect(asked.error).toMatchObject({ code: 'LOCK_CLOSED' });
+  });
+
+  test('closes a driver that was given itself though nobody needed it, once, and makes none to close it', async () => {
+    const given = memoryDriver();
+    const close = jest.spyOn(given, 'close');
+    const make = jest.fn(memoryDriver);
+    const registry = new LockRegistry()
+      .registerDriver('given', given)
+      .registerDriver('made', make)
+      .registerLocker('jobs', { driver: 'given' });
+    expect(close).not.toHaveBeenCalled();
+    await registry.close();
+    await registry.close();
+    expect(close).toHaveBeenCalledTimes(1);
+    expect(make).not.toHaveBeenCalled();
   });
 
   test('is the end: no driver is made afterwards', async () => {
