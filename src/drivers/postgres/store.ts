@@ -68,12 +68,19 @@ export class PostgresStore implements LockStore {
     const args = [nameOf(key), tokenOf(token), modeOf(mode), limit, ttl, metaOf(meta)];
     const patience = place ? this.#patience.begin(key, mode) : this.#patience.ofTry;
     const vouch = place?.vouchFor ?? null;
-    const asked = this.#connection
-      .ask(key, this.#statements.claim, [...args, this.#connection.process, vouch, patience])
-      .finally(() => place && this.#patience.end(key));
-    const answer = readClaim(await asked);
-    if (this.#connection.deaf) this.#poller[place && !answer.granted ? 'add' : 'drop'](claim);
-    return answer;
+    const asked = this.#connection.ask(key, this.#statements.claim, [
+      ...args,
+      this.#connection.process,
+      vouch,
+      patience,
+    ]);
+    // At once: of answers that are read together, that of a later call drops the place.
+    const answered = asked.then((rows) => {
+      const answer = readClaim(rows);
+      if (this.#connection.deaf) this.#poller[place && !answer.granted ? 'add' : 'drop'](claim);
+      return answer;
+    });
+    return place ? answered.finally(() => this.#patience.end(key)) : answered;
   }
 
   renew(batch: readonly Renewal[]): Promise<readonly RenewalAnswer[]> {

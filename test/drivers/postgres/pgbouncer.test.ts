@@ -109,6 +109,31 @@ behind(
   60_000,
 );
 
+behind('it asks no more about one that has left, though both answers are read at once', async () => {
+  const query = jest.spyOn(pg.Client.prototype, 'query');
+  const polls = () =>
+    query.mock.calls.filter(([asked]) => (asked as { text?: string }).text?.includes('.poll(')).length;
+  try {
+    const { store } = await processOn({ url: bouncer.url });
+    const key = freshKey();
+    await store.claim(claimOf(key, 'holder'));
+    const claimed = store.claim(claimOf(key, 'waiter'), PLACE);
+    const left = store.leave(key, ['waiter'], false);
+    // What was asked has been sent; a process that stands still reads the answers together.
+    await sleep(1);
+    const end = Date.now() + 300;
+    while (Date.now() < end);
+    expect(await claimed).toMatchObject({ granted: false });
+    await left;
+    query.mockClear();
+    await sleep(500);
+    expect(polls()).toBe(0);
+  } finally {
+    query.mockRestore();
+    await closeStores();
+  }
+});
+
 // As one whom a hold was handed on to, and whose release comes long after its time.
 behind('it asks no more about one that is given back, though its place was never answered', async () => {
   const query = jest.spyOn(pg.Client.prototype, 'query');
