@@ -77,7 +77,8 @@ export class Gathering {
           if (!all || keys.length === 1) break;
           set.keep();
         }
-        if (all && keys.length > 1) all = await this.#topUp(set);
+        // One may have been revoked since the answer.
+        if (all && keys.length > 1) all = (await this.#topUp(set)) && set.check();
         this.#signal.throwIfAborted();
         if (all) return new HeldLease(backend, set, keys, this.#call);
         set.abandon();

@@ -407,6 +407,27 @@ describe('the time of several keys', () => {
     expect(await locker.inspect('a')).toBeNull();
   });
 
+  test.each([0, 1, 2, 3, 4, 5, 6])(
+    'a key that is taken away %i microtasks after the grant of the last is taken anew, or its holder is told',
+    async (later) => {
+      const { locker, instead, memory } = new Bed();
+      const asked: AcquireRequest[] = [];
+      instead.acquire = async (request) => {
+        const grant = await memory.acquire(request);
+        const revoke = (left: number): void => {
+          if (left === 0) asked[0]!.onRevoked!(0);
+          else queueMicrotask(() => revoke(left - 1));
+        };
+        if (asked.push(request) === 2) revoke(later);
+        return grant;
+      };
+      const lease = await locker.acquire(['a', 'b']);
+      await turn();
+      expect(asked.length).toBe(lease.held ? 4 : 2);
+      expect(lease.signal.aborted).toBe(!lease.held);
+    },
+  );
+
   test('one fault in prolonging them at the end costs its own time, and not the wait', async () => {
     const { locker, clock, instead, memory } = new Bed();
     const held = await locker.acquire('b', { ttl: '1h' });
