@@ -59,7 +59,8 @@ export abstract class Locker {
    *
    * The slot is the lock `<key>@<slot>`. A Date is written as its ISO text in UTC, and a number as decimal. `fn` runs under
    * this lock as in {@link with}. Afterwards the lock rests for `keep` (default 24 h), and so the slot is done. If `fn`
-   * throws, the slot is free, or done with `onError: 'keep'`. If the process dies meanwhile, the slot is free after the ttl.
+   * throws, the slot is free, or done with `onError: 'keep'`. If the process dies meanwhile, the slot is free after the ttl. If
+   * `fn` releases its lease itself, the slot is free at once.
    *
    * `ran: false` means that `fn` runs elsewhere, or has run. The call does not wait, unless `wait` is given.
    * @throws what `fn` throws; LockLostError when the lease was lost meanwhile; LockBackendError when `fn` ran and the slot

@@ -99,6 +99,13 @@ describe('once', () => {
   });
 });
 
+test('a slot whose lease fn releases itself is free for others', async () => {
+  const { locker } = new Bed();
+  expect(await locker.once('a', 1, (lease) => lease.release())).toEqual({ ran: true, value: true });
+  expect(await locker.once('a', 1, () => 2)).toEqual({ ran: true, value: 2 });
+  expect((await locker.once('a', 1, () => 3)).ran).toBe(false);
+});
+
 describe('when fn throws', () => {
   const error = new Error('mine');
   const fail = () => {
