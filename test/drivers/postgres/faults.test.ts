@@ -245,6 +245,23 @@ test('many who wait for a row that a stranger has locked wait on, in their order
   expect(order).toEqual([...order].sort((a, b) => a - b));
 });
 
+test('who is handed the lock while another process claims it gets it, and not when its time is up', async () => {
+  const [one, two] = [await open(url()), await open(url())];
+  const held = await take(two, key, { ttl: 30_000 });
+  const [first] = await queue(one, two);
+  const [second] = await queue(one, two);
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT pg_advisory_xact_lock(latchkey.turn_of(sha256($1)))', [Buffer.from(key)]);
+  await two.release(held);
+  await sleep(200);
+  await stranger.end();
+  const served = await timed(first!);
+  expect(served.ran).toBeLessThan(2_000);
+  await one.release(served.value!);
+  expect(await one.release((await second)!)).toBe(true);
+});
+
 test('a row that a stranger has locked keeps neither a renewal of another key nor its release', async () => {
   const one = await open({ ...url(), connections: 1 });
   const other = freshKey();

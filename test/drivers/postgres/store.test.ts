@@ -160,6 +160,50 @@ test('a try is refused where a row is locked, and fails where the table is', asy
   await stranger.query('COMMIT');
 });
 
+/** The key is handed to b of two; then a claim of another process is on its way, which does not end. */
+async function handedOverAmongClaims(): Promise<{ end(): Promise<void> }> {
+  await take(one, key, 'a', { ttl: 20_000 });
+  await queue(two, key, 'b', { ttl: 20_000 });
+  const stranger = await server.client();
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT pg_advisory_xact_lock(latchkey.turn_of(sha256($1)))', [Buffer.from(key)]);
+  await one.store.free({ key, token: 'a' }, { mode: 'write' });
+  return stranger;
+}
+
+test('who was handed the lock is granted it, though a claim of another process is on its way', async () => {
+  const stranger = await handedOverAmongClaims();
+  const { fence } = await two.event('granted', 'b');
+  const granted = await two.store.claim(claimOf(key, 'b', { ttl: 20_000 }), PLACE);
+  const newcomer = await queue(two, key, 'c');
+  await stranger.end();
+  expect(newcomer).toMatchObject({ left: 200, kept: false });
+  expect(granted).toMatchObject({ granted: true, fence, run: [] });
+  if (!granted.granted) return;
+  expect(granted.ttl).toBeGreaterThan(10_000);
+  expect(granted.ttl).toBeLessThanOrEqual(20_000);
+});
+
+test('where there is a standby, who was handed the lock is asked for it again before those behind it', async () => {
+  await server.ask("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  await server.ask("ALTER SYSTEM SET synchronous_commit = 'local'");
+  await server.ask('SELECT pg_reload_conf()');
+  try {
+    await until(
+      async () => (await server.ask('SHOW synchronous_standby_names'))[0]!.synchronous_standby_names,
+    );
+    [one, two] = await Promise.all([processOn({ url: server.url() }), processOn({ url: server.url() })]);
+    const stranger = await handedOverAmongClaims();
+    await two.event('granted', 'b');
+    const again = await queue(two, key, 'b');
+    await stranger.end();
+    expect(again).toMatchObject({ left: 200, before: 0, kept: true });
+  } finally {
+    await server.ask('ALTER SYSTEM RESET ALL');
+    await server.ask('SELECT pg_reload_conf()');
+  }
+});
+
 test('a claim is answered by what was committed while it waited, whatever isolation becomes the default', async () => {
   await take(one, key, 'a');
   await server.ask("ALTER SYSTEM SET default_transaction_isolation = 'serializable'");

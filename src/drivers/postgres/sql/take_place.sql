@@ -1,15 +1,23 @@
--- What a claim does where somebody else has the row locked: it takes its place, and leaves the rest to its next look.
--- me: the claim; vouch: as in claim. Answers as claim does.
+-- What a claim does where somebody else has the row locked: it takes its place, and leaves the rest to its next look; one
+-- that was handed the lock is granted it. me: the claim; vouch: as in claim. Answers as claim does.
 CREATE OR REPLACE FUNCTION latchkey.take_place(me latchkey.place, vouch int8) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   setting text := set_config('synchronous_commit', 'off', true);
   at timestamptz := clock_timestamp();
   mine int8;
-  holds bool;
   kept bool;
+  f int8;
+  remains int8;
 BEGIN
-  -- It may have been handed the lock. This fails where it is the table that is locked, which is no contention.
-  holds := EXISTS (SELECT FROM latchkey.hold_of(me.id, me.token) h WHERE h.fence IS NOT NULL);
+  -- This fails where it is the table that is locked, which is no contention.
+  SELECT h.fence, h.left_ms INTO f, remains FROM latchkey.hold_of(me.id, me.token) h;
+  IF f IS NOT NULL THEN
+    IF current_setting('synchronous_standby_names') = '' THEN
+      RETURN latchkey.granted(f, remains, me.mode, me.id, me.process);
+    END IF;
+    -- Reading alone does not wait for a standby. As one that kept its place, it looks again before those behind it.
+    RETURN 'refused 200 0 true';
+  END IF;
   IF vouch IS NULL THEN RETURN 'refused 200 0 false'; END IF;
   SELECT p.place INTO mine FROM latchkey.place p WHERE p.id = me.id AND p.token = me.token;
   kept := FOUND;
@@ -17,7 +25,7 @@ BEGIN
     DELETE FROM latchkey.place p WHERE p.id = me.id AND p.token = me.token;
     RETURN 'refused 0 0 false';
   END IF;
-  IF NOT kept AND NOT holds THEN
+  IF NOT kept THEN
     me.since := at;
     INSERT INTO latchkey.place VALUES (me.*) ON CONFLICT (id, token) DO NOTHING;
     mine := me.place;
