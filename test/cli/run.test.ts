@@ -273,6 +273,11 @@ test('a command that ignores SIGTERM goes on under its lock, renewed', async () 
   expect(await running.answer).toMatchObject({ code: 0, stdout: 'up\ndone\n' });
 });
 
+test('a lease that lasts for longer than a timer can does not end the command', async () => {
+  const running = run(['--ttl', '30d'], 'echo up; sleep 2; echo done');
+  expect(await running.answer).toMatchObject({ code: 0, stdout: 'up\ndone\n', stderr: '' });
+});
+
 test('what the command leaves behind has ended before the key is free', async () => {
   const running = run([], '(trap "" TERM; sleep 60) & echo child=$!; exit 0');
   const child = await numberOf(running, 'child');

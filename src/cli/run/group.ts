@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock, type Timer } from '../../core/clock.js';
 import { isLiving } from './living.js';
 import { now } from './protocol.js';
 
@@ -21,7 +22,7 @@ export class Group {
   #late = false;
   #killAt = Infinity;
   #spare = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv, until: number) {
     this.#until = until;
@@ -44,7 +45,7 @@ export class Group {
   async ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     return new Promise((resolve, reject) => {
       this.#child.once('error', (error) => {
-        clearTimeout(this.#timer);
+        this.#timer?.cancel();
         if (this.id === undefined) reject(error);
       });
       this.#child.once('exit', (code, signal) => resolve({ code, signal }));
@@ -55,7 +56,7 @@ export class Group {
   async gone(): Promise<void> {
     if (this.#killAt === Infinity) this.end(Math.min(this.#until, now() + LEFT_BEHIND_MS));
     while (isLiving(this.id!) && now() < this.#killAt + KILLED_MS) await sleep(LOOK_MS);
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 
   renewed(until: number): void {
@@ -92,7 +93,7 @@ export class Group {
   }
 
   #at(time: number, act: () => void): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(act, Math.max(0, time - now()));
+    this.#timer?.cancel();
+    this.#timer = systemClock.after(Math.max(0, time - now()), act);
   }
 }
