@@ -18,3 +18,10 @@ test.each([
 ])('any value can be shown on one short line', (value, shown) => {
   expect(show(value)).toBe(shown);
 });
+
+test('a value of any length takes no time', () => {
+  const since = performance.now();
+  expect(show('://'.repeat(100_000)).length).toBeLessThan(110);
+  // With the square of the length it is 15 s.
+  expect(performance.now() - since).toBeLessThan(2_000);
+});
