@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { ConfigError } from './errors.js';
+import { withoutLogin } from './show.js';
 
 const PARSERS: Record<string, (text: string) => unknown> = { '.toml': parseToml, '.json': JSON.parse };
 
@@ -35,6 +36,7 @@ function place(error: unknown): string {
 }
 
 function fileError(path: string, what: string, options?: ErrorOptions): ConfigError {
-  const mistake = `file ${path} ${what}`;
+  // An address, by mistake, may hold a password.
+  const mistake = withoutLogin(`file ${path} ${what}`);
   return new ConfigError(mistake, [mistake], options);
 }

@@ -39,6 +39,15 @@ test('another extension is refused', async () => {
   expect((await failure('a.yaml', '')).message).toContain('expected a .toml or .json file');
 });
 
+test.each(['redis://user:secret@cache:6379/0', 'redis://:secret@cache/no.toml'])(
+  'an address in place of a path is told without its password: %s',
+  async (path) => {
+    const { message, mistakes } = await readConfigFile(path).then(undefined, (reason) => reason);
+    expect(message).toContain('file redis://…@cache');
+    expect(`${message}${mistakes}`).not.toContain('secret');
+  },
+);
+
 test.each([
   ['a.toml', 'url = "redis://ok"\npassword = secret', 'line 2, column 12'],
   ['b.json', '{"password": secret}', 'not JSON'],
