@@ -43,7 +43,7 @@ export function program(version: string): Command {
     .description('run a command while a key is held, and end it before the lease does')
     .option(
       '--wait <duration>',
-      'how long to wait for the key: 0, 5m, or forever; default: the settings of the service',
+      'how long to wait for the key: 0, 5m, or forever; default: the settings of the service, or 0 with --once',
     )
     .option(
       '--ttl <duration>',
