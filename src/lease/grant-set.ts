@@ -283,6 +283,8 @@ export class GrantSet implements Renewable, LiveHold {
   #lose(reason: LossReason, cause?: unknown): void {
     if (this.#state !== 'held') return;
     this.#state = 'lost';
+    // It is taken away for others to have it, and may not be over in the backend yet.
+    if (reason === 'revoked') this.#restUntil = 0;
     // The backend may not know yet, and of several keys the others are still ours.
     this.#giveBack(this.#grants).catch(() => {});
     this.#holder?.lost(reason, cause);

@@ -54,6 +54,29 @@ test('a holder whose renewal is answered before the message is told that it was 
   await closed;
 });
 
+test.each([0, 5_000])(
+  'the next holder gets the key after a grace of %d ms, though it was to rest for an hour after a release',
+  async (grace) => {
+    const clock = new FakeClock(1_000);
+    const server = new ModelServer({ clock, micros: 1e15 });
+    const ours = lockerOn(server.connect(), clock);
+    const theirs = lockerOn(server.connect(), clock);
+    const acquired = ours.locker.acquire('a', { atLeast: '1h', autoRenew: true });
+    await clock.advance(10);
+    const { fence } = await acquired;
+    const next = theirs.locker.acquire('a', { wait: 'forever' });
+    await clock.advance(10);
+    const revoked = theirs.locker.revoke('a', fence, { grace });
+    await clock.advance(grace + 1_000);
+    expect(await revoked).toBe(true);
+    expect(server.lock('lock:{a}').read()).toMatchObject({ waiters: 0, holders: [{}] });
+    expect((await next).held).toBe(true);
+    const closed = Promise.all([ours.registry.close(), theirs.registry.close()]);
+    await clock.advance(10_000);
+    await closed;
+  },
+);
+
 describe('a hold whose revocation is read before its grant', () => {
   test.each([
     ['at once', 0],
