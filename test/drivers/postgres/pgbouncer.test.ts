@@ -109,10 +109,16 @@ behind(
   60_000,
 );
 
-behind('it asks no more about one that has left, though both answers are read at once', async () => {
+/** How many questions about places were sent since `query` was cleared. */
+function watchPolls() {
   const query = jest.spyOn(pg.Client.prototype, 'query');
   const polls = () =>
     query.mock.calls.filter(([asked]) => (asked as { text?: string }).text?.includes('.poll(')).length;
+  return { query, polls };
+}
+
+behind('it asks no more about one that has left, though both answers are read at once', async () => {
+  const { query, polls } = watchPolls();
   try {
     const { store } = await processOn({ url: bouncer.url });
     const key = freshKey();
@@ -136,9 +142,7 @@ behind('it asks no more about one that has left, though both answers are read at
 
 // As one whom a hold was handed on to, and whose release comes long after its time.
 behind('it asks no more about one that is given back, though its place was never answered', async () => {
-  const query = jest.spyOn(pg.Client.prototype, 'query');
-  const polls = () =>
-    query.mock.calls.filter(([asked]) => (asked as { text?: string }).text?.includes('.poll(')).length;
+  const { query, polls } = watchPolls();
   try {
     const { store } = await processOn({ url: bouncer.url });
     const key = freshKey();
