@@ -149,9 +149,9 @@ export class Hold implements Deadline {
     this.#renewing--;
   }
 
-  /** The store renewed it, for `ttl`. Does not make the time longer where a renewal sent later asked for less. */
-  renewed(sequence: number, until: number, ttl = Infinity): void {
-    if (this.#shared) this.#shared.renewed(sequence, until, sequence > this.#sequence ? ttl : Infinity);
+  /** The store renewed it. Does not make the time longer where a renewal sent later asked for less. */
+  renewed(sequence: number, until: number): void {
+    if (this.#shared) this.#shared.renewed(sequence, until);
     else if (sequence === this.#sequence || (sequence >= this.#counts && until > this.#validUntil))
       this.#validUntil = until;
   }

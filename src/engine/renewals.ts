@@ -129,7 +129,7 @@ export class Renewals {
     if (answer instanceof Error) return answer;
     if (answer === 'renewed') {
       const until = surelyUntil(asOf, renewal.ttl);
-      hold.renewed(renewal.sequence, until, renewal.ttl);
+      hold.renewed(renewal.sequence, until);
       this.#holds.retimed(hold);
       return { ...grant, validUntil: Math.min(until, hold.validUntil) };
     }

@@ -189,7 +189,7 @@ describe('while a thread renews it too', () => {
     hold.startRenewal(TTL, SINCE);
     shared = shareHold(hold, new FakeClock(SINCE));
     shared.startRenewal(2 * TTL, SINCE);
-    hold.renewed(longer, SINCE + 2 * TTL, 2 * TTL);
+    hold.renewed(longer, SINCE + 2 * TTL);
     expect(hold.validUntil).toBeLessThanOrEqual(SINCE + TTL);
   });
 

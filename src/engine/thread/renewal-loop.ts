@@ -141,7 +141,7 @@ class ThreadHold implements Renewable<Renewal, RenewalAnswer> {
 
   #take(answer: RenewalAnswer, sequence: number, asOf: number, ttl: number): Outcome {
     if (answer instanceof StoreError) return 'failed';
-    if (answer === 'renewed') this.shared.renewed(sequence, surelyUntil(asOf, ttl), ttl);
+    if (answer === 'renewed') this.shared.renewed(sequence, surelyUntil(asOf, ttl));
     else if (answer === 'lost') this.shared.end('stolen');
     else {
       this.shared.ttl = 0;

@@ -20,15 +20,14 @@ export interface Ended {
   readonly pending: boolean;
 }
 
-// The words of the shared memory. SHORTEST and LONGEST: the shortest and the longest time that a renewal asked for. COUNTS:
-// the number of the first renewal whose answer counts though another one was sent after it.
+// The words of the shared memory. ASKED: what the latest renewal asked for, in whole ms, and its number. COUNTS: the number
+// of the first renewal whose answer counts though another one was sent after it: none of those asked for less.
 const TERM = 0;
 const ANSWERED = 1;
 const TTL = 2;
-const LONGEST = 3;
+const ASKED = 3;
 const COUNTS = 4;
-const SHORTEST = 5;
-const WORDS = 6;
+const WORDS = 5;
 
 // A term is the deadline in whole ms and the number of the latest renewal sent, in one word so that both change at once.
 // Without a deadline the hold is over, and the number says why.
@@ -71,7 +70,6 @@ export class SharedHold {
     words[TTL] = BigInt(ttl);
     // Only the latest of those that were sent before.
     words[COUNTS] = BigInt(sequence + 1);
-    words[SHORTEST] = BigInt(Number.MAX_SAFE_INTEGER);
     return memory;
   }
 
@@ -112,27 +110,29 @@ export class SharedHold {
       if (term === undefined) return undefined;
       const sequence = sequenceOf(term) + 1;
       if (sequence > LAST_SEQUENCE) return void this.end('expired');
-      // Before it counts as sent: a shorter time may be in force once it is.
-      if (ttl < Number(this.#load(LONGEST))) this.#raise(COUNTS, sequence);
-      else this.#raise(LONGEST, Math.ceil(ttl));
-      this.#lower(SHORTEST, Math.floor(ttl));
+      // Before it counts as sent: a shorter time may be in force once it is. The other thread may not have told yet what it
+      // asked for.
+      const asked = this.#load(ASKED);
+      const asksForLess = sequenceOf(asked) !== sequenceOf(term) || ttl < Number(asked >> SEQUENCE_BITS);
+      if (asksForLess) this.#raise(COUNTS, sequence);
       const until = Math.min(this.#deadlineOf(term), surelyUntil(now, ttl));
-      if (this.#change(term, pack(this.#clock.toShared(until), sequence))) return sequence;
+      if (!this.#change(term, pack(this.#clock.toShared(until), sequence))) continue;
+      Atomics.store(this.#words, ASKED, pack(Math.ceil(ttl), sequence));
+      return sequence;
     }
   }
 
   /**
    * The store renewed it. The answer to an earlier renewal makes the time longer too, unless one sent after it asked for
-   * less: where answers are slow, each thread sends its own before that of the other is here. `ttl`: what it asked for,
-   * where it was sent since the hold is shared.
+   * less: where answers are slow, each thread sends its own before that of the other is here.
    */
-  renewed(sequence: number, until: number, ttl = Infinity): void {
+  renewed(sequence: number, until: number): void {
     for (;;) {
       const term = this.#current();
       if (term === undefined) return;
       const latest = sequenceOf(term);
       if (sequence === latest) Atomics.store(this.#words, ANSWERED, BigInt(sequence));
-      else if (!this.#countsEarlier(sequence, ttl) || until <= this.#deadlineOf(term)) return;
+      else if (sequence < Number(this.#load(COUNTS)) || until <= this.#deadlineOf(term)) return;
       if (this.#change(term, pack(this.#clock.toShared(until), latest))) return;
     }
   }
@@ -143,7 +143,6 @@ export class SharedHold {
       const term = this.#current();
       if (term === undefined) return;
       this.#raise(COUNTS, sequenceOf(term));
-      this.#lower(SHORTEST, 0);
       if (this.#deadlineOf(term) <= at) return;
       if (this.#change(term, pack(this.#clock.toShared(at), sequenceOf(term)))) return;
     }
@@ -185,11 +184,6 @@ export class SharedHold {
     return this.#isPending(term) ? 'backend' : 'expired';
   }
 
-  /** No renewal asked for less than `ttl`, or none after the one with this number. */
-  #countsEarlier(sequence: number, ttl: number): boolean {
-    return ttl <= Number(this.#load(SHORTEST)) || sequence >= Number(this.#load(COUNTS));
-  }
-
   #isPending(term: bigint): boolean {
     return BigInt(sequenceOf(term)) !== this.#load(ANSWERED);
   }
@@ -204,10 +198,6 @@ export class SharedHold {
 
   #raise(word: number, to: number): void {
     this.#replace(word, to, (known) => known < to);
-  }
-
-  #lower(word: number, to: number): void {
-    this.#replace(word, to, (known) => known > to);
   }
 
   #replace(word: number, value: number, where: (known: bigint) => boolean): void {

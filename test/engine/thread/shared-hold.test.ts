@@ -100,7 +100,7 @@ describe('the answer to an earlier renewal', () => {
     pass(1_000);
     const early = thread.startRenewal(first, clock.now())!;
     main.startRenewal(second, clock.now());
-    thread.renewed(early, clock.now() + first, first);
+    thread.renewed(early, clock.now() + first);
     return main.validUntil;
   }
 
@@ -111,16 +111,19 @@ describe('the answer to an earlier renewal', () => {
     expect(cross(TTL, 2 * TTL)).toBe(4_000);
   });
 
-  test('does not where the one after it asked for less, also once more for as much as that', () => {
+  test('does not where the one after it asked for less; that to the one after it does', () => {
     expect(cross(TTL, 2_500)).toBe(TTL);
     share();
     expect(cross(2 * TTL, TTL)).toBe(TTL);
     main.startRenewal(TTL, clock.now());
-    thread.renewed(2, 4_000, 2 * TTL);
+    thread.renewed(1, 7_000);
     expect(main.validUntil).toBe(TTL);
+    thread.renewed(2, 4_000);
+    expect(main.validUntil).toBe(4_000);
   });
 
-  test('also does where one long before asked for more', () => {
+  test('also does where those long before asked for less and for more', () => {
+    main.renewed(main.startRenewal(TTL - 1, clock.now())!, TTL - 1);
     main.renewed(main.startRenewal(2 * TTL, clock.now())!, 2 * TTL);
     main.renewed(main.startRenewal(TTL, clock.now())!, TTL);
     expect(cross(TTL, TTL)).toBe(4_000);
@@ -131,11 +134,26 @@ describe('the answer to an earlier renewal', () => {
     const early = thread.startRenewal(TTL, clock.now())!;
     main.startRenewal(TTL, clock.now());
     main.endBy(3_500);
-    thread.renewed(early, 4_000, TTL);
+    thread.renewed(early, 4_000);
     expect(main.validUntil).toBe(TTL);
     share({ sequence: 7 });
     main.startRenewal(TTL, clock.now() + 1_000);
     main.renewed(7, 4_000);
+    expect(main.validUntil).toBe(TTL);
+  });
+
+  test('does not where it is not known yet what the one before it asked for', () => {
+    pass(1_000);
+    main.startRenewal(2 * TTL, clock.now());
+    // The other thread has started this one, and not told yet for how long.
+    let late = 0;
+    jest.spyOn(Atomics, 'store').mockImplementationOnce((_words, _index, value) => {
+      late = main.startRenewal(TTL, clock.now())!;
+      return value;
+    });
+    const early = thread.startRenewal(3 * TTL, clock.now())!;
+    expect(late).toBe(early + 1);
+    thread.renewed(early, clock.now() + 3 * TTL);
     expect(main.validUntil).toBe(TTL);
   });
 
@@ -153,7 +171,7 @@ describe('the answer to an earlier renewal', () => {
     const early = thread.startRenewal(TTL, clock.now())!;
     main.startRenewal(TTL, clock.now());
     between(() => main.startRenewal(500, clock.now()));
-    thread.renewed(early, 4_000, TTL);
+    thread.renewed(early, 4_000);
     expect(main.validUntil).toBe(1_498);
   });
 });

@@ -52,7 +52,9 @@ test.each([0.1, 0.2, 0.3, 0.4])(
     await clock.advance(2_000);
     const lease = await asked;
     for (let i = 0; i < 40; i++) {
-      // Once for longer: what is asked for from then on is less, and as much each time.
+      // Once for less, where there is time for that, and once for longer: what is asked for from then on is less, and as
+      // much each time.
+      if (i === 10 && share < 0.4) void lease.extend(10);
       if (i === 20) void lease.extend(2_000);
       await clock.advance(250);
       expect(lease.held).toBe(true);
