@@ -1,7 +1,7 @@
-import { once } from 'node:events';
 import { sleep, systemClock } from '../core/clock.js';
 import { parseDuration } from '../core/duration.js';
 import { LockBackendError } from '../core/errors.js';
+import { within } from '../core/within.js';
 import type { LockInfo } from '../lease/driver.js';
 import { Exit, ofSignal } from './exit.js';
 import { longestWait, showLocks } from './output/locks.js';
@@ -27,7 +27,6 @@ export async function watch(pattern: string | undefined, options: WatchOptions):
   const stopUnread = () => end.abort();
   for (const signal of signals) process.on(signal, stop);
   terminal.stream.on('error', stopUnread);
-  const ended = once(end.signal, 'abort').then(() => undefined);
   await using session = await openSession(options);
   const screen = terminal.interactive && !options.json ? new Screen(terminal) : undefined;
   let before: readonly LockInfo[] | undefined;
@@ -40,7 +39,11 @@ export async function watch(pattern: string | undefined, options: WatchOptions):
         if (error instanceof LockBackendError) return error;
         throw error;
       });
-      const now = await Promise.race([looking, ended]);
+      // Not a race with one promise of the end: that would keep what every look found.
+      const now = await within(looking, Infinity, systemClock, end.signal).catch((error: Error) => {
+        if (end.signal.aborted) return undefined;
+        throw error;
+      });
       if (!now) break;
       if (options.json) terminal.printJson(now instanceof Error ? { error: now.message } : now);
       else show(terminal, screen, pattern, now, before);
