@@ -42,7 +42,36 @@ export function checkNames(options: object, known: readonly string[]): void {
 export function unknownName(name: string, value: unknown, known: readonly string[]): LockUsageError {
   const near = nearest(name, known);
   const which = near ? `did you mean \`${near}\`?` : `there are: ${known.join(', ')}`;
-  // It may have been meant for an address, and hold a password.
-  const got = typeof value === 'string' ? 'text' : typeof value === 'object' && value ? 'an object' : value;
-  return new LockUsageError(name, got, `an option that is known (${which})`);
+  return new LockUsageError(name, kindOf(value), `an option that is known (${which})`);
+}
+
+/**
+ * Checks options whose names are known to the client of a backend alone. It would ignore a wrong one, and connect to the
+ * default server.
+ * @throws LockUsageError for a name of `instead`, which says what to write in its place, in any case, and for what is nearly
+ * one of `known`
+ */
+export function checkAddressNames(
+  backend: string,
+  options: object,
+  known: readonly string[],
+  instead: Readonly<Record<string, string>>,
+): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (known.includes(name)) continue;
+    const key = name.toLowerCase();
+    if (Object.hasOwn(instead, key) && value !== undefined && value !== null)
+      throw new LockUsageError(
+        `${backend}.${name}`,
+        kindOf(value),
+        `left out, and ${instead[key]} in its place`,
+      );
+    if (nearest(name, known, 1) !== undefined) throw unknownName(name, value, known);
+  }
+}
+
+/** What may be shown of a value that may have been meant for an address, and hold a password. */
+export function kindOf(value: unknown): unknown {
+  if (typeof value === 'string') return 'text';
+  return typeof value === 'object' && value ? 'an object' : value;
 }

@@ -1,11 +1,18 @@
-import { checkNames, checkObject, checkText, unknownName } from '../core/check.js';
+import { checkNames, checkObject, checkText } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
-import { nearest } from '../core/nearest.js';
 import { checkLentPool } from '../drivers/postgres/lent-pool.js';
-import type { LentPool, PostgresOptions } from '../drivers/postgres/options.js';
+import {
+  checkAddress as checkPostgresAddress,
+  type LentPool,
+  type PostgresOptions,
+} from '../drivers/postgres/options.js';
 import { checkLentClient } from '../drivers/redis/lent-client.js';
-import type { LentClient, RedisOptions } from '../drivers/redis/options.js';
+import {
+  checkAddress as checkRedisAddress,
+  type LentClient,
+  type RedisOptions,
+} from '../drivers/redis/options.js';
 import type { DriverFactory, LockDriver } from '../lease/driver.js';
 import { DEFAULTS, LOCKER_OPTIONS, type LockerOptions, resolveOptions } from '../lease/options.js';
 
@@ -64,24 +71,19 @@ export function checkOptions(options: unknown): asserts options is LockProviderO
     checkTable('drivers', drivers);
     for (const [name, driver] of Object.entries(drivers)) checkDriver(name, driver);
   }
-  checkAddress('redis', redis, 'an ioredis client, or its options, or { url }');
-  if (redis) checkLentClient(redis);
-  checkAddress('postgres', postgres, 'a pg.Pool, or options of pg, or { url }');
-  if (postgres) checkLentPool(postgres);
-  checkSpelling(redis, OF_REDIS);
-  checkSpelling(postgres, OF_POSTGRES);
+  checkTarget('redis', redis, 'an ioredis client, or its options, or { url }');
+  if (redis) {
+    checkLentClient(redis);
+    checkRedisAddress(redis);
+  }
+  checkTarget('postgres', postgres, 'a pg.Pool, or options of pg, or { url }');
+  if (postgres) {
+    checkLentPool(postgres);
+    checkPostgresAddress(postgres);
+  }
 }
 
-const OF_REDIS = ['url'] satisfies (keyof RedisOptions)[];
-const OF_POSTGRES = ['url', 'listenUrl', 'schema', 'connections', 'pool'] satisfies (keyof PostgresOptions)[];
-
-// The options of a client are many, and known to the client alone. Only what is nearly one of ours is refused.
-function checkSpelling(options: object = {}, ours: readonly string[]): void {
-  for (const [name, value] of Object.entries(options))
-    if (!ours.includes(name) && nearest(name, ours, 1) !== undefined) throw unknownName(name, value, ours);
-}
-
-function checkAddress(option: string, value: unknown, expected: string): void {
+function checkTarget(option: string, value: unknown, expected: string): void {
   if (value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value))) return;
   // A URL may hold a password.
   throw new LockUsageError(option, typeof value === 'string' ? 'text' : value, expected);

@@ -5,7 +5,8 @@ import { queuedDriver } from '../../engine/queued-driver.js';
 import type { LockDriver } from '../../lease/driver.js';
 import { dialler } from './client.js';
 import { GuardedHolds } from './guarded-holds.js';
-import type { LentPool, PostgresOptions } from './options.js';
+import { checkLentPool } from './lent-pool.js';
+import { checkAddress, type LentPool, type PostgresOptions } from './options.js';
 import { renewalThread } from './renewal-thread.js';
 import { PostgresStore } from './store.js';
 
@@ -20,6 +21,10 @@ export async function postgresDriver(
   options: { clock?: Clock } = {},
 ): Promise<LockDriver> {
   const parts = { clock: options.clock ?? systemClock, random: systemRandom };
+  if (typeof postgres === 'object' && postgres !== null) {
+    checkLentPool(postgres);
+    checkAddress(postgres);
+  }
   const dialled = await dialler(postgres);
   // A thread has no other clock.
   const thread = parts.clock === systemClock ? { thread: renewalThread(postgres) } : {};

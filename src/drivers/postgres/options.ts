@@ -1,8 +1,38 @@
+import { checkAddressNames } from '../../core/check.js';
+
 /** What is asked of a `pg.Pool` that is lent to us: its settings are used, and it is otherwise left alone. */
 export interface LentPool {
   readonly options: object;
   readonly totalCount: number;
   connect(...args: never[]): unknown;
+}
+
+const OURS = ['url', 'listenUrl', 'schema', 'connections', 'pool'] satisfies (keyof PostgresOptions)[];
+const OF_PG = ['connectionString', 'host', 'port', 'database', 'user'];
+
+const URL = "`url: 'postgres://host:port/database'`";
+
+/** How other clients and services call what says where PostgreSQL is, and as whom to connect. `pg` ignores it. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['uri', 'connectionurl', 'connectionuri', 'databaseurl', 'postgresurl', 'dsn', 'address', 'endpoint']
+      .concat(['server', 'servers', 'hosts', 'nodes', 'endpoints'])
+      .map((name) => [name, URL]),
+  ),
+  client: '`pool`',
+  config: 'the options themselves as `postgres`',
+  hostname: '`host`',
+  socketpath: '`host`, which may be the directory of the socket',
+  db: '`database`',
+  dbname: '`database`',
+  databasename: '`database`',
+  username: '`user`',
+  listenuri: '`listenUrl`',
+};
+
+/** @throws LockUsageError for a name that is nearly one of ours, or that says where PostgreSQL is and is not of `pg` */
+export function checkAddress(postgres: LentPool | PostgresOptions): void {
+  if (!isPool(postgres)) checkAddressNames('postgres', postgres, [...OURS, ...OF_PG], INSTEAD);
 }
 
 /** Where PostgreSQL is: a URL, or the options of a `pg` client. */

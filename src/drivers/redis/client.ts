@@ -3,10 +3,12 @@ import { LockBackendError, LockConfigError, LockUsageError } from '../../core/er
 import { parseAddress } from './address.js';
 import type { Client } from './endpoint.js';
 import {
+  ADDRESS,
   CONNECTION,
   checkNumbers,
   checkOptions,
   clusterOptions,
+  isClient,
   type LentClient,
   type RedisOptions,
 } from './options.js';
@@ -55,12 +57,6 @@ function duplicate(lent: Client): Client {
   const options: object = clusterOptions({ redisOptions, slotsRefreshInterval });
   return (lent as Cluster).duplicate([], options);
 }
-
-function isClient(redis: LentClient | RedisOptions): redis is LentClient {
-  return typeof redis?.duplicate === 'function';
-}
-
-const ADDRESS = ['host', 'port', 'path', 'sentinels'];
 
 const hasAddress = (options: RedisOptions) => ADDRESS.some((name) => name in options);
 

@@ -4,7 +4,7 @@ import { queuedDriver } from '../../engine/queued-driver.js';
 import type { LockDriver } from '../../lease/driver.js';
 import { dial } from './client.js';
 import { checkLentClient } from './lent-client.js';
-import type { LentClient, RedisOptions } from './options.js';
+import { checkAddress, type LentClient, type RedisOptions } from './options.js';
 import { renewalThread } from './renewal-thread.js';
 import { RedisStore } from './store.js';
 
@@ -17,7 +17,10 @@ export async function redisDriver(
   redis: LentClient | RedisOptions = {},
   options: { clock?: Clock } = {},
 ): Promise<LockDriver> {
-  if (typeof redis === 'object' && redis !== null) checkLentClient(redis);
+  if (typeof redis === 'object' && redis !== null) {
+    checkLentClient(redis);
+    checkAddress(redis);
+  }
   const clock = options.clock ?? systemClock;
   const store = new RedisStore(await dial(redis), clock);
   // A thread has no other clock.

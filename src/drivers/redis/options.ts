@@ -1,4 +1,4 @@
-import { checkNoUrl } from '../../core/check.js';
+import { checkAddressNames, checkNoUrl, kindOf } from '../../core/check.js';
 import { LockUsageError } from '../../core/errors.js';
 import { backOff } from './back-off.js';
 
@@ -10,6 +10,11 @@ export interface LentClient {
   readonly options: object;
   readonly status: string;
   duplicate(...args: never[]): unknown;
+}
+
+/** Whether it is a client, and not options. */
+export function isClient(redis: LentClient | RedisOptions): redis is LentClient {
+  return typeof redis?.duplicate === 'function';
 }
 
 /** Where Redis is: a URL, or the options of ioredis. */
@@ -93,6 +98,48 @@ const OF_CLUSTER = [
 // So that nodes that were left out for their silence are found again.
 const SLOTS_REFRESH_MS = 5_000;
 
+const URL = "`url: 'redis://host:port'`";
+const OF_NODES = "`url: 'redis+cluster://host:port,host:port'`";
+const CLIENT = 'the client or its options as `redis`';
+
+/** How other clients and services call what says where Redis is. ioredis ignores it. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['uri', 'connectionstring', 'connectionurl', 'connectionuri', 'redisurl', 'redisuri', 'dsn']
+      .concat(['address', 'endpoint', 'server'])
+      .map((name) => [name, URL]),
+  ),
+  ...Object.fromEntries(
+    [
+      'nodes',
+      'clusternodes',
+      'startupnodes',
+      'rootnodes',
+      'cluster',
+      'hosts',
+      'servers',
+      'addresses',
+      'endpoints',
+    ].map((name) => [name, OF_NODES]),
+  ),
+  ...Object.fromEntries(['client', 'connection', 'redis', 'config', 'options'].map((name) => [name, CLIENT])),
+  socket: '`host` and `port`',
+  hostname: '`host`',
+  socketpath: '`path`',
+  unixsocket: '`path`',
+  mastername: '`name`',
+  sentinelname: '`name`',
+  database: '`db`',
+};
+
+/** @throws LockUsageError for a name that is nearly one of ours, or that says where Redis is and is not of ioredis */
+export function checkAddress(redis: LentClient | RedisOptions): void {
+  if (!isClient(redis)) checkAddressNames('redis', redis, ['url', ...ADDRESS], INSTEAD);
+}
+
+/** The options of ioredis that say where Redis is. */
+export const ADDRESS = ['host', 'port', 'path', 'sentinels'];
+
 // ioredis would take what it cannot read for database 0.
 const NUMBERS: Readonly<Record<string, number>> = { db: Number.MAX_SAFE_INTEGER, port: 65_535 };
 
@@ -109,8 +156,10 @@ export function checkNumbers(options: Readonly<Record<string, unknown>>): void {
 /** @throws LockUsageError for an option that the driver sets itself, and for one that is not what it should be */
 export function checkOptions(options: Readonly<Record<string, unknown>>): void {
   const { redisOptions, ...others } = options;
-  if (typeof redisOptions === 'object' && redisOptions !== null)
+  if (typeof redisOptions === 'object' && redisOptions !== null) {
     checkOptions(redisOptions as Record<string, unknown>);
+    checkNoAddress(redisOptions as Record<string, unknown>);
+  }
   checkNumbers(options);
   for (const name of ['host', 'path']) checkNoUrl(`redis.${name}`, options[name]);
   const own: Readonly<Record<string, unknown>> = { ...CLUSTER, ...CONNECTION };
@@ -119,6 +168,14 @@ export function checkOptions(options: Readonly<Record<string, unknown>>): void {
     const instead = name === 'keyPrefix' ? ': set `prefix` of the locker instead' : '';
     throw new LockUsageError(`redis.${name}`, value, `left out, since the driver sets it itself${instead}`);
   }
+}
+
+/** @throws LockUsageError: for each node of a Cluster, ioredis ignores an address */
+function checkNoAddress(ofNodes: Readonly<Record<string, unknown>>): void {
+  const name = ['url', ...ADDRESS].find((each) => ofNodes[each] !== undefined && ofNodes[each] !== null);
+  if (name === undefined) return;
+  const instead = `left out, and ${OF_NODES} beside \`redisOptions\` in its place`;
+  throw new LockUsageError(`redis.redisOptions.${name}`, kindOf(ofNodes[name]), instead);
 }
 
 /** The options of a Cluster: those for the whole, and under `redisOptions` those for each node. */

@@ -408,7 +408,11 @@ describe('settings', () => {
       'expected `ulr` to be an option that is known (did you mean `url`?)',
     ],
     [{ postgres: { url: 'postgres://host', shema: 'locks' } }, '(did you mean `schema`?)'],
-    [{ postgres: { uri: 'postgres://:hunter2@host' } }, '(did you mean `url`?)'],
+    [
+      { postgres: { uri: 'postgres://:hunter2@host' } },
+      "expected `postgres.uri` to be left out, and `url: 'postgres://host:port/database'` in its place",
+    ],
+    [{ redis: { nodes: [{ host: 'h', password: 'hunter2' }] } }, 'expected `redis.nodes` to be left out'],
     [{ lockers: { jobs: { provider: 'redis' } } }, '`provider`'],
     [{ grace: '5sec' }, 'expected `grace` to be a duration'],
     [{ grace: -1 }, 'expected `grace` to be a duration'],
