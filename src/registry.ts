@@ -118,13 +118,14 @@ export class LockRegistry {
 
   /**
    * Creates the drivers that the lockers use, and checks that each one works.
-   * @throws LockConfigError for a driver that is not registered, LockBackendError for one that does not work.
+   * @throws LockConfigError for a driver that is not registered, LockBackendError for one that does not work, LockClosedError.
    */
   async connect(): Promise<void> {
+    const { clock, closing } = this.#host;
     for (const driver of this.#used()) {
-      const making = Promise.resolve(this.#backend(driver));
-      const backend = await within(making, Infinity, this.#host.clock, this.#closing.signal);
-      await backend!.ping();
+      const serving = Promise.resolve(this.#backend(driver)).then((backend) => backend.ping());
+      // Not even once the registry closes would some of them answer.
+      await within(serving, Infinity, clock, closing);
     }
   }
 

@@ -32,8 +32,8 @@ class Application implements App {
   /** That of the providers; a start that fails makes it, too. */
   #ending: Promise<void> | undefined;
   #state: 'new' | 'registered' | 'stopped' = 'new';
-  /** Why the app is stopped though its start has not ended. */
-  #abandoned: AppError | undefined;
+  /** Aborts when the app is stopped though its start has not ended; the reason says why. */
+  readonly #abandon = new AbortController();
   #rejectStart!: (reason: AppError) => void;
   #unlisten = () => {};
 
@@ -71,7 +71,9 @@ class Application implements App {
       return Promise.reject(new AppError('APP_STOPPED', 'a stopped app does not start again'));
     this.#starting ??= new Promise((resolve, reject) => {
       this.#rejectStart = reject;
-      this.#start().then(resolve, reject);
+      // One that was abandoned is rejected when the app has stopped, and not before.
+      const { signal } = this.#abandon;
+      this.#start().then(resolve, (cause) => (signal.aborted && cause === signal.reason) || reject(cause));
     });
     return this.#starting;
   }
@@ -97,27 +99,32 @@ class Application implements App {
     return this.stop();
   }
 
+  get #abandoned(): AbortSignal {
+    return this.#abandon.signal;
+  }
+
   async #start(): Promise<this> {
     const { configFile: file, signals } = this.#options;
     if (signals) this.#unlisten = stopOnSignals(() => this.stop());
     try {
       this.#config = await loadConfig(this.#providers, { file, env: this.env });
       for (const provider of this.#providers) {
-        if (this.#abandoned) throw this.#abandoned;
+        this.#abandoned.throwIfAborted();
         await provider.register?.({ container: this.container, config: this.#config });
       }
-      if (!this.#abandoned) this.#state = 'registered';
+      if (!this.#abandoned.aborted) this.#state = 'registered';
       for (const provider of this.#providers) {
-        if (this.#abandoned) throw this.#abandoned;
-        await provider.start?.(this);
-        if (!this.#abandoned) this.#started.push(provider);
+        this.#abandoned.throwIfAborted();
+        await provider.start?.(this, this.#abandoned);
+        if (!this.#abandoned.aborted) this.#started.push(provider);
         // The others have been stopped without it.
         else await provider.stop?.(this);
       }
-      if (this.#abandoned) throw this.#abandoned;
+      this.#abandoned.throwIfAborted();
       return this;
     } catch (cause) {
-      if (!this.#abandoned) await this.#stop().catch(() => {});
+      this.#abandoned.throwIfAborted();
+      await this.#stop().catch(() => {});
       throw cause;
     }
   }
@@ -133,7 +140,7 @@ class Application implements App {
     if (outcome === 'failed') return;
     if (outcome !== 'late') return this.#stop();
     const why = new AppError('APP_STOPPED', `the start did not end within ${START_LIMIT} ms of the stop`);
-    this.#abandoned = why;
+    this.#abandon.abort(why);
     try {
       await this.#stop();
     } finally {

@@ -24,9 +24,10 @@ export interface Provider extends ConfigOwner {
   register?(context: ProviderContext): void | Promise<void>;
   /**
    * Opens connections and the like. Everything is bound, and the providers before this one have started. Don't await
-   * `app.stop()` here: it waits for the start to end, for five seconds.
+   * `app.stop()` here: it waits for the start to end, for five seconds. After that `signal` aborts: what was opened is to
+   * be closed, since `stop` is called only if the start succeeds after all.
    */
-  start?(app: App): void | Promise<void>;
+  start?(app: App, signal: AbortSignal): void | Promise<void>;
   /**
    * Closes them. It is called once, and only if the `start` of this provider has succeeded, even after the app was
    * stopped.

@@ -281,15 +281,22 @@ describe('stop', () => {
     try {
       const { calls, part } = recorder();
       const { open, opened } = gate();
-      const app = createApp({ env: {} }).install(part('a'), part('b', { start: () => opened }), part('c'));
+      let signal: AbortSignal | undefined;
+      const start = (_: App, given: AbortSignal) => {
+        signal = given;
+        return opened;
+      };
+      const app = createApp({ env: {} }).install(part('a'), part('b', { start }), part('c'));
       const starting = app.start().catch((reason) => reason);
       await jest.advanceTimersByTimeAsync(1);
       const stopping = app.stop();
       await jest.advanceTimersByTimeAsync(4_900);
       expect(calls.slice(3)).toEqual(['start a']);
+      expect(signal?.aborted).toBe(false);
       await jest.advanceTimersByTimeAsync(200);
       await stopping;
       expect(await starting).toEqual(coded('APP_STOPPED', /within 5000 ms/));
+      expect(signal?.reason).toBe(await starting);
       expect(calls.slice(3)).toEqual(['start a', 'stop a']);
       expect(thrown(() => app.get('x'))).toEqual(coded('APP_STOPPED'));
       open();

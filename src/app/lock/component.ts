@@ -1,4 +1,5 @@
 import type { Container } from 'inversify';
+import { onAbort } from '../../core/abort.js';
 import { LockConfigError } from '../../core/errors.js';
 import { Locker } from '../../lease/locker.js';
 import { LockRegistry } from '../../registry.js';
@@ -22,15 +23,20 @@ export class Component {
     this.#registry = registryOf(withConfig(options, app), { given: givenFor(options, app), production });
   }
 
-  /** Connects every driver that a locker uses. `options` are checked. */
-  static async start(app: App, options: LockProviderOptions): Promise<Component> {
+  /** Connects every driver that a locker uses; not any more, and closes all, when `signal` aborts. `options` are checked. */
+  static async start(app: App, options: LockProviderOptions, signal: AbortSignal): Promise<Component> {
     const component = new Component(options, app);
+    const close = () => component.#registry.close({ grace: 0 }).catch(() => {});
+    const stopListening = onAbort(signal, () => void close());
     try {
+      signal.throwIfAborted();
       await component.#registry.connect();
       component.#bind(app.container);
     } catch (error) {
-      await component.#registry.close({ grace: 0 }).catch(() => {});
+      await close();
       throw error;
+    } finally {
+      stopListening();
     }
     enter(component.#registry);
     return component;

@@ -26,12 +26,12 @@ export function lockProvider(options: LockProviderOptions | OptionsOf = {}): Pro
   const components = new WeakMap<App, Component>();
   return {
     ...ownerOf(known),
-    async start(app) {
+    async start(app, signal) {
       const given = typeof options === 'function' ? await options(app.container) : options;
       checkOptions(given);
       // The variables were read before the function told the names of drivers and lockers.
       if (!known) await loadConfig([ownerOf(given)], { env: app.env });
-      components.set(app, await Component.start(app, given));
+      components.set(app, await Component.start(app, given, signal));
     },
     stop: (app) => components.get(app)?.stop(),
     async health(app) {

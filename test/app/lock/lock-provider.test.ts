@@ -710,6 +710,32 @@ describe('stopping', () => {
     apps.pop();
   });
 
+  test.each<[string, () => LockDriver | Promise<LockDriver>]>([
+    ['is never made', () => new Promise<never>(() => {})],
+    ['never answers', () => Object.assign(memoryDriver(), { ping: () => new Promise<never>(() => {}) })],
+  ])('while the start waits for a driver that %s closes those that have connected', async (_, stuck) => {
+    const close = jest.fn(async () => {});
+    const good = () => Object.assign(memoryDriver(), { close });
+    const lockers = { one: { driver: 'good' }, two: { driver: 'stuck' } };
+    const made = app(lockProvider({ provider: 'good', drivers: { good, stuck }, lockers }));
+    jest.useFakeTimers({ doNotFake: ['performance'] });
+    try {
+      const started = made.start().catch((reason) => reason);
+      await jest.advanceTimersByTimeAsync(1);
+      const stopped = made.stop();
+      await jest.advanceTimersByTimeAsync(4_900);
+      expect(close).not.toHaveBeenCalled();
+      await jest.advanceTimersByTimeAsync(200);
+      await stopped;
+      expect(await started).toMatchObject({ code: 'APP_STOPPED' });
+      expect(close).toHaveBeenCalledTimes(1);
+    } finally {
+      jest.useRealTimers();
+    }
+    expect(() => lock.L()).toThrow(LockConfigError);
+    expect(made.container.isBound(Locker)).toBe(false);
+  });
+
   test('a client that was lent stays open, and saw nothing of ours', async () => {
     const redis = await startRedis();
     const client = redis.client();
