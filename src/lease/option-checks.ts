@@ -4,7 +4,7 @@ import { checkRetry, type RetryStrategy } from '../core/retry.js';
 import type { LockMode } from './driver.js';
 
 /** Bytes of JSON of all metadata of a lease together. */
-const MAX_META_BYTES = 4_096;
+export const MAX_META_BYTES = 4_096;
 
 export function checkMode(value: unknown): LockMode {
   if (value !== 'write' && value !== 'read') throw new LockUsageError('mode', value, "'write' or 'read'");
@@ -48,9 +48,14 @@ export function checkMeta(value: unknown): Readonly<Record<string, string>> {
   return value as Record<string, string>;
 }
 
+/** Bytes of JSON. */
+export function metaSize(meta: Readonly<Record<string, string>>): number {
+  return Buffer.byteLength(JSON.stringify(meta));
+}
+
 /** @throws LockUsageError for more metadata than every backend must take. */
 export function checkMetaSize(meta: Readonly<Record<string, string>>): void {
-  const bytes = Buffer.byteLength(JSON.stringify(meta));
+  const bytes = metaSize(meta);
   if (bytes > MAX_META_BYTES)
     throw new LockUsageError('meta', meta, `at most ${MAX_META_BYTES} bytes of JSON, which has ${bytes}`);
 }

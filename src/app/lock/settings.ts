@@ -1,7 +1,8 @@
 import { LockConfigError } from '../../core/errors.js';
 import { isPool, type PostgresOptions } from '../../drivers/postgres/options.js';
 import type { RedisOptions } from '../../drivers/redis/options.js';
-import type { LockerOptions } from '../../lease/options.js';
+import { MAX_META_BYTES, metaSize } from '../../lease/option-checks.js';
+import { DEFAULTS, type LockerOptions } from '../../lease/options.js';
 import { DEFAULT_LOCKER } from '../../registry.js';
 import { BACKENDS, type Backend } from '../../setup/backends.js';
 import { defined, type LockProviderOptions } from '../../setup/options.js';
@@ -27,10 +28,16 @@ export function withConfig(options: LockProviderOptions, app: Settled): LockProv
     overlaid(options.lockers?.[name], configured[name]),
   ]);
   const general = overlaid(options, config);
+  const meta = { ...serviceOf(app.env), ...general.meta };
+  for (const [name, locker] of Object.entries(config.lockers ?? {})) {
+    const meant = meantLocker(name, inCode, app);
+    checkLimit(name, locker, options.lockers?.[meant] ?? {}, app);
+    checkMeta(name, locker, { ...meta, ...options.lockers?.[meant]?.meta }, app);
+  }
   return defined({
     ...options,
     ...general,
-    meta: { ...serviceOf(app.env), ...general.meta },
+    meta,
     ...defined({ renewIn: config.renew_in, maxBlock: config.max_block }),
     provider: config.provider ?? options.provider,
     lockers: Object.fromEntries(lockers),
@@ -54,6 +61,30 @@ function meantLocker(name: string, inCode: readonly string[], { config }: Settle
   throw new LockConfigError(
     `variables of lock.lockers.${name}: expected one locker of that name, got ${[meant, ...others].join(', ')}`,
   );
+}
+
+/** @throws LockConfigError where code says that only one may hold a key */
+function checkLimit(name: string, { limit }: LockerConfig, { mode }: LockerOptions, app: Settled): void {
+  if (limit === undefined || mode !== 'write') return;
+  throw new LockConfigError(
+    `${placeOf(name, 'limit', app)} is ${limit}: expected none, as code says mode 'write'`,
+  );
+}
+
+/** @throws LockConfigError where it is too much, together with the metadata that code and the process give */
+function checkMeta(name: string, { meta }: LockerConfig, others: Record<string, string>, app: Settled): void {
+  const size = meta === undefined ? 0 : metaSize({ ...DEFAULTS.meta, ...others, ...meta });
+  if (size <= MAX_META_BYTES) return;
+  throw new LockConfigError(
+    `${placeOf(name, 'meta', app)} and the other metadata have ${size} bytes of JSON: expected at most ${MAX_META_BYTES}`,
+  );
+}
+
+/** A setting of a locker, and what sets it. */
+function placeOf(locker: string, setting: keyof LockerConfig, { config }: Settled): string {
+  const path = ['lock', 'lockers', locker, setting];
+  const variable = config.variable(path);
+  return `${path.join('.')} (${variable === undefined ? 'file' : `env ${variable}`})`;
 }
 
 /** Which service it is, for those who inspect: npm and its like tell the scripts they run. */

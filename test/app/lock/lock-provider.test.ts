@@ -389,6 +389,33 @@ describe('settings', () => {
     expect(settings()).toMatchObject({ mode: 'read', limit: 5 });
   });
 
+  test.each<[LockProviderOptions, Record<string, string>, string]>([
+    [{ lockers: { jobs: { mode: 'write' } } }, { LOCK_LOCKERS__JOBS__LIMIT: '3' }, 'is 3: expected none'],
+    [{}, { LOCK_LOCKERS__JOBS__META: `a=${'x'.repeat(5_000)}` }, 'expected at most 4096'],
+    [
+      { meta: { a: 'x'.repeat(2_000) }, lockers: { jobs: { meta: { b: 'x'.repeat(1_000) } } } },
+      { LOCK_LOCKERS__JOBS__META: `c=${'x'.repeat(1_200)}` },
+      'expected at most 4096',
+    ],
+  ])(
+    'a variable that does not go with what code says stops the start and is named: %#',
+    async (options, env, why) => {
+      for (const given of [options, () => options]) {
+        const fault = await app(lockProvider(given), { env })
+          .start()
+          .catch((reason) => reason);
+        expect(fault).toBeInstanceOf(LockConfigError);
+        expect(fault.message).toContain(`(env ${Object.keys(env)[0]})`);
+        expect(fault.message).toContain(why);
+      }
+    },
+  );
+
+  test('the limit of a variable counts where code says mode write for all lockers alone', async () => {
+    await startWith({ mode: 'write' }, { LOCK_LOCKERS__JOBS__LIMIT: '3' });
+    expect(settings('jobs')).toMatchObject({ mode: 'read', limit: 3 });
+  });
+
   test('a locker that only the environment names is there', async () => {
     await startWith(undefined, { LOCK_LOCKERS__MAILS__TTL: '3s', LOCK_LOCKERS__MAILS__META: 'team=post' });
     expect(settings('mails')).toMatchObject({ ttl: 3_000, meta: { team: 'post' } });
