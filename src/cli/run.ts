@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
 import { type Duration, parseDuration, parseWait, type Wait } from '../core/duration.js';
-import { LockNotObtainedError } from '../core/errors.js';
+import { LockConfigError, LockNotObtainedError } from '../core/errors.js';
 import type { Lease } from '../lease/lease.js';
 import type { Locker } from '../lease/locker.js';
 import { EXIT, Exit, ofSignal } from './exit.js';
 import { GuardedCommand } from './run/guarded.js';
-import { type CommonOptions, openSession } from './session.js';
+import { type CommonOptions, openSession, type Session } from './session.js';
 
 export interface RunOptions extends CommonOptions {
   readonly wait?: string;
@@ -36,6 +36,7 @@ export async function run(key: string, command: string[], options: RunOptions): 
   try {
     await using session = await openSession(options);
     signals.throwIfAborted();
+    checkTtl(options, session);
     const meta = { command: basename(command[0]!) };
     const acquire = {
       ...settings,
@@ -145,6 +146,14 @@ function parseOptions({ wait, ttl, limit, atLeast }: RunOptions) {
     ...(limit !== undefined && { limit: parseLimit(limit) }),
     ...(atLeast !== undefined && { atLeast: parseDuration('--at-least', atLeast) as Duration }),
   };
+}
+
+/** @throws LockConfigError */
+function checkTtl({ ttl: own }: RunOptions, { ttl }: Session): void {
+  if (own === undefined && ttl < LEAST_TTL)
+    throw new LockConfigError(
+      `the ttl in the settings is ${ttl} ms: expected at least ${LEAST_TTL} ms, or --ttl`,
+    );
 }
 
 /** @throws LockUsageError, Exit */

@@ -29,6 +29,8 @@ export interface Target {
 
 export interface Session extends AsyncDisposable {
   readonly locker: Locker;
+  /** ms, by the settings. */
+  readonly ttl: number;
 }
 
 /**
@@ -85,7 +87,8 @@ export async function openSession(options: CommonOptions): Promise<Session> {
     await close();
     throw error;
   }
-  return { locker: registry.mustOf(), [Symbol.asyncDispose]: close };
+  const { ttl } = registry.info()[0]!;
+  return { locker: registry.mustOf(), ttl, [Symbol.asyncDispose]: close };
 }
 
 /** The variables that an address of the command stands for. */

@@ -127,6 +127,17 @@ test('refuses options that are wrong with 64', async () => {
   }
 });
 
+test('refuses a ttl of the settings that is as short as --ttl may not be, with 78', async () => {
+  const command = ['run', key, '--', 'echo', 'ran'];
+  for (const variable of ['LOCK_TTL', 'LOCK_LOCKERS__DEFAULT__TTL']) {
+    const env = { ...bed.env, [variable]: '900ms' };
+    const answer = await latchkey(command, env);
+    expect(answer).toMatchObject({ code: 78, stdout: '', stderr: expect.stringContaining('is 900 ms') });
+    expect(await latchkey(['run', key, '--ttl', '5s', '--', 'echo', 'ran'], env)).toMatchObject({ code: 0 });
+  }
+  expect(await latchkey(command, { ...bed.env, LOCK_TTL: '1s' })).toMatchObject({ code: 0 });
+});
+
 test('--limit lets so many in, and no more', async () => {
   const first = run(['--limit', '2'], 'echo in; sleep 60');
   const second = run(['--limit', '2'], 'echo in; sleep 60');
