@@ -1,4 +1,4 @@
-import { checkFn, checkNames } from '../core/check.js';
+import { checkFn, checkNames, checkObject } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkKey, checkKeys, keyOfName, lockName, nameStart } from '../core/key.js';
@@ -99,6 +99,7 @@ export class LeaseLocker extends Locker {
 
   New(key: string, ttl?: Duration, options?: AcquireOptions): Lock {
     checkKey(key);
+    if (options !== undefined) checkObject('options', options);
     const all = { ...options, ...(ttl !== undefined && { ttl }) };
     const settings = resolveCall(this.settings, all);
     checkAtLeast(settings, settings.autoRenew ?? false);

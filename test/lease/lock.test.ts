@@ -23,6 +23,13 @@ test('New locks nothing; a handle locks and unlocks again and again', async () =
   await registry.close();
 });
 
+test.each([5, null, 'read', true])('New refuses options that are no object: %p', (options) => {
+  const { locker } = new Bed();
+  expect(() => locker.New('k', '5s', options as never)).toThrow(
+    expect.objectContaining({ code: 'LOCK_USAGE', option: 'options' }),
+  );
+});
+
 test('two handles exclude each other; tryLock answers false, lock waits', async () => {
   const { locker, clock } = new Bed();
   const [a, b] = [locker.New('k', '10s'), locker.New('k', '10s')];
