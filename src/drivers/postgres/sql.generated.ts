@@ -273,7 +273,10 @@ DECLARE
   at timestamptz := clock_timestamp();
   w latchkey.place;
   stamp latchkey.stamp;
-  inside int8 := 0;
+  -- How many share the lock, once that matters.
+  inside int8 := CASE WHEN l.shared THEN NULL ELSE 0 END;
+  room float8;
+  over bool;
   missing bool;
   gone int8[] := '{}';
   behind int8 := 0;
@@ -286,16 +289,12 @@ BEGIN
     changed := true;
   END IF;
   IF l.token IS NULL AND (l.rests IS NULL OR l.rests <= at) THEN
-    IF l.shared THEN
-      -- The rest later: a server has room for so many locks, which are kept until the transaction ends.
+    IF l.shared AND me.mode = 'r' AND me.most = 'Infinity' THEN
+      -- Where all are such readers, nobody counts them. Tokens are random, and so are the few that come next in order.
       DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(
-        SELECT o.token FROM latchkey.share o
-        WHERE o.id = l.id AND o.ends <= at AND pg_try_advisory_xact_lock(o.fence # l.salt) LIMIT 1000));
-      SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
-      IF inside = 0 THEN
-        l.shared := false;
-        changed := true;
-      END IF;
+        SELECT o.token FROM (
+          SELECT * FROM latchkey.share a WHERE a.id = l.id AND a.token > me.token ORDER BY a.token LIMIT 20) o
+        WHERE o.ends <= at AND pg_try_advisory_xact_lock(o.fence # l.salt)));
     END IF;
     LOOP
       -- Not from the first one each time: those that are deleted here are in the index until the transaction ends.
@@ -327,7 +326,24 @@ BEGIN
           CONTINUE;
         END IF;
       END IF;
-      EXIT WHEN inside >= CASE w.mode WHEN 'w' THEN 1 ELSE w.most END;
+      room := CASE w.mode WHEN 'w' THEN 1 ELSE w.most END;
+      -- A reader without a limit fits, whoever is inside: thousands of them must not look at each other.
+      IF inside IS NULL AND room < 'Infinity' THEN
+        SELECT count(*), coalesce(bool_or(o.ends <= at), false) INTO inside, over
+        FROM (SELECT s.ends FROM latchkey.share s WHERE s.id = l.id LIMIT room::int8) o;
+        IF over THEN
+          -- The rest later: a server has room for so many locks, which are kept until the transaction ends.
+          DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(
+            SELECT o.token FROM latchkey.share o
+            WHERE o.id = l.id AND o.ends <= at AND pg_try_advisory_xact_lock(o.fence # l.salt) LIMIT 1000));
+          SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
+        END IF;
+        IF inside = 0 THEN
+          l.shared := false;
+          changed := true;
+        END IF;
+      END IF;
+      EXIT WHEN inside >= room;
       DELETE FROM latchkey.place p WHERE p.id = l.id AND p.token = w.token;
       changed := true;
       inside := inside + 1;
@@ -351,6 +367,10 @@ BEGIN
         EXIT;
       END IF;
     END LOOP;
+    IF inside IS NULL AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id) THEN
+      l.shared := false;
+      changed := true;
+    END IF;
   END IF;
   IF changed THEN
     UPDATE latchkey.lock SET last = l.last, shared = l.shared, rests = l.rests, refuses = l.refuses, token = l.token, fence = l.fence,

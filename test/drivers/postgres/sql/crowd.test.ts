@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Client } from 'pg';
 import { type PostgresServer, startPostgres } from '../../../support/postgres-server.js';
 import { stopwatch } from '../../../support/wait.js';
 import { closeStores, processOn } from '../support/stores.js';
@@ -51,8 +52,8 @@ test('very many readers whose time is over are swept some at a time', async () =
   expect(await count()).toBe(READERS - 200 - READERS / 3 - 1);
 });
 
-test('a reader whom nobody waits for leaves without a look at the others', async () => {
-  await server.ask(`UPDATE latchkey.share SET ends = now() + interval '1 hour'; ANALYZE latchkey.share`);
+/** How many rows of readers it took to run this. */
+async function looksOf(run: (client: Client) => Promise<void>): Promise<number> {
   const client = await server.client();
   const read = async () => {
     const { rows } = await client.query<{ n: number }>(
@@ -62,17 +63,69 @@ test('a reader whom nobody waits for leaves without a look at the others', async
   };
   await client.query('BEGIN');
   const before = await read();
-  for (const token of ['t5', 't7', 't9']) {
-    const { rows } = await client.query(
-      `SELECT latchkey.free('a'::bytea, '${token}', '{}', 0, 0, false, 1) AS held`,
-    );
-    expect(rows).toEqual([{ held: true }]);
-  }
+  await run(client);
   const looked = (await read()) - before;
   await client.query('COMMIT');
+  return looked;
+}
+
+const allHold = () =>
+  server.ask(`UPDATE latchkey.share SET ends = now() + interval '1 hour'; ANALYZE latchkey.share`);
+
+const leave = (client: Client, token: string) =>
+  client.query(`SELECT latchkey.free('a'::bytea, '${token}', '{}', 0, 0, false, 1) AS held`);
+
+const ask = async (client: Client, token: string, mode: 'r' | 'w') => {
+  const { rows } = await client.query<{ answer: string }>(
+    `SELECT latchkey.claim('a'::bytea, '${token}', '${mode}', 'Infinity', 60000, '{}', 1, 1000, 50) AS answer`,
+  );
+  return rows[0]!.answer.split(' ')[0];
+};
+
+test('a reader whom nobody waits for leaves without a look at the others', async () => {
+  await allHold();
+  const looked = await looksOf(async (client) => {
+    for (const token of ['t5', 't7', 't9'])
+      expect((await leave(client, token)).rows).toEqual([{ held: true }]);
+  });
   expect(looked).toBeGreaterThanOrEqual(3);
   expect(looked).toBeLessThan(100);
   expect(await count()).toBe(READERS - 3);
+});
+
+test('a reader without a limit enters without a look at the others, but for a few', async () => {
+  await allHold();
+  const looked = await looksOf(async (client) => {
+    for (const token of ['a', 'b', 'c']) expect(await ask(client, token, 'r')).toBe('granted');
+  });
+  expect(looked).toBeLessThan(200);
+  expect(await count()).toBe(READERS + 3);
+});
+
+test('a reader whom a writer waits for leaves without a look at all others', async () => {
+  await allHold();
+  const client = await server.client();
+  expect(await ask(client, 'w', 'w')).toBe('refused');
+  const looked = await looksOf(async (client) => {
+    for (const token of ['t5', 't7', 't9'])
+      expect((await leave(client, token)).rows).toEqual([{ held: true }]);
+  });
+  expect(looked).toBeLessThan(200);
+});
+
+test('readers without a limit who never leave are dropped by those who come after their time', async () => {
+  const client = await server.client();
+  for (let n = 1; n <= 10; n++) expect(await ask(client, `a${n}`, 'r')).toBe('granted');
+  expect(await count()).toBeLessThanOrEqual(READERS - 100);
+});
+
+test('the last reader leaves a key that a writer gets at once', async () => {
+  await server.ask(`DELETE FROM latchkey.share WHERE token <> 't1'`);
+  await allHold();
+  const client = await server.client();
+  await leave(client, 't1');
+  expect(await server.ask('SELECT shared FROM latchkey.lock')).toEqual([{ shared: false }]);
+  expect(await ask(client, 'w', 'w')).toBe('granted');
 });
 
 /** So many wait for a key that is held. */
