@@ -18,6 +18,7 @@ describe('of Redis', () => {
     [{ socket: { host: 'h' } }, 'redis.socket', '`host` and `port`'],
     [{ client: { duplicate() {} } }, 'redis.client', 'as `redis`'],
     [{ host: 'h', database: 3 }, 'redis.database', '`db`'],
+    [{ host: 'h', pass: secret }, 'redis.pass', '`password`'],
     [{ hots: 'h' }, 'hots', 'did you mean `host`?'],
     [{ sentinel: [{ host: 'h' }] }, 'sentinel', 'did you mean `sentinels`?'],
   ])(
@@ -56,6 +57,7 @@ describe('of PostgreSQL', () => {
     [{ hostname: 'h' }, 'postgres.hostname', '`host`'],
     [{ host: 'h', dbname: 'orders' }, 'postgres.dbname', '`database`'],
     [{ host: 'h', username: 'orders' }, 'postgres.username', '`user`'],
+    [{ host: 'h', pass: secret }, 'postgres.pass', '`password`'],
     [{ hosts: ['h'] }, 'postgres.hosts', '`url: '],
     [{ databse: 'orders' }, 'databse', 'did you mean `database`?'],
   ])('%j is refused, for pg would ignore it', async (postgres, option, instead) => {
@@ -71,7 +73,7 @@ describe('of PostgreSQL', () => {
     const known = { connectionString: 'postgres://h/d', options: '-c x=1' };
     for (const postgres of [
       known,
-      { host: 'h', user: 'u', database: 'd', port: 1, ssl: true },
+      { host: 'h', user: 'u', database: 'd', port: 1, ssl: true, Client: class {} },
       { novelty: 5 },
     ])
       expect(() => lockProvider({ postgres })).not.toThrow();

@@ -8,7 +8,7 @@ export interface LentPool {
 }
 
 const OURS = ['url', 'listenUrl', 'schema', 'connections', 'pool'] satisfies (keyof PostgresOptions)[];
-const OF_PG = ['connectionString', 'host', 'port', 'database', 'user'];
+const OF_PG = ['connectionString', 'host', 'port', 'database', 'user', 'Client'];
 
 const URL = "`url: 'postgres://host:port/database'`";
 
@@ -27,6 +27,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   dbname: '`database`',
   databasename: '`database`',
   username: '`user`',
+  pass: '`password`',
   listenuri: '`listenUrl`',
 };
 

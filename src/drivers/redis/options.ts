@@ -130,6 +130,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   mastername: '`name`',
   sentinelname: '`name`',
   database: '`db`',
+  pass: '`password`',
 };
 
 /** @throws LockUsageError for a name that is nearly one of ours, or that says where Redis is and is not of ioredis */
