@@ -7,6 +7,7 @@ import {
   LockConfigError,
   LockError,
   LockUsageError,
+  messageOf,
   withoutLogin,
 } from './core/errors.js';
 import { outside } from './core/outside.js';
@@ -147,7 +148,7 @@ export class LockRegistry {
         if (!up) throw new LockBackendError(`no answer within ${PING_MS} ms`);
         return [name, { status: 'up', latencyMs: clock.now() - started }];
       } catch (error) {
-        return [name, { status: 'down', error: (error as Error).message }];
+        return [name, { status: 'down', error: messageOf(error) }];
       }
     });
     return new Map(await Promise.all(asked));

@@ -4,7 +4,7 @@ import { type ConfigNode, ConfigTree, type Leaf, type Mistake } from './config-t
 import { formatOf } from './config-types.js';
 import { AppError, ConfigError } from './errors.js';
 import type { ConfigOwner, ConfigSchema } from './schema.js';
-import { show } from './show.js';
+import { messageOf, show } from './show.js';
 
 /** A key with dots between its parts, or the parts themselves where one has a dot in it. */
 export type ConfigPath = string | readonly string[];
@@ -110,7 +110,7 @@ function accept(tree: ConfigTree, leaf: Leaf, value: unknown, source: string): v
     if (typeof format === 'function') format(leaf.value);
     else if (!format.includes(leaf.value)) throw new Error(`expected one of ${format.map(show).join(', ')}`);
   } catch (error) {
-    const why = sensitive ? 'not accepted' : error instanceof Error ? error.message : String(error);
+    const why = sensitive ? 'not accepted' : messageOf(error);
     const shown = sensitive ? 'not shown here' : show(value);
     const wanted = expected === undefined ? why : `expected ${expected}`;
     tree.mistake(leaf.path, `${leaf.path.join('.')} (${source}) is ${shown}: ${wanted}`);

@@ -1,3 +1,5 @@
+import { messageOf } from './show.js';
+
 /** The state of each part, by name. */
 export type Health = Record<string, HealthStatus>;
 
@@ -42,8 +44,7 @@ async function check(part: Checked): Promise<Health> {
     const health = (await part.health?.()) ?? { status: 'up', latencyMs: latencyMs() };
     return isStatus(health) ? { [part.name]: health } : health;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { [part.name]: { status: 'down', latencyMs: latencyMs(), error: message } };
+    return { [part.name]: { status: 'down', latencyMs: latencyMs(), error: messageOf(error) } };
   }
 }
 

@@ -10,6 +10,16 @@ export function show(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'a table' : String(value);
 }
 
+/** What an error says, or whatever else was thrown; it never fails. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    // It has no text form.
+    return 'something that is no error was thrown';
+  }
+}
+
 /** A text that may be an address, without the login and the passwords that it may have in its query. */
 export function withoutLogin(text: string): string {
   // Not by one pattern: that takes time with the square of the length.

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { messageOf } from './show.js';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
@@ -19,7 +20,7 @@ export function stopOnSignals(stop: () => Promise<void>): () => void {
       await stop();
     } catch (error) {
       process.exitCode = 1;
-      process.emitWarning(error instanceof Error ? error : String(error));
+      process.emitWarning(error instanceof Error ? error : messageOf(error));
       // A warning is printed a turn later.
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -1,3 +1,5 @@
+import { messageOf } from '../core/errors.js';
+
 /** Makes of a function one that never throws. */
 export type Guard = <Args extends unknown[]>(fn: (...args: Args) => unknown) => (...args: Args) => void;
 
@@ -10,8 +12,7 @@ export function guard(): Guard {
   const warn = (error: unknown) => {
     if (warned) return;
     warned = true;
-    const why = error instanceof Error ? error.message : String(error);
-    const what = `OpenTelemetry failed, so metrics or spans of locks are missing: ${why}`;
+    const what = `OpenTelemetry failed, so metrics or spans of locks are missing: ${messageOf(error)}`;
     process.emitWarning(what, { code: 'LATCHKEY_TELEMETRY' });
   };
   return (fn) =>

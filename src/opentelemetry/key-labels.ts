@@ -1,5 +1,5 @@
 import type { Attributes } from '@opentelemetry/api';
-import { LockUsageError } from '../core/errors.js';
+import { LockUsageError, messageOf } from '../core/errors.js';
 
 /**
  * Makes the label `key` of keys by the caller's function; none without one. If the function throws, there is no label: Node
@@ -16,7 +16,7 @@ export function keyLabels(
     try {
       return { key: keys.map((key) => keyLabel(key)).join() };
     } catch (error) {
-      const what = `keyLabel failed, so the label is left out: ${error}`;
+      const what = `keyLabel failed, so the label is left out: ${messageOf(error)}`;
       if (!warned) process.emitWarning(what, { code: 'LATCHKEY_LABEL' });
       warned = true;
       return {};

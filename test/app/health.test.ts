@@ -26,6 +26,16 @@ test('a health that throws at once is down', async () => {
   expect((await healthOf([{ name: 'a', health }])).a).toMatchObject({ status: 'down', error: 'text' });
 });
 
+test('a health that rejects with what has no text form is down', async () => {
+  for (const thrown of [Object.create(null), { toString: () => null }, Symbol('s'), null]) {
+    const health = () => Promise.reject(thrown);
+    expect((await healthOf([{ name: 'a', health }])).a).toMatchObject({
+      status: 'down',
+      error: expect.any(String),
+    });
+  }
+});
+
 test('records are merged, and of two of one name the worse stands', async () => {
   const up = { status: 'up' as const };
   const down = { status: 'down' as const, error: 'x' };

@@ -44,6 +44,15 @@ test.each([
   await expect(lease.release()).rejects.toBeInstanceOf(LockBackendError);
 });
 
+test.each([[Object.create(null)], [Symbol('s')], [null], [undefined]])(
+  'a driver that rejects with what is no error is an outage all the same: %#',
+  async (thrown) => {
+    const fail = () => Promise.reject(thrown);
+    await expect(lockerOn({ acquire: fail }).acquire('k')).rejects.toBeInstanceOf(LockBackendError);
+    await expect(lockerOn({ inspect: fail }).inspect('k')).rejects.toBeInstanceOf(LockBackendError);
+  },
+);
+
 test('a driver that throws from a renewal breaks nothing but the lease', async () => {
   const extend = () => {
     throw socket;

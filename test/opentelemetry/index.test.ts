@@ -243,7 +243,7 @@ test('a label that cannot be made is left out, and told once', async () => {
   for (let i = 0; i < 2; i++) await (await locker.acquire('order')).release();
   expect((await points('latchkey.hold'))[0]![0]).toEqual({ ...labels, outcome: 'released' });
   expect(warnings.mock.calls).toEqual([
-    ['keyLabel failed, so the label is left out: Error: no colon', { code: 'LATCHKEY_LABEL' }],
+    ['keyLabel failed, so the label is left out: no colon', { code: 'LATCHKEY_LABEL' }],
   ]);
   warnings.mockRestore();
   expect(() => instrumentLocks({ keyLabel: 'order' as never })).toThrow(
@@ -290,6 +290,36 @@ test.each<[string, () => BasicTracerProvider]>([
         { code: 'LATCHKEY_TELEMETRY' },
       ],
     ]);
+  } finally {
+    process.off('uncaughtException', note).off('unhandledRejection', note);
+    warnings.mockRestore();
+  }
+});
+
+test.each<[string, unknown]>([
+  ['an object without a prototype', Object.create(null)],
+  ['a symbol', Symbol('s')],
+  ['what cannot be made text', { toString: fails }],
+])('whatever telemetry throws ends no process, and is told once: %s', async (_, thrown) => {
+  const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const faults: unknown[] = [];
+  const note = (fault: unknown) => void faults.push(fault);
+  process.on('uncaughtException', note).on('unhandledRejection', note);
+  const throws = () => {
+    throw thrown;
+  };
+  try {
+    const sampler = { shouldSample: throws, toString: () => 'none' };
+    const { locker } = instrument({
+      tracerProvider: new BasicTracerProvider({ sampler }),
+      keyLabel: throws,
+    });
+    await (await locker.acquire('a')).release();
+    await sleep(10);
+    expect(faults).toEqual([]);
+    const codes = warnings.mock.calls.map(([, options]) => (options as { code: string }).code);
+    expect(codes.sort()).toEqual(['LATCHKEY_LABEL', 'LATCHKEY_TELEMETRY']);
+    expect((await points('latchkey.held'))[0]).toEqual([labels, 0]);
   } finally {
     process.off('uncaughtException', note).off('unhandledRejection', note);
     warnings.mockRestore();
