@@ -49,7 +49,8 @@ const NAME = 'latchkey';
 const WAITS_MS = 100;
 
 /**
- * Records metrics and spans of all lockers of this process, until you call the function that it returns.
+ * Records metrics and spans of all lockers of this process, until you call the function that it returns. What waits or is
+ * held then counts no more.
  * docs/operations.md lists them. Leases that are already held are not counted. An error of a provider harms no lock: it is
  * one process warning, `LATCHKEY_TELEMETRY`.
  * @throws LockUsageError for an unknown option, and for a `keyLabel` that is no function.
@@ -108,7 +109,7 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
   const undo = [
     subscribe(
       'acquire',
-      (_, labels) => instruments.waits(labels),
+      (message, labels) => instruments.waits(message, labels),
       (message, labels, ms) => {
         const outcome = message.fence === undefined ? outcomeOf(message, 'not_obtained') : 'obtained';
         instruments.waited(message, labels, ms, outcome);
@@ -139,6 +140,7 @@ export function instrumentLocks(options: InstrumentOptions = {}): () => void {
   ];
   return () => {
     for (const stop of undo) stop();
+    guarded(() => instruments.stop())();
   };
 }
 

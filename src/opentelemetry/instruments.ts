@@ -17,6 +17,7 @@ export class Instruments {
   readonly #renewals: Counter;
   readonly #held: UpDownCounter;
   readonly #waiting: UpDownCounter;
+  readonly #waits = new Map<LockTrace, Attributes>();
   readonly #holds = new Map<string, Hold>();
 
   constructor(meter: Meter) {
@@ -38,12 +39,23 @@ export class Instruments {
     this.#waiting = meter.createUpDownCounter('latchkey.waiting', { description: 'Callers waiting now' });
   }
 
-  waits(labels: Attributes): void {
+  /** Counts nobody any more who waits or holds now: nobody would be told of their end. */
+  stop(): void {
+    for (const labels of this.#waits.values()) this.#waiting.add(-1, labels);
+    for (const { labels } of this.#holds.values()) this.#held.add(-1, labels);
+    this.#waits.clear();
+    this.#holds.clear();
+  }
+
+  waits(message: LockTrace, labels: Attributes): void {
+    this.#waits.set(message, labels);
     this.#waiting.add(1, labels);
   }
 
   waited(message: LockTrace, labels: Attributes, ms: number, outcome: string): void {
-    this.#waiting.add(-1, labels);
+    // As they were when it began: a function of the user makes them.
+    this.#waiting.add(-1, this.#waits.get(message) ?? labels);
+    this.#waits.delete(message);
     this.#wait.record(ms / 1_000, { ...labels, outcome });
     if (message.fence === undefined) return;
     this.#holds.set(idOf(message), { since: performance.now(), labels });

@@ -352,6 +352,31 @@ test('an unknown option is refused', () => {
   );
 });
 
+test('counts nobody as waiting or holding once it is stopped', async () => {
+  const { locker } = instrument();
+  const lease = await locker.acquire('a');
+  const waiting = locker.acquire('a');
+  expect([await points('latchkey.held'), await points('latchkey.waiting')]).toEqual([
+    [[labels, 1]],
+    [[labels, 1]],
+  ]);
+  stop();
+  for (let twice = 0; twice < 2; twice++) {
+    stop();
+    for (const now of ['latchkey.waiting', 'latchkey.held']) expect(await points(now)).toEqual([[labels, 0]]);
+    await lease.release();
+    await (await waiting).release();
+  }
+});
+
+test('who waited under a label is counted down under that label, whatever the function says then', async () => {
+  let label = 0;
+  const { locker } = instrument({ keyLabel: () => `${++label}` });
+  await (await locker.acquire('a')).release();
+  for (const now of ['latchkey.waiting', 'latchkey.held'])
+    expect((await points(now)).map(([, count]) => count)).toEqual([0]);
+});
+
 test('measures nothing any more once it is stopped', async () => {
   const { locker } = instrument();
   stop();
