@@ -78,7 +78,7 @@ export class LockRegistry {
       throw new LockUsageError('driver', driver, 'a LockDriver, or a function that makes one');
     }
     this.#checkNew('driver', name, this.#drivers);
-    if (this.#backends.has(name)) throw new LockConfigError(`driver "${name}" is in use already`);
+    if (this.#backends.has(name)) throw new LockConfigError(`driver ${shown(name)} is in use already`);
     this.#drivers.set(name, typeof driver === 'function' ? driver : () => driver);
     // It may have opened something already, and is to be closed whether or not it is needed.
     if (typeof driver !== 'function') this.#backends.set(name, this.#backendOf(name, driver));
@@ -105,7 +105,7 @@ export class LockRegistry {
   mustOf(name?: string): Locker {
     const locker = this.of(name);
     if (!locker)
-      throw new LockConfigError(`locker "${name}" is not registered; there are: ${list(this.#lockers)}`);
+      throw new LockConfigError(`locker ${shown(name)} is not registered; there are: ${list(this.#lockers)}`);
     return locker;
   }
 
@@ -191,7 +191,7 @@ export class LockRegistry {
       () => true,
     );
     const closed = await within(closing, CLOSING_MS, this.#host.clock);
-    if (!closed) throw new LockBackendError(`driver "${name}" did not close within ${CLOSING_MS} ms`);
+    if (!closed) throw new LockBackendError(`driver ${shown(name)} did not close within ${CLOSING_MS} ms`);
   }
 
   #backend(name: string): Backend | Promise<Backend> {
@@ -216,17 +216,15 @@ export class LockRegistry {
   async #make(name: string): Promise<Backend> {
     const factory = this.#drivers.get(name);
     if (!factory)
-      throw new LockConfigError(
-        `driver "${withoutLogin(name)}" is not registered; there are: ${list(this.#drivers)}`,
-      );
+      throw new LockConfigError(`driver ${shown(name)} is not registered; there are: ${list(this.#drivers)}`);
     if (this.#closing.signal.aborted) throw new LockClosedError();
     try {
       const driver = await outside(factory);
       if (typeof driver?.acquire === 'function') return this.#backendOf(name, driver);
-      throw new LockConfigError(`the function registered as driver "${name}" made no driver`);
+      throw new LockConfigError(`the function registered as driver ${shown(name)} made no driver`);
     } catch (error) {
       if (error instanceof LockError) throw error;
-      throw new LockBackendError(`driver "${name}" could not be made`, { cause: error });
+      throw new LockBackendError(`driver ${shown(name)} could not be made`, { cause: error });
     }
   }
 
@@ -242,9 +240,12 @@ export class LockRegistry {
     checkText('name', name);
     if (this.#closing.signal.aborted) throw new LockClosedError();
     if (known.has(name) && !this.#replaceable.delete(`${what} ${name}`)) {
-      throw new LockConfigError(`${what} "${name}" is registered already`);
+      throw new LockConfigError(`${what} ${shown(name)} is registered already`);
     }
   }
 }
 
-const list = (names: ReadonlyMap<string, unknown>) => [...names.keys()].sort().join(', ');
+/** A name, which may be an address by mistake. */
+const shown = (name: string | undefined) => `"${withoutLogin(String(name))}"`;
+
+const list = (names: ReadonlyMap<string, unknown>) => [...names.keys()].sort().map(withoutLogin).join(', ');

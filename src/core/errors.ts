@@ -120,17 +120,16 @@ export class LockConfigError extends LockError {
 /** An argument is wrong. Nothing was locked. */
 export class LockUsageError extends LockError {
   readonly code = LOCK_ERROR_CODES.LockUsageError;
+  /** What is wrong, as the caller named it. */
+  readonly option: string;
   /** Not enumerable, so no log shows it: it may be an address, or hold one. */
   declare readonly value: unknown;
 
-  constructor(
-    readonly option: string,
-    value: unknown,
-    expected: string,
-    details: Details = {},
-  ) {
+  constructor(option: string, value: unknown, expected: string, details: Details = {}) {
     const shown = show(typeof value === 'string' ? withoutLogin(value) : value);
-    super(`lock: usage: expected \`${option}\` to be ${expected}, got ${shown}`, details);
+    const name = withoutLogin(option);
+    super(`lock: usage: expected \`${name}\` to be ${expected}, got ${shown}`, details);
+    this.option = name;
     Object.defineProperty(this, 'value', { value });
   }
 }

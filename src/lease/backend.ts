@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { LockBackendError, LockConfigError, type LossReason } from '../core/errors.js';
+import { LockBackendError, LockConfigError, type LossReason, withoutLogin } from '../core/errors.js';
 import type {
   Extension,
   Grant,
@@ -136,7 +136,7 @@ export class Backend {
   }
 
   #cannot(what: string): LockConfigError {
-    return new LockConfigError(`driver "${this.name}" cannot ${what}`);
+    return new LockConfigError(`driver "${withoutLogin(this.name)}" cannot ${what}`);
   }
 }
 

@@ -50,9 +50,8 @@ const WAITS_MS = 100;
 
 /**
  * Records metrics and spans of all lockers of this process, until you call the function that it returns. What waits or is
- * held then counts no more.
- * docs/operations.md lists them. Leases that are already held are not counted. An error of a provider harms no lock: it is
- * one process warning, `LATCHKEY_TELEMETRY`.
+ * held then counts no more. docs/operations.md lists them. Leases that are already held are not counted. An error of a
+ * provider harms no lock: it is one process warning, `LATCHKEY_TELEMETRY`.
  * @throws LockUsageError for an unknown option, and for a `keyLabel` that is no function.
  */
 export function instrumentLocks(options: InstrumentOptions = {}): () => void {

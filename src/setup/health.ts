@@ -1,7 +1,8 @@
+import { withoutLogin } from '../core/errors.js';
 import type { DriverStatus, LockRegistry } from '../registry.js';
 
 /** Whether each driver in use serves, by names such as `lock.redis`. Never rejects. */
 export async function lockHealth(registry: LockRegistry): Promise<Record<string, DriverStatus>> {
   const drivers = await registry.ping();
-  return Object.fromEntries([...drivers].map(([driver, status]) => [`lock.${driver}`, status]));
+  return Object.fromEntries([...drivers].map(([driver, status]) => [`lock.${withoutLogin(driver)}`, status]));
 }

@@ -1,4 +1,5 @@
 import { type Duration, parseDuration, parseWait, type Wait } from '../../core/duration.js';
+import { withoutLogin } from '../../core/errors.js';
 import { checkPrefix } from '../../core/key.js';
 import { nearest } from '../../core/nearest.js';
 import { checkSchema } from '../../drivers/postgres/client.js';
@@ -62,7 +63,7 @@ const schema: Setting = {
  */
 export function lockSchema(drivers: readonly string[] | undefined, lockers: readonly string[]): ConfigSchema {
   const driver: Setting = drivers
-    ? { default: null, format: drivers, expected: `one of ${drivers.join(', ')}` }
+    ? { default: null, format: drivers, expected: `one of ${drivers.map(withoutLogin).join(', ')}` }
     : { ...text, default: null };
   return {
     lock: {

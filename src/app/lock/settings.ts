@@ -1,4 +1,4 @@
-import { LockConfigError } from '../../core/errors.js';
+import { LockConfigError, withoutLogin } from '../../core/errors.js';
 import { isPool, type PostgresOptions } from '../../drivers/postgres/options.js';
 import type { RedisOptions } from '../../drivers/redis/options.js';
 import { MAX_META_BYTES, metaSize } from '../../lease/option-checks.js';
@@ -59,7 +59,7 @@ function meantLocker(name: string, inCode: readonly string[], { config }: Settle
   const [meant = name, ...others] = [...known].filter((other) => fold(other) === fold(name));
   if (others.length === 0) return meant;
   throw new LockConfigError(
-    `variables of lock.lockers.${name}: expected one locker of that name, got ${[meant, ...others].join(', ')}`,
+    `variables of lock.lockers.${name}: expected one locker of that name, got ${[meant, ...others].map(withoutLogin).join(', ')}`,
   );
 }
 

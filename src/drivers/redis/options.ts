@@ -163,6 +163,9 @@ export function checkOptions(options: Readonly<Record<string, unknown>>): void {
   }
   checkNumbers(options);
   for (const name of ['host', 'path']) checkNoUrl(`redis.${name}`, options[name]);
+  if (Array.isArray(options.sentinels))
+    for (const [at, sentinel] of options.sentinels.entries())
+      checkNoUrl(`redis.sentinels[${at}].host`, sentinel?.host);
   const own: Readonly<Record<string, unknown>> = { ...CLUSTER, ...CONNECTION };
   for (const [name, value] of Object.entries(others)) {
     if (!Object.hasOwn(own, name) || value === undefined || value === own[name]) continue;
