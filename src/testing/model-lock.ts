@@ -61,6 +61,8 @@ export type ModelChange =
   /** `place`: the one that it had waited in. */
   | { readonly what: 'entered'; readonly hold: ModelHold; readonly place: ModelPlace | undefined }
   | { readonly what: 'renewed'; readonly hold: ModelHold }
+  /** It ends at `hold.until`, which may be now. */
+  | { readonly what: 'revoked'; readonly hold: ModelHold }
   | {
       readonly what: 'ended';
       readonly hold: ModelHold;
@@ -210,6 +212,7 @@ export class ModelLock {
     this.#toldRevoked.set(hold.token, now + TOLD_REVOKED_MS);
     hold.revoked = true;
     hold.until = until;
+    this.#changed({ what: 'revoked', hold });
     if (grace === 0) this.#end(hold, 'revoked');
     this.#handOver();
     if (grace > 0) this.#tellWhenFree();

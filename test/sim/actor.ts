@@ -20,6 +20,7 @@ export interface ActorHost {
   granted(request: Request, grip: Grip): void;
   refused(request: Request, refusal: Refusal, error: unknown): void;
   giveUp(request: Request): void;
+  refreshed(request: Request, ttl: number, answer: boolean | 'outage'): void;
   blocks(request: Request, ms: number): void;
   releasing(request: Request): void;
   released(request: Request, answer: boolean | 'outage'): void;
@@ -60,10 +61,10 @@ export class Actor {
   }
 
   async #revoke({ key, grace }: Revoke): Promise<void> {
-    const { driver } = this.#host;
-    const [holder] = (await driver.inspect(key))?.holders ?? [];
+    const { locker } = this.#host;
+    const [holder] = (await locker.inspect(key))?.holders ?? [];
     if (!holder) return;
-    const revoked = await driver.revoke?.(key, holder.fence, grace);
+    const revoked = await locker.revoke(key, holder.fence, { grace });
     this.#host.did('revoked', this.#plan.name, key, `fence ${holder.fence}`, revoked ? 'true' : 'false');
   }
 
@@ -115,8 +116,8 @@ export class Actor {
     }
     const refreshes = (use.refresh ?? []).map(async (ttl, n) => {
       await process.sleep(n * REFRESH_MS);
-      const answer = await refresh.call(grip, ttl).catch(() => 'outage');
-      this.#host.did('refreshed', request.id, ttl, String(answer));
+      const answer = await refresh.call(grip, ttl).catch((): 'outage' => 'outage');
+      this.#host.refreshed(request, ttl, answer);
     });
     await Promise.all(refreshes);
     await process.sleep(use.hold / 2);

@@ -3,7 +3,7 @@ import type { ModelServer } from '../../src/testing/model-server.js';
 import type { History } from './history.js';
 import type { NetworkPlan } from './plan.js';
 import type { SimProcess } from './process.js';
-import { GIVEN_UP, type Request } from './request.js';
+import { GIVEN_UP, type Request, type Revocation } from './request.js';
 import type { World } from './world.js';
 
 /** What went wrong, and for how long. Without a process: with all of them. */
@@ -42,6 +42,9 @@ export class Evidence {
   readonly keys = new Set<string>();
   /** Processes whose locks close. */
   readonly closing = new Set<string>();
+  /** The holds that the server takes away. */
+  readonly #revoked: { readonly key: string; readonly hold: ModelHold; readonly revocation: Revocation }[] =
+    [];
 
   constructor(
     readonly world: World,
@@ -80,6 +83,29 @@ export class Evidence {
     for (const each of this.disturbances)
       if (each.process === name && (each.kind === 'cut' || each.kind === 'silence'))
         each.until = Math.min(each.until, this.world.now);
+  }
+
+  /** The server takes a hold away: whose. */
+  revoke(key: string, hold: ModelHold): Request[] {
+    const at = this.world.now;
+    this.#revoked.push({ key, hold, revocation: { at, endsAt: at + hold.until - this.serverNow } });
+    return [...this.holding].filter((request) => this.noteRevocation(request));
+  }
+
+  /** Whether a hold of it is being taken away, which was not known of it yet. */
+  noteRevocation(request: Request): boolean {
+    const known = request.revocation;
+    for (const { key, hold, revocation } of this.#revoked) {
+      if (!serves(hold, key, request)) continue;
+      const { at, endsAt } = request.revocation ?? revocation;
+      request.revocation = { at, endsAt: Math.min(endsAt, revocation.endsAt) };
+    }
+    return known === undefined && request.revocation !== undefined;
+  }
+
+  /** Whether a hold that was claimed for it was revoked, be it known of that one or not. */
+  wasRevoked(request: Request): boolean {
+    return request.revoked || this.#revoked.some(({ hold }) => this.requestOf(hold) === request);
   }
 
   /** Those that this process felt between two moments. */
@@ -155,6 +181,14 @@ export class Evidence {
   }
 }
 
+/** Whether it was granted under this hold, be it handed on. */
+function serves(hold: ModelHold, key: string, { process, fences }: Request): boolean {
+  const fence = fences.get(key);
+  return (
+    hold.process === process.name && fence !== undefined && fence >= hold.fence && fence <= hold.lastFence
+  );
+}
+
 /** Judges one promise; told of all that happens. */
 export interface Judge {
   readonly name: string;
@@ -163,6 +197,8 @@ export interface Judge {
   called?(request: Request): void;
   /** It was granted, or refused. */
   settled?(request: Request): void;
+  /** Whether its time was set anew. */
+  refreshed?(request: Request, answer: boolean): void;
   releasing?(request: Request): void;
   released?(request: Request, answer: boolean | 'outage'): void;
   /** It was asked for once more, of the driver itself. */
@@ -170,6 +206,8 @@ export interface Judge {
   /** It was told that the hold is lost. */
   lost?(request: Request, reason: string): void;
   changed?(key: string, change: ModelChange): void;
+  /** The server takes a hold of it away, or has before it was granted. */
+  revoked?(request: Request): void;
   /** After everything that happens. */
   sample?(): void;
   /** All that was asked for is over, for long enough. */

@@ -9,6 +9,7 @@ import { Losses } from './judges/losses.js';
 import { Order } from './judges/order.js';
 import { Releases } from './judges/releases.js';
 import { Rests } from './judges/rests.js';
+import { Revocations } from './judges/revocations.js';
 import { Signals } from './judges/signals.js';
 import { Turns } from './judges/turns.js';
 import { Verdicts } from './judges/verdicts.js';
@@ -28,6 +29,7 @@ export function judgesOf(evidence: Evidence): Judge[] {
     new Verdicts(evidence),
     new Releases(evidence),
     new Rests(evidence),
+    new Revocations(evidence),
     new Leftovers(evidence),
   ];
 }

@@ -1,10 +1,12 @@
 import { lockName } from '../../src/core/key.js';
-import type { ModelHold } from '../../src/testing/model-lock.js';
 import type { Use } from './plan.js';
 import type { SimProcess } from './process.js';
 
 // How long the answer to a single try may take.
 const TRY_MS = 1_000;
+
+// What numbers with fractions are off by.
+const ROUNDING_MS = 0.001;
 
 /** Why a caller gives up. */
 export const GIVEN_UP = new Error('the caller gave up');
@@ -24,6 +26,13 @@ export interface Grip {
  */
 export type Refusal = 'contention' | 'outage' | 'aborted' | 'closed' | 'other';
 
+/** That the server takes a hold away. Times are the world's. */
+export interface Revocation {
+  readonly at: number;
+  /** When the hold is over in the server. */
+  readonly endsAt: number;
+}
+
 /** One call for a lock, from the asking to the end of the hold. Times are the world's. */
 export class Request {
   /** Full names. */
@@ -34,17 +43,18 @@ export class Request {
   fence = 0;
   /** Of a lease. */
   token: string | undefined;
-  /** By key: the server's holds that it was granted under. */
-  readonly holds = new Map<string, ModelHold>();
+  /** By key: the fence that it was granted under. */
+  readonly fences = new Map<string, number>();
   /** Makes the caller give up. */
   readonly stop = new AbortController();
   abortedAt: number | undefined;
   releasingAt: number | undefined;
   /** The release has been answered. */
   releasedAt: number | undefined;
-  lostAt: number | undefined;
-  /** The server took a hold of it away. */
-  revoked = false;
+  /** The server takes a hold of it away: the first time that it did so. */
+  revocation: Revocation | undefined;
+  /** Its signal has told so. */
+  toldAt: number | undefined;
   /** Where its process was killed: until when it would have held. */
   #diesHolding = 0;
   /** Somebody else had the key, or stood before it. */
@@ -86,9 +96,24 @@ export class Request {
     return this.use.wait === 0;
   }
 
+  /** Whether it is renewed until it is released. */
+  get renews(): boolean {
+    const { autoRenew, manner } = this.use;
+    return autoRenew ?? (manner === 'with' || manner === 'tryWith');
+  }
+
   /** Whether its wait is over, or it was told to end. */
   givenUp(now: number): boolean {
     return this.abortedAt !== undefined || now >= this.limit - 1;
+  }
+
+  get revoked(): boolean {
+    return this.revocation !== undefined;
+  }
+
+  /** Whether the server has taken it away, and no grace is left. */
+  takenAway(now: number): boolean {
+    return this.revocation !== undefined && now >= this.revocation.endsAt - ROUNDING_MS;
   }
 
   /** Whether it is surely held, by its process's clock at this moment. One whose process was killed is, until its time is up. */

@@ -34,6 +34,19 @@ const drawHurried = (random: Random): Step => {
   return step.do === 'use' && step.wait !== 0 && random.chance(0.5) ? { ...step, wait } : step;
 };
 
+const drawRevoke = (random: Random): Step => ({
+  do: 'revoke',
+  after: random.between(0, 100),
+  key: random.pick(['a', 'b']),
+  grace: random.pick([0, 0, 5, 50, 500]),
+});
+
+/** What one that revokes now and then does. */
+const orRevoke =
+  (share: number, draw: (random: Random) => Step) =>
+  (random: Random): Step =>
+    random.chance(share) ? drawRevoke(random) : draw(random);
+
 const drawRefreshes = (random: Random, ttl: number) =>
   Array.from({ length: random.between(1, 3) }, () => Math.ceil(random.spread(ttl / 10, ttl * 10)));
 
@@ -206,7 +219,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'messages',
     about: 'messages that are lost, doubled or late',
     draw: (random) => {
-      const processes = drawProcesses(random, SOME, drawAny);
+      const processes = drawProcesses(random, SOME, orRevoke(0.1, drawAny));
       const faults = drawTimes(random, 4, 1_500).map((at): FaultPlan => {
         const how = {
           lost: random.pick([0, 0.5, 1]),
@@ -230,7 +243,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'cuts',
     about: 'connections that are lost: noticed late, on one side only, with calls that are run later',
     draw: (random) => {
-      const processes = drawProcesses(random, SOME, drawAny);
+      const processes = drawProcesses(random, SOME, orRevoke(0.1, drawAny));
       const faults = drawTimes(random, 5, 1_500).map((at) => drawCut(random, anyone(processes, random), at));
       return { processes, faults };
     },
@@ -239,7 +252,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'outages',
     about: 'a server that is silent, slow, stopped, or answers with errors',
     draw: (random) => {
-      const processes = drawProcesses(random, SOME, drawHurried);
+      const processes = drawProcesses(random, SOME, orRevoke(0.1, drawHurried));
       const faults = drawTimes(random, 4, 1_500).map((at): FaultPlan => {
         const ms = Math.round(random.spread(5, 6_000));
         const process = anyone(processes, random);
@@ -259,7 +272,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'lost data',
     about: 'a server that loses its data, or fails over to a copy that lags',
     draw: (random) => {
-      const processes = drawProcesses(random, SOME, drawAny);
+      const processes = drawProcesses(random, SOME, orRevoke(0.1, drawAny));
       const faults = drawTimes(random, 3, 1_500).map((at): FaultPlan => {
         const ms = random.pick([0, 10, 200, 2_000]);
         return random.pick<FaultPlan>([
@@ -275,7 +288,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'server clock',
     about: 'a server whose clock steps forward and back',
     draw: (random) => {
-      const processes = drawProcesses(random, SOME, drawAny);
+      const processes = drawProcesses(random, SOME, orRevoke(0.1, drawAny));
       const faults = drawTimes(random, 4, 1_500).map((at): FaultPlan => {
         const by = Math.round(random.spread(1, 100_000)) * random.pick([1, -1]);
         return { do: 'step', at, by };
@@ -287,7 +300,11 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'coming and going',
     about: 'processes that are killed, close their locks, and start late',
     draw: (random) => {
-      const drawn = drawProcesses(random, { processes: [3, 6], actors: [1, 3], steps: [1, 4] }, drawAny);
+      const drawn = drawProcesses(
+        random,
+        { processes: [3, 6], actors: [1, 3], steps: [1, 4] },
+        orRevoke(0.1, drawAny),
+      );
       const processes = drawn.map((process) => {
         const startsAt = random.chance(0.5) ? process.startsAt : random.between(0, 800);
         if (random.chance(0.4)) return { ...process, startsAt };
@@ -302,16 +319,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'revocations',
     about: 'an operator who takes holds away',
     draw: (random) => ({
-      processes: drawProcesses(random, SOME, (each) =>
-        each.chance(0.3)
-          ? {
-              do: 'revoke',
-              after: each.between(0, 100),
-              key: each.pick(['a', 'b']),
-              grace: each.pick([0, 0, 5, 50, 500]),
-            }
-          : drawAny(each),
-      ),
+      processes: drawProcesses(random, SOME, orRevoke(0.3, drawAny)),
     }),
   },
   {

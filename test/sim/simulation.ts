@@ -124,6 +124,7 @@ class Simulation {
     const engine = random.fork('engine');
     process.later(0, () => {
       const driver = queuedDriver(node.store, { clock: process.clock, random: () => engine.next() });
+      this.#noteFences(driver);
       const registry = new LockRegistry({ clock: process.clock });
       registry.registerDriver('sim', driver).registerLocker('sim', { driver: 'sim', prefix: PREFIX });
       this.#registries.set(plan.name, registry);
@@ -131,6 +132,19 @@ class Simulation {
       for (const actor of plan.actors) this.#act(actor, host);
     });
     if (plan.ends) this.#planEnd(plan, node, plan.ends);
+  }
+
+  /** Of several keys, a lease tells the largest alone. */
+  #noteFences(driver: LockDriver): void {
+    const acquire = driver.acquire.bind(driver);
+    driver.acquire = (asked) => {
+      const granted = acquire(asked);
+      granted.then(
+        (grant) => grant && this.#evidence.requestOf(asked)?.fences.set(grant.key, grant.fence),
+        () => {},
+      );
+      return granted;
+    };
   }
 
   #act(actor: ActorPlan, host: ActorHost): void {
@@ -219,19 +233,18 @@ class Simulation {
         tell('HAS', request.id, request.use.keys.join(' '), `fence ${request.fence}`);
         evidence.waiting.delete(request);
         evidence.holding.add(request);
-        for (const key of request.keys) {
-          const hold = evidence.holdOf(request, key);
-          if (hold) request.holds.set(key, hold);
-        }
         const { signal } = grip;
         signal.addEventListener('abort', () => {
           const { reason } = signal.reason as LockLostError;
           tell('is told of loss', request.id, reason);
-          request.lostAt = process.present;
-          evidence.holding.delete(request);
+          if (reason === 'revoked') request.toldAt = process.present;
+          // With a grace, it is held for that time.
+          if (reason !== 'revoked' || !grip.held) evidence.holding.delete(request);
           judge((one) => one.lost?.(request, reason));
         });
+        const revoked = evidence.noteRevocation(request);
         judge((one) => one.settled?.(request));
+        if (revoked) judge((one) => one.revoked?.(request));
       },
       refused: (request, refusal, error) => {
         request.refuse(refusal);
@@ -241,6 +254,10 @@ class Simulation {
         if (refusal === 'other') evidence.violate('no surprise', `${request.id}: ${describe(error)}`);
       },
       giveUp: (request) => evidence.giveUp(request),
+      refreshed: (request, ttl, answer) => {
+        tell('refreshed', request.id, ttl, String(answer));
+        judge((one) => one.refreshed?.(request, answer === true));
+      },
       blocks: (request, ms) => {
         tell('blocks', request.id, ms);
         process.block(ms);
@@ -259,6 +276,8 @@ class Simulation {
       released: (request, answer) => {
         tell('released', request.id, String(answer));
         request.releasedAt = process.present;
+        // It may have been revoked on the way.
+        evidence.noteRevocation(request);
         judge((one) => one.released?.(request, answer));
       },
     };
@@ -270,7 +289,11 @@ class Simulation {
     const more = 'hold' in change ? `fence ${change.hold.fence}` : '';
     const why = 'why' in change ? change.why : '';
     if (what !== 'kept') this.#tell('server', what, about.meta.id, key, about.mode, more, why);
-    for (const judge of this.#judges) judge.changed?.(key, change);
+    const revoked = change.what === 'revoked' ? this.#evidence.revoke(key, change.hold) : [];
+    for (const judge of this.#judges) {
+      judge.changed?.(key, change);
+      for (const request of revoked) judge.revoked?.(request);
+    }
   }
 
   #tell(who: string, what: string, ...about: (string | number | undefined)[]): void {

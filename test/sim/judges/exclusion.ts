@@ -27,6 +27,7 @@ export class Exclusion implements Judge {
 
   settled(request: Request): void {
     if (!request.grip || this.#evidence.dataLostSince(request.calledAt) || !request.heldNow()) return;
+    if (request.takenAway(this.#evidence.world.now)) return;
     for (const key of request.keys) {
       for (const other of this.#others(key, request.id))
         if (request.use.mode === 'write' || other.use.mode === 'write') this.#clash(key, request.id, other);
@@ -38,7 +39,7 @@ export class Exclusion implements Judge {
       (other) =>
         other.id !== id &&
         other.keys.includes(key) &&
-        !other.revoked &&
+        !other.takenAway(this.#evidence.world.now) &&
         !this.#evidence.dataLostSince(other.calledAt) &&
         other.heldNow(),
     );

@@ -19,6 +19,7 @@ export class Fences implements Judge {
 
   settled(request: Request): void {
     if (!request.grip || !request.heldNow() || this.#evidence.dataLostSince(request.calledAt)) return;
+    if (request.takenAway(this.#evidence.world.now)) return;
     // Without its record and its clock, a server knows no earlier fence.
     const { disturbances } = this.#evidence;
     if (disturbances.some(({ kind }) => kind === 'data') && disturbances.some(({ kind }) => kind === 'clock'))

@@ -1,4 +1,3 @@
-import type { ModelChange } from '../../../src/testing/model-lock.js';
 import type { Evidence, Judge } from '../evidence.js';
 import type { Request } from '../request.js';
 
@@ -16,14 +15,6 @@ export class Held implements Judge {
     this.#evidence = evidence;
   }
 
-  changed(_key: string, { what, ...change }: ModelChange): void {
-    if (what !== 'ended') return;
-    const { hold, why } = change as Extract<ModelChange, { what: 'ended' }>;
-    if (why !== 'revoked' && !hold.revoked) return;
-    for (const request of this.#evidence.holding)
-      if ([...request.holds.values()].includes(hold)) request.revoked = true;
-  }
-
   sample(): void {
     for (const request of this.#evidence.holding) {
       if (request.revoked || this.#told.has(request)) continue;
@@ -31,7 +22,6 @@ export class Held implements Judge {
       if (left === 0 || this.#evidence.dataLostSince(request.calledAt)) continue;
       for (const key of request.keys) {
         const hold = this.#evidence.holdOf(request, key);
-        if (hold?.revoked) continue;
         const has = hold ? hold.until - this.#evidence.serverNow : 0;
         if (left <= has + ROUNDING_MS) continue;
         this.#told.add(request);

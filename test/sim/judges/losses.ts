@@ -13,17 +13,18 @@ export class Losses implements Judge {
   lost(request: Request, reason: string): void {
     const { use, process } = request;
     const now = process.present;
-    const renewed = use.autoRenew ?? (use.manner === 'with' || use.manner === 'tryWith');
     const longHeld = use.maxHold !== undefined && now - request.settledAt! >= use.maxHold / process.rate - 1;
     if (reason === 'maxHold') {
       if (!longHeld) this.#tell(request, reason);
     } else if (reason === 'closed') {
       if (!this.#evidence.closing.has(process.name)) this.#tell(request, reason);
-    } else if (!renewed && reason !== 'stolen') {
+    } else if (reason === 'revoked') {
+      // The message is about a claim: it may come when that has another hold.
+      if (!this.#evidence.wasRevoked(request)) this.#tell(request, reason);
+    } else if (!request.renews && reason !== 'stolen') {
       if (request.heldNow()) this.#tell(request, reason);
-    } else if (reason === 'revoked' || request.revoked) {
-      if (!request.revoked) this.#tell(request, reason);
     } else if (
+      !request.revoked &&
       !this.#evidence.isBrief(request) &&
       !this.#evidence.hindered(process, now - 2 * Math.max(use.ttl, ...(use.refresh ?? [])) - 1_000)
     ) {

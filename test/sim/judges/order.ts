@@ -55,9 +55,10 @@ export class Order implements Judge {
     }
   }
 
-  /** Whether it has neither the lock nor given up. */
+  /** Whether it has neither the lock, nor had it and was revoked, nor given up. */
   #waits(other: Request, key: string): boolean {
     const { now } = this.#evidence.world;
+    if (this.#evidence.wasRevoked(other)) return false;
     return other.waits && !other.givenUp(now) && !this.#evidence.hasHold(other, key);
   }
 

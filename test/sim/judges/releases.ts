@@ -25,7 +25,7 @@ export class Releases implements Judge {
     const hindered = this.#evidence.hindered(process, request.releasingAt! - 50);
     if (answer === 'outage') {
       if (!hindered) this.#tell(request, 'is told of an outage, and there was none');
-    } else if (answer && !owned.server) {
+    } else if (answer && !owned.server && !request.revoked) {
       // `with` tells a loss only where it knows of one.
       const asked = request.use.manner !== 'with' && request.use.manner !== 'tryWith';
       if (asked || owned.left === 0) this.#tell(request, 'is told that it was the owner, and was not');

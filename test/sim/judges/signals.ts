@@ -33,8 +33,9 @@ export class Signals implements Judge {
     });
   }
 
-  lost(request: Request): void {
-    if (request.heldNow())
+  lost(request: Request, reason: string): void {
+    // With a grace, a revoked lease is held for that time.
+    if (reason !== 'revoked' && request.heldNow())
       this.#evidence.violate(
         this.name,
         `the signal of ${request.id} has aborted, and it says that it is held`,
