@@ -78,7 +78,7 @@ export class Acquisition implements GrantedClaim, Deadline {
   /** The fence of the hold that it got. */
   #obtained: number | undefined;
   #fault: StoreError | undefined;
-  /** Claims again after a fault that passes. */
+  /** Claims again after a fault that passes, or a hold that is over. */
   #retry: Timer | undefined;
   /** Looks again at its hard limit. */
   #look: Timer | undefined;
@@ -195,6 +195,8 @@ export class Acquisition implements GrantedClaim, Deadline {
       this.#expired = true;
       return this.ask();
     }
+    // Little was left of a hold that is being taken away: another one may follow.
+    if (this.#host.clock.now() < surelyUntil(answer.asOf, ttl)) return this.#askIn(answer.ttl);
     const took = Math.round(this.#host.clock.now() - answer.asOf);
     const why = `a lease of ${ttl} ms was over when its grant arrived, after ${took} ms: use a longer ttl`;
     this.#giveUp(() => this.#reject(new LockBackendError(why, { key: this.request.key })));
@@ -225,8 +227,12 @@ export class Acquisition implements GrantedClaim, Deadline {
     // When the connection is back, the engine asks again.
     if (!this.#host.link.ready) return;
     if (this.#host.clock.now() >= this.#hardLimit()) return this.#giveUp(() => this.#reject(error));
+    this.#askIn(20 + this.#host.random() * 20);
+  }
+
+  #askIn(ms: number): void {
     this.#retry?.cancel();
-    this.#retry = this.#host.clock.after(20 + this.#host.random() * 20, () => this.ask());
+    this.#retry = this.#host.clock.after(ms, () => this.ask());
   }
 
   /** `clock.now()` at which it must have its outcome. */

@@ -260,6 +260,22 @@ describe('a grant', () => {
     expect(told).toEqual(['ended']);
   });
 
+  test('that is over when it arrives since little was left is no error, and is asked for again when it is over', async () => {
+    const { what } = ask({ wait: 60_000 });
+    for (const left of [30, 20]) {
+      await clock.advance(40);
+      await sent.at(-1)!.granted({ ttl: left });
+    }
+    expect([what, sent.length]).toEqual([{}, 2]);
+    await clock.advance(19);
+    expect(sent).toHaveLength(2);
+    await clock.advance(1);
+    expect(sent).toHaveLength(3);
+    await clock.advance(40);
+    await sent[2]!.granted();
+    expect(what.outcome).toMatchObject({ fence: 100, validUntil: 11_098 });
+  });
+
   test('that was late once is taken when it is in time', async () => {
     const { what } = ask({ wait: 60_000 });
     await clock.advance(998);
