@@ -262,6 +262,20 @@ test('who is handed the lock while another process claims it gets it, and not wh
   expect(await one.release((await second)!)).toBe(true);
 });
 
+test('a key that rested goes to the next one in time, though the first, who was told of the rest, has given up', async () => {
+  const [one, two, three] = [await open(url()), await open(url()), await open(url())];
+  const held = await take(one, key);
+  const [first] = await queue(two, one, 300);
+  const [second] = await queue(three, one);
+  const free = timed(second!);
+  await one.release(held, 700);
+  expect(await first).toBe(null);
+  const { ms, ran, value } = await free;
+  expect(ms).toBeGreaterThan(650);
+  expect(ran).toBeLessThan(1_300);
+  expect(await three.release(value!)).toBe(true);
+});
+
 test('a row that a stranger has locked keeps neither a renewal of another key nor its release', async () => {
   const one = await open({ ...url(), connections: 1 });
   const other = freshKey();
