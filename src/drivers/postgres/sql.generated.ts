@@ -652,6 +652,8 @@ BEGIN
     RETURN 'refused 200 0 true';
   END IF;
   IF vouch IS NULL THEN RETURN 'refused 200 0 false'; END IF;
+  -- A table that grows is locked for a moment, which is no fault: from here on the patience of the claim counts no more.
+  setting := set_config('lock_timeout', '200ms', true);
   SELECT p.place INTO mine FROM latchkey.place p WHERE p.id = me.id AND p.token = me.token;
   kept := FOUND;
   IF EXISTS (SELECT FROM latchkey.departed d WHERE d.id = me.id AND d.token = me.token AND d.until > at) THEN

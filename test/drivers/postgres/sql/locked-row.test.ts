@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Client } from 'pg';
 import { type PostgresServer, startPostgres } from '../../../support/postgres-server.js';
-import { until } from '../../../support/wait.js';
+import { sleep, until } from '../../../support/wait.js';
 import {
   claimOf,
   closeStores,
@@ -72,4 +72,21 @@ test('a place is given up though the row is locked, and a hold is not', async ()
   await expect(leave(own, 'a', true)).rejects.toMatchObject({ code: '55P03' });
   await stranger.query('COMMIT');
   expect((await one.store.read(key))!.holders).toHaveLength(1);
+});
+
+test('a claim that cannot wait takes its place also where the table of places is locked for a moment, as when it grows', async () => {
+  key = freshKey();
+  await take(one, key, 'a', { ttl: 20_000 });
+  await stranger.query('BEGIN');
+  await stranger.query('SELECT pg_advisory_xact_lock(latchkey.turn_of(sha256($1)))', [Buffer.from(key)]);
+  await stranger.query('LOCK TABLE latchkey.place IN SHARE MODE');
+  const claim = own.query(
+    `SELECT latchkey.claim($1, 'b', 'w', 'Infinity', 20000, '{}', 7, 1000, 0) AS answer`,
+    [Buffer.from(key)],
+  );
+  claim.catch(() => {});
+  // It would wait for 1 ms.
+  await sleep(20);
+  await stranger.query('COMMIT');
+  expect((await claim).rows).toEqual([{ answer: 'refused 200 0 false' }]);
 });
