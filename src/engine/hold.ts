@@ -45,6 +45,8 @@ export class Hold implements Deadline {
   request: AcquireRequest;
   /** Of whom it serves now. */
   fence: number;
+  /** Of whom it serves, by what the store has been told. */
+  knownFence: number;
   /** The longest time that the store was asked for: after a fault it may be in force. */
   longestTtl: number;
   /** The tokens that it was handed on to. */
@@ -85,6 +87,7 @@ export class Hold implements Deadline {
     this.firstFence = fence;
     this.request = request;
     this.fence = fence;
+    this.knownFence = fence;
     this.#validUntil = validUntil;
     this.longestTtl = request.ttl;
     this.late = mayComeLate;

@@ -7,6 +7,8 @@ import type { LockStore, Renewal, RenewalAnswer, StoreError } from './store.js';
 
 // How long an extension waits for a lost connection to come back.
 const RECONNECT_MS = 500;
+// How soon the store is told again whom a hold serves, where that has failed.
+const TELL_AGAIN_MS = 1_000;
 
 /** One extension of a hold, on its way. */
 interface Sent {
@@ -70,9 +72,15 @@ export class Renewals {
 
   /** Tells the store whom the hold serves, when that does not change any more. */
   tellServed(hold: Hold): void {
-    this.#clock.after(hold.turnLeft(this.#clock.now()), () => {
-      if (this.#link.ready) void this.renewAsItIs(hold);
-    });
+    this.#clock.after(hold.turnLeft(this.#clock.now()), () => void this.#tellServed(hold));
+  }
+
+  /** Until it is known: a thread that renews the hold does not tell. */
+  async #tellServed(hold: Hold): Promise<void> {
+    if (this.#link.ready) await this.renewAsItIs(hold);
+    const isOver = this.#holds.find(hold.id) !== hold || this.#clock.now() >= hold.validUntil;
+    if (isOver || hold.knownFence === hold.fence) return;
+    this.#clock.after(TELL_AGAIN_MS, () => void this.#tellServed(hold)).keepAlive(false);
   }
 
   /**
@@ -127,6 +135,7 @@ export class Renewals {
   #take({ hold, grant, renewal }: Sent, answer: RenewalAnswer, asOf: number): Grant | null | Error {
     hold.endRenewal();
     if (answer instanceof Error) return answer;
+    hold.knownFence = renewal.serves?.fence ?? hold.knownFence;
     if (answer === 'renewed') {
       const until = surelyUntil(asOf, renewal.ttl);
       hold.renewed(renewal.sequence, until);

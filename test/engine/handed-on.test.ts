@@ -99,3 +99,31 @@ test('a longer time that is asked for while the store is told whom the hold serv
   await clock.advance(5_000);
   await closed;
 });
+
+test('others learn whom a hold serves also where the connection is lost when the store is told', async () => {
+  const clock = new FakeClock(1_000);
+  const server = new ModelServer({ clock, micros: 1e15 });
+  const store = server.connect();
+  const [ours, theirs] = [store, server.connect()].map((of) =>
+    queuedDriver(of, { clock, random: Math.random }),
+  ) as [LockDriver, LockDriver];
+  const answered = async <T>(asked: Promise<T>): Promise<T> => {
+    await clock.advance(10);
+    return asked;
+  };
+  const held = await answered(theirs.acquire(request('held')));
+  const [first, second] = [ours.acquire(request('first')), ours.acquire(request('second'))];
+  await clock.advance(10);
+  await answered(theirs.release(held!));
+  await ours.release((await first)!);
+  const grant = (await second)!;
+  store.cut({ reconnect: 100 });
+  await clock.advance(1_200);
+  const info = await answered(theirs.inspect(grant.key));
+  expect(info!.holders).toMatchObject([{ fence: grant.fence }]);
+  expect(await answered(theirs.revoke!(grant.key, (await first)!.fence))).toBe(false);
+  expect(await answered(ours.release(grant))).toBe(true);
+  const closed = Promise.all([ours.close(), theirs.close()]);
+  await clock.advance(5_000);
+  await closed;
+});

@@ -209,15 +209,37 @@ describe('the store is told whom a hold serves', () => {
   test.each([
     ['it is over', (hold: Hold) => holds.end(hold)],
     ['its time is up', (hold: Hold) => hold.endBy(clock.now() + 20)],
-    ['there is no connection', () => link.down(new LockBackendError('lost'))],
   ])('but not where %s', async (_, change) => {
     const hold = begin('a');
     handOn(hold);
     change(hold);
-    await clock.advance(20);
-    link.up();
-    await clock.advance(1_000);
+    await clock.advance(1_020);
     expect(sent).toEqual([]);
+    holds.end(hold);
+  });
+
+  test.each([
+    ['there is no connection', () => link.down(new LockBackendError('lost')), () => link.up()],
+    [
+      'the store refuses it',
+      () => {
+        answer = () => new StoreError('refused', 'passing');
+      },
+      () => {
+        answer = () => 'renewed';
+      },
+    ],
+  ])('again where %s, until it is known', async (_, fail, mend) => {
+    const hold = begin('a');
+    handOn(hold);
+    fail();
+    await clock.advance(2_500);
+    mend();
+    sent = [];
+    await clock.advance(1_000);
+    expect(sent).toMatchObject([[{ serves: { fence: 2, meta: { who: 'b' } } }]]);
+    await clock.advance(5_000);
+    expect(sent).toHaveLength(1);
     holds.end(hold);
   });
 });
