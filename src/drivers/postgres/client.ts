@@ -44,6 +44,7 @@ export async function dialler(postgres: LentPool | PostgresOptions): Promise<Dia
   const address =
     urlOf('url', url) ?? given.connectionString ?? (pool || hasAddress(given) ? undefined : DEFAULT_URL);
   const listenAddress = urlOf('listenUrl', listenUrl) ?? address;
+  for (const each of [address, listenAddress]) checkLogin(each);
   const dial = (to: string | undefined) => {
     const { connectionString, password, database } = to === undefined ? {} : completed(to, given);
     const client = new Client(Object.assign(besides(given, { connectionString }), OURS));
@@ -107,6 +108,17 @@ function urlOf(option: string, url: unknown): string | undefined {
       `expected the PostgreSQL \`${option}\` to be postgres://user:password@host:port/database`,
     );
   return url;
+}
+
+/**
+ * @throws LockConfigError where a login has a # or a slash: `pg` would take the user for the host, and the password for the
+ * port and the database, which are shown
+ */
+function checkLogin(address: string | undefined): void {
+  if (address && (/#.*@/s.test(address) || /^[^/]*\/\/[^@/?#]*\/[^?#]*@/.test(address)))
+    throw new LockConfigError(
+      'expected a # or a / in the login of the PostgreSQL URL to be written as %23 or %2F, and an @ in the database as %40',
+    );
 }
 
 function tried(dial: () => Client): Client {

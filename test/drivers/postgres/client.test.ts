@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import pg from 'pg';
 import { dialler } from '../../../src/drivers/postgres/client.js';
@@ -195,6 +196,21 @@ test.each([
 ])('%j is a wrong option', async (options, option) => {
   expect(await failure(options)).toMatchObject({ code: 'LOCK_USAGE', option });
 });
+
+test.each(['#secret', '12#secret', 'sec#ret', 'a#b@c', '12/secret', '/secret'])(
+  'a # or a slash in a password that is not encoded is refused: %s',
+  async (password) => {
+    const bad = `postgres://me:${password}@db/app`;
+    const good = 'postgres://me:x@db/app';
+    for (const options of [{ url: bad }, { url: good, listenUrl: bad }, { connectionString: bad }]) {
+      const error = await failure(options);
+      expect(error).toMatchObject({ code: 'LOCK_CONFIG', message: expect.stringContaining('%23') });
+      expect(inspect(error)).not.toContain(password);
+    }
+    const url = `postgres://me:${encodeURIComponent(password)}@db/app`;
+    expect(await dialled({ url })).toMatchObject({ host: 'db', user: 'me', password, database: 'app' });
+  },
+);
 
 test('an address as the host is refused, and its password not shown', async () => {
   const error = await failure({ host: 'postgres://me:secret@h/db' });
