@@ -31,9 +31,32 @@ export function checkFn(fn: unknown): void {
   if (typeof fn !== 'function') throw new LockUsageError('fn', fn, 'a function');
 }
 
-/** @throws LockUsageError for what is no object, and for a name in it that is none of `known`, whatever its value. */
+/**
+ * Options are read by their own names: a getter of a class would be passed over. Methods do no harm.
+ * @throws LockUsageError for what the options inherit, of `known` or of any name
+ */
+export function checkOwn(options: object, known?: readonly string[]): void {
+  let from: object | null = Object.getPrototypeOf(options);
+  // The last one is that of all objects.
+  for (let next: object | null; from && from !== Object.prototype; from = next) {
+    next = Object.getPrototypeOf(from);
+    if (!next) return;
+    for (const [name, { get, value }] of Object.entries(Object.getOwnPropertyDescriptors(from))) {
+      const inherited = get ?? (typeof value === 'function' ? undefined : value);
+      if (inherited === undefined || (known && !known.includes(name)) || Object.hasOwn(options, name))
+        continue;
+      throw new LockUsageError(name, options, 'a property of the object itself, and not of its class');
+    }
+  }
+}
+
+/**
+ * @throws LockUsageError for what is no object, for a name in it that is none of `known`, whatever its value, and for what
+ * it inherits
+ */
 export function checkNames(options: object, known: readonly string[]): void {
   checkObject('options', options);
+  checkOwn(options, known);
   for (const [name, value] of Object.entries(options)) {
     if (!known.includes(name)) throw unknownName(name, value, known);
   }
@@ -57,6 +80,7 @@ export function checkAddressNames(
   known: readonly string[],
   instead: Readonly<Record<string, string>>,
 ): void {
+  checkOwn(options);
   for (const [name, value] of Object.entries(options)) {
     if (known.includes(name)) continue;
     const key = name.toLowerCase();

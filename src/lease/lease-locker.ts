@@ -1,4 +1,4 @@
-import { checkFn, checkNames, checkObject } from '../core/check.js';
+import { checkFn, checkNames } from '../core/check.js';
 import { type Duration, parseDuration } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkKey, checkKeys, keyOfName, lockName, nameStart } from '../core/key.js';
@@ -15,7 +15,7 @@ import type { Lease } from './lease.js';
 import { Lock } from './lock.js';
 import { type Keys, type ListOptions, Locker, type TryWithResult } from './locker.js';
 import { type OnceOptions, type OnceResult, parseOnce, runnerOf, runOnce, slotKey } from './once.js';
-import { type AcquireOptions, checkAtLeast, resolveCall, type Settings } from './options.js';
+import { type AcquireOptions, CALL_OPTIONS, checkAtLeast, resolveCall, type Settings } from './options.js';
 import { warnOfShortTtl } from './short-ttl.js';
 import { runUnder, type Work } from './with.js';
 
@@ -99,7 +99,7 @@ export class LeaseLocker extends Locker {
 
   New(key: string, ttl?: Duration, options?: AcquireOptions): Lock {
     checkKey(key);
-    if (options !== undefined) checkObject('options', options);
+    if (options !== undefined) checkNames(options, CALL_OPTIONS);
     const all = { ...options, ...(ttl !== undefined && { ttl }) };
     const settings = resolveCall(this.settings, all);
     checkAtLeast(settings, settings.autoRenew ?? false);

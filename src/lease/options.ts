@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { checkObject, checkText, unknownName } from '../core/check.js';
+import { checkObject, checkOwn, checkText, unknownName } from '../core/check.js';
 import { type Duration, parseDuration, parseWait, type Wait } from '../core/duration.js';
 import { LockUsageError } from '../core/errors.js';
 import { checkPrefix } from '../core/key.js';
@@ -172,6 +172,7 @@ function resolve(
 ): Settings {
   if (options === undefined) return base;
   checkObject('options', options);
+  checkOwn(options, LOCKER_OPTIONS);
   const settings: Record<string, unknown> = { ...base };
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(checks, name)) throw unknownName(name, value, Object.keys(checks));

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { checkFn, checkLimit, checkNames, checkObject, checkText } from '../../src/core/check.js';
+import { checkFn, checkLimit, checkNames, checkObject, checkOwn, checkText } from '../../src/core/check.js';
 import { usageOf } from '../support/usage.js';
 
 test.each([
@@ -48,4 +48,35 @@ test.each([
   expect(check).toThrow(got);
   expect(check).toThrow('`wiat` to be an option that is known (did you mean `wait`?)');
   expect(check).not.toThrow('hunter2');
+});
+
+class Base {
+  readonly wait = 5;
+  get ttl(): string | undefined {
+    return '5s';
+  }
+  get summary(): string {
+    return 'ttl 5s';
+  }
+  method(): void {}
+}
+
+class Derived extends Base {}
+
+test('what a class has is not read, so it is refused; what the object itself has is taken', () => {
+  for (const options of [new Base(), new Derived(), Object.create({ ttl: 5 })]) {
+    expect(usageOf(() => checkNames(options, ['wait', 'ttl'])).option).toBe('ttl');
+    expect(usageOf(() => checkOwn(options)).option).toBe('ttl');
+    expect(() => checkNames(options, ['wait', 'limit'])).not.toThrow();
+  }
+  const own = {
+    get ttl() {
+      return 5;
+    },
+  };
+  const overridden = Object.defineProperty(new Base(), 'ttl', { value: 5, enumerable: true });
+  expect(() => checkNames(overridden, ['wait', 'ttl'])).not.toThrow();
+  for (const options of [own, Object.create(null), Object.create({ ttl: undefined, method() {} })])
+    expect(() => checkOwn(options)).not.toThrow();
+  expect(usageOf(() => checkOwn(new URL('redis://host')))).toMatchObject({ code: 'LOCK_USAGE' });
 });

@@ -19,6 +19,7 @@ import {
   lockProvider,
   memoryDriver,
   type Provider,
+  WithLock,
 } from '../../../src/index.js';
 import { startRedis } from '../../support/redis-server.js';
 
@@ -476,6 +477,33 @@ describe('settings', () => {
       expect(() => lock.L()).toThrow(LockConfigError);
     },
   );
+
+  test.each<[string, (options: object) => unknown]>([
+    ['all options', (options) => lockProvider(options)],
+    ['a locker', (options) => lockProvider({ lockers: { jobs: options } })],
+    ['a registered locker', (options) => new LockRegistry().registerLocker('jobs', options)],
+    ['a call', (options) => new LockRegistry().mustOf().acquire('k', options)],
+    ['once', (options) => new LockRegistry().mustOf().once('k', 's', () => 1, options)],
+    ['lead', (options) => new LockRegistry().mustOf().lead('k', () => 1, options)],
+    ['a handle', (options) => new LockRegistry().mustOf().New('k', '5s', options)],
+    ['a decorator', (options) => WithLock('k', options)],
+    ['Redis', (options) => lockProvider({ redis: options as never })],
+    ['PostgreSQL', (options) => lockProvider({ postgres: options as never })],
+  ])('a getter of a class is refused, for it would be passed over: %s', async (_, give) => {
+    class Options {
+      get ttl() {
+        return '5s' as const;
+      }
+    }
+    const fault = await Promise.resolve()
+      .then(() => give(new Options()))
+      .catch((reason) => reason);
+    expect(fault).toMatchObject({ code: 'LOCK_USAGE', option: 'ttl' });
+  });
+
+  test('an address that is a URL object is refused, for it has no options of its own', () => {
+    expect(() => lockProvider({ redis: new URL('redis://:hunter2@h') as never })).toThrow(LockUsageError);
+  });
 
   test('a function that gives no options at all is a usage error', async () => {
     await expect(app(lockProvider(() => undefined as never)).start()).rejects.toThrow(LockUsageError);
