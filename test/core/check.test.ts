@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { expect, test } from '@jest/globals';
 import { checkFn, checkLimit, checkNames, checkObject, checkOwn, checkText } from '../../src/core/check.js';
 import { usageOf } from '../support/usage.js';
@@ -79,4 +80,8 @@ test('what a class has is not read, so it is refused; what the object itself has
   for (const options of [own, Object.create(null), Object.create({ ttl: undefined, method() {} })])
     expect(() => checkOwn(options)).not.toThrow();
   expect(usageOf(() => checkOwn(new URL('redis://host')))).toMatchObject({ code: 'LOCK_USAGE' });
+});
+
+test('an object of another realm has no getters of its own', () => {
+  expect(() => checkOwn(runInNewContext('({ ttl: 5 })'))).not.toThrow();
 });
