@@ -7,8 +7,6 @@ import {
   LockConfigError,
   LockError,
   LockUsageError,
-  messageOf,
-  withoutLogin,
 } from './core/errors.js';
 import { outside } from './core/outside.js';
 import { machineClock } from './core/suspensions.js';
@@ -21,6 +19,8 @@ import { LeaseLocker } from './lease/lease-locker.js';
 import { LiveHolds } from './lease/live-holds.js';
 import type { Locker } from './lease/locker.js';
 import { DEFAULTS, type LockerOptions, resolveOptions, type Settings } from './lease/options.js';
+import { messageOf } from './text/message-of.js';
+import { withoutLogin } from './text/without-login.js';
 
 /** A locker's name and settings; durations in ms. */
 export type LockerInfo = { name: string } & Omit<Settings, 'retry' | 'signal'>;

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
+import { withoutLogin } from '../text/without-login.js';
 import { ConfigError } from './errors.js';
-import { withoutLogin } from './show.js';
 
 const PARSERS: Record<string, (text: string) => unknown> = { '.toml': parseToml, '.json': JSON.parse };
 

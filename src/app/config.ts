@@ -1,10 +1,11 @@
 import convict from 'convict';
+import { messageOf } from '../text/message-of.js';
 import { readConfigFile } from './config-file.js';
 import { type ConfigNode, ConfigTree, type Leaf, type Mistake } from './config-tree.js';
 import { formatOf } from './config-types.js';
 import { AppError, ConfigError } from './errors.js';
 import type { ConfigOwner, ConfigSchema } from './schema.js';
-import { messageOf, show } from './show.js';
+import { show } from './show.js';
 
 /** A key with dots between its parts, or the parts themselves where one has a dot in it. */
 export type ConfigPath = string | readonly string[];

@@ -1,4 +1,4 @@
-import { messageOf } from './show.js';
+import { messageOf } from '../text/message-of.js';
 
 /** The state of each part, by name. */
 export type Health = Record<string, HealthStatus>;

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { messageOf } from './show.js';
+import { messageOf } from '../text/message-of.js';
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
+
 import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { LockError, withoutLogin } from '../core/errors.js';
+import { LockError } from '../core/errors.js';
+import { withoutLogin } from '../text/without-login.js';
 import { EXIT, exitCodeOf } from './exit.js';
 import { surviveBrokenOutput } from './output/terminal.js';
 import { printable } from './output/text.js';

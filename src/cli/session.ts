@@ -2,12 +2,13 @@
 import { loadConfig } from '../app/config.js';
 import { lockSchema } from '../app/lock/schema.js';
 import { givenFor, type Settled, withConfig } from '../app/lock/settings.js';
-import { LockConfigError, withoutLogin } from '../core/errors.js';
+import { LockConfigError } from '../core/errors.js';
 import type { Locker } from '../lease/locker.js';
 import { DEFAULT_LOCKER, type LockRegistry } from '../registry.js';
 import { driverNames } from '../setup/backends.js';
 import type { LockProviderOptions } from '../setup/options.js';
 import { registryOf } from '../setup/registry-of.js';
+import { withoutLogin } from '../text/without-login.js';
 
 /** The options that every command has. */
 export interface CommonOptions {

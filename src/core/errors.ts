@@ -1,3 +1,5 @@
+import { withoutLogin } from '../text/without-login.js';
+
 /** The code of each error class. */
 export const LOCK_ERROR_CODES = {
   LockNotObtainedError: 'LOCK_NOT_OBTAINED',
@@ -158,23 +160,4 @@ export function show(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
-}
-
-/** What an error says, or whatever else was thrown; it never fails. */
-export function messageOf(thrown: unknown): string {
-  try {
-    return String(thrown instanceof Error ? thrown.message : thrown);
-  } catch {
-    // It has no text form.
-    return 'something that is no error was thrown';
-  }
-}
-
-/** A text that may be an address by mistake, without the login and the passwords that it may have in its query. */
-export function withoutLogin(text: string): string {
-  // Not by one pattern: that takes time with the square of the length, and a wrong key may be of any.
-  const start = text.indexOf('://');
-  const end = text.lastIndexOf('@');
-  const open = start === -1 || end < start ? text : `${text.slice(0, start)}://…${text.slice(end)}`;
-  return open.replace(/([?&]\w*password=)[^&\s]*/gi, '$1…');
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.js';
-import { LockBackendError, LockConfigError, type LossReason, withoutLogin } from '../core/errors.js';
+import { LockBackendError, LockConfigError, type LossReason } from '../core/errors.js';
+import { withoutLogin } from '../text/without-login.js';
 import type {
   Extension,
   Grant,

@@ -1,4 +1,5 @@
-import { LockBackendError, LockError, messageOf } from '../core/errors.js';
+import { LockBackendError, LockError } from '../core/errors.js';
+import { messageOf } from '../text/message-of.js';
 
 /** What a driver threw, as the user sees it: what is no LockError was a failure of the backend, and becomes its cause. */
 export function faultOf(error: unknown): LockError {

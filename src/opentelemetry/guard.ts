@@ -1,4 +1,4 @@
-import { messageOf } from '../core/errors.js';
+import { messageOf } from '../text/message-of.js';
 
 /** Makes of a function one that never throws. */
 export type Guard = <Args extends unknown[]>(fn: (...args: Args) => unknown) => (...args: Args) => void;

@@ -1,5 +1,6 @@
 import type { Attributes } from '@opentelemetry/api';
-import { LockUsageError, messageOf } from '../core/errors.js';
+import { LockUsageError } from '../core/errors.js';
+import { messageOf } from '../text/message-of.js';
 
 /**
  * Makes the label `key` of keys by the caller's function; none without one. If the function throws, there is no label: Node

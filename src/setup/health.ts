@@ -1,5 +1,5 @@
-import { withoutLogin } from '../core/errors.js';
 import type { DriverStatus, LockRegistry } from '../registry.js';
+import { withoutLogin } from '../text/without-login.js';
 
 /** Whether each driver in use serves, by names such as `lock.redis`. Never rejects. */
 export async function lockHealth(registry: LockRegistry): Promise<Record<string, DriverStatus>> {

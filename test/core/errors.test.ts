@@ -125,13 +125,6 @@ test.each([
   },
 );
 
-test.each(['redis://host', 'a@b://c', '@', '://', 'me@host'])(
-  'a text without a login stays as it is: %s',
-  (text) => {
-    expect(errors.withoutLogin(text)).toBe(text);
-  },
-);
-
 test('a wrong value of any length takes no time: a key may come from anybody', () => {
   for (const part of ['://', '@', '?', '?password', 'password=', '&']) {
     const since = performance.now();

@@ -1,9 +1,9 @@
 import { type Duration, parseDuration, parseWait, type Wait } from '../../core/duration.js';
-import { withoutLogin } from '../../core/errors.js';
 import { checkPrefix } from '../../core/key.js';
 import { nearest } from '../../core/nearest.js';
 import { checkSchema } from '../../drivers/postgres/client.js';
 import { checkLimit } from '../../lease/option-checks.js';
+import { withoutLogin } from '../../text/without-login.js';
 import { type ConfigEntry, type ConfigSchema, flag, text, texts } from '../schema.js';
 
 /** What may be configured for all lockers, and for each; unset where code and defaults are to decide. */

@@ -1,4 +1,4 @@
-import { LockConfigError, withoutLogin } from '../../core/errors.js';
+import { LockConfigError } from '../../core/errors.js';
 import { isPool, type PostgresOptions } from '../../drivers/postgres/options.js';
 import type { RedisOptions } from '../../drivers/redis/options.js';
 import { MAX_META_BYTES, metaSize } from '../../lease/option-checks.js';
@@ -6,6 +6,7 @@ import { DEFAULTS, type LockerOptions } from '../../lease/options.js';
 import { DEFAULT_LOCKER } from '../../registry.js';
 import { BACKENDS, type Backend } from '../../setup/backends.js';
 import { defined, type LockProviderOptions } from '../../setup/options.js';
+import { withoutLogin } from '../../text/without-login.js';
 import { fold } from '../config-tree.js';
 import type { App } from '../provider.js';
 import type { LockConfig, LockerConfig } from './schema.js';
