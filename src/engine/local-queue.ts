@@ -17,8 +17,6 @@ interface LocalQueue {
   /** Those that were asked to claim again since another one had lost its place, and have no answer yet. */
   suspected: Set<Waiter>;
   readonly look: Deadline;
-  /** `clock.now()` at which the store wants this process to look, and has asked no other one; Infinity: it has not asked. */
-  due: number;
 }
 
 /**
@@ -30,13 +28,10 @@ export class LocalQueues {
   readonly #random: Random;
   readonly #looks: Deadlines;
   readonly #queues = new Map<string, LocalQueue>();
-  readonly #handOver: (key: string) => void;
 
-  /** `handOver`: has the store hand the lock over, for those of other processes. */
-  constructor(clock: Clock, random: Random, handOver: (key: string) => void) {
+  constructor(clock: Clock, random: Random) {
     this.#clock = clock;
     this.#random = random;
-    this.#handOver = handOver;
     this.#looks = new Deadlines(clock);
   }
 
@@ -63,10 +58,8 @@ export class LocalQueues {
 
   /** As `lookIn`, for a message of the store: it may come before the answer that gives the first place here. */
   told(key: string, ms: number): void {
-    const queue = this.#queues.get(key) ?? this.#open(key);
-    queue.due = this.#clock.now() + ms;
-    if (queue.waiting.size > 0) this.#lookIn(queue, ms);
-    else this.#lookIn(queue, Math.min(Math.max(ms, ANSWER_MS), FIRST_LOOK));
+    if (this.#queues.has(key)) this.lookIn(key, ms);
+    else this.#lookIn(this.#open(key), Math.min(Math.max(ms, ANSWER_MS), FIRST_LOOK));
   }
 
   leave(acquisition: Waiter): void {
@@ -74,15 +67,12 @@ export class LocalQueues {
     const queue = this.#queues.get(key);
     if (!queue?.waiting.delete(acquisition)) return;
     queue.suspected.delete(acquisition);
-    if (queue.waiting.size > 0) {
-      // It was the one that looked, and its answer tells nobody when to look again.
-      if (queue.look.index < 0) this.#lookIn(queue, 0);
-    } else if (queue.due < Infinity) {
-      // Those who wait in other processes rely on this one.
-      this.#looks.set(queue.look, queue.due);
-    } else {
+    if (queue.waiting.size === 0) {
       this.#queues.delete(key);
       this.#looks.clear(queue.look);
+    } else if (queue.look.index < 0) {
+      // It was the one that looked, and its answer tells nobody when to look again.
+      this.#lookIn(queue, 0);
     }
   }
 
@@ -95,22 +85,15 @@ export class LocalQueues {
       waiting: new Set(),
       suspected: new Set(),
       look: new Deadline(() => this.#look(key, queue)),
-      due: Infinity,
     };
     this.#queues.set(key, queue);
     return queue;
   }
 
-  #look(key: string, queue: LocalQueue): void {
-    const isDue = this.#clock.now() >= queue.due;
-    const [first] = queue.waiting;
-    if (first) {
-      if (isDue) queue.due = Infinity;
-      first.ask();
-    } else if (isDue) {
-      this.#queues.delete(key);
-      this.#handOver(key);
-    } else this.#looks.set(queue.look, queue.due);
+  #look(key: string, { waiting }: LocalQueue): void {
+    const [first] = waiting;
+    if (first) first.ask();
+    else this.#queues.delete(key);
   }
 
   #lookIn({ look }: LocalQueue, ms: number): void {

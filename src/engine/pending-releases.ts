@@ -92,11 +92,6 @@ export class PendingReleases {
     return freed;
   }
 
-  /** Has the store hand the lock over; what fails is not sent again, for whoever waits looks by itself. */
-  handOver(key: string): void {
-    if (this.#link.ready) this.#track(this.#store.leave(key, [], false));
-  }
-
   /** Sends all that is kept: the connection is back. */
   flush(): void {
     this.#retry?.cancel();

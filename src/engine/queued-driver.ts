@@ -69,7 +69,7 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     this.link = new Link(clock, new LockBackendError('not connected'), store.serverOf?.bind(store));
     this.limits = new Deadlines(clock);
     this.#holds = new Holds(clock, store.limits.fencesPerClaim);
-    this.#queues = new LocalQueues(clock, random, (key) => this.#releases.handOver(key));
+    this.#queues = new LocalQueues(clock, random);
     this.#releases = new PendingReleases(clock, store, this.link);
     this.#renewals = new Renewals(clock, store, this.link, this.#holds);
     // One answer to all must not wait for one server of several.

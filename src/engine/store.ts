@@ -139,7 +139,7 @@ export interface LockStore {
   free(id: ClaimId, how: Freeing): Promise<'freed' | 'not-held'>;
   /**
    * Gives up places, and whatever was granted to them meanwhile. `late`: claims of these tokens may reach the server
-   * later, out of order, and are refused then, for a minute. Without tokens it only hands the lock over.
+   * later, out of order, and are refused then, for a minute.
    */
   leave(key: string, tokens: readonly string[], late: boolean): Promise<void>;
   /** As {@link LockDriver.revoke}. */

@@ -8,19 +8,12 @@ let random: number;
 let queues: LocalQueues;
 /** Who asked, and when. */
 let asked: [string, number][];
-/** Which keys the store was to hand over, and when. */
-let handedOver: [string, number][];
 
 beforeEach(() => {
   clock = new FakeClock();
   random = 0;
-  queues = new LocalQueues(
-    clock,
-    () => random,
-    (key) => void handedOver.push([key, clock.now()]),
-  );
+  queues = new LocalQueues(clock, () => random);
   asked = [];
-  handedOver = [];
 });
 
 afterEach(() => {
@@ -93,18 +86,14 @@ describe('the next look', () => {
     expect(asked).toEqual([['a', at]]);
   });
 
-  test('is left to the store, at its time, where no place follows the message, and keeps nothing', async () => {
+  test('comes to nobody where no place follows the message, and keeps nothing', async () => {
     queues.told('k', 60_000);
-    await clock.advance(59_999);
-    expect(handedOver).toEqual([]);
-    await clock.advance(1);
-    expect(handedOver).toEqual([['k', 60_000]]);
+    await clock.advance(2_000);
     expect(clock.pending).toBe(0);
     queues.placed(waiter('a'), refused(HELD));
     queues.told('k', 500);
     await clock.advance(600);
-    expect(asked).toEqual([['a', 60_500]]);
-    expect(handedOver).toHaveLength(1);
+    expect(asked).toEqual([['a', 2_500]]);
   });
 
   test('is that of the one that is first in the store, also where another has lost its place', async () => {
@@ -167,36 +156,6 @@ describe('one that leaves', () => {
     queues.placed(b, refused(500));
     await clock.advance(1_000);
     expect(asked).toEqual([['b', 501]]);
-  });
-
-  test('last has the store hand the lock over when it was to look: others rely on that', async () => {
-    const [a, b] = [waiter('a'), waiter('b')];
-    queues.placed(a, refused(HELD));
-    queues.told('k', 3_000);
-    await clock.advance(100);
-    queues.leave(a);
-    await clock.advance(2_899);
-    expect([asked, handedOver]).toEqual([[], []]);
-    await clock.advance(1);
-    expect([asked, handedOver]).toEqual([[], [['k', 3_000]]]);
-    expect(clock.pending).toBe(0);
-    queues.placed(b, refused(HELD));
-    queues.told('k', 200);
-    await clock.advance(200);
-    expect(asked).toEqual([['b', 3_200]]);
-    queues.leave(b);
-    expect(clock.pending).toBe(0);
-  });
-
-  test('before the time leaves the look to who comes after it', async () => {
-    const [a, b] = [waiter('a'), waiter('b')];
-    queues.placed(a, refused(HELD));
-    queues.told('k', 700);
-    queues.leave(a);
-    queues.placed(b, refused(HELD));
-    await clock.advance(700);
-    expect([asked, handedOver]).toEqual([[['b', 700]], []]);
-    queues.leave(b);
   });
 
   test('without a place changes nothing', async () => {
