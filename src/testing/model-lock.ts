@@ -9,6 +9,8 @@ const MISSING_MS = 3_000;
 const REFUSED_LATE_MS = 60_000;
 // Renewals of a hold that was revoked are told so for so long.
 const TOLD_REVOKED_MS = 60_000;
+// A waiter that is told nothing claims again within so long.
+const SEEN_IN_TIME_MS = 5_000;
 const PLACES_SHOWN = 100;
 
 interface Owner {
@@ -192,13 +194,21 @@ export class ModelLock {
   /** `late`: claims of the tokens may still come, and are to be refused. */
   leave(tokens: readonly string[], late: boolean): void {
     this.#expire();
+    const waited = this.#places.length;
     for (const token of tokens) {
       this.#unplace(token, 'left');
       const hold = this.#holds.get(token);
       if (hold && !hold.rests) this.#end(hold, 'left');
       if (late) this.#refuseLater(token);
     }
+    // One of them may have been told when that is over. What ends later, those who wait see by themselves in time.
+    const soon = this.#now + SEEN_IN_TIME_MS;
+    const tells = [...this.#holds.values()].some(({ mode, rests, revoked, until }) =>
+      mode === 'read' ? until <= soon : rests || revoked,
+    );
+    const left = this.#places.length < waited;
     this.#handOver();
+    if (left && tells) this.#tellWhenFree();
   }
 
   revoke(fence: number, grace: number): boolean {

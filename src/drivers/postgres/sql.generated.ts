@@ -418,11 +418,16 @@ DECLARE
   setting text;
   l latchkey.lock;
   entered int := 0;
+  at timestamptz;
+  waited bool;
+  tells bool;
 BEGIN
   IF NOT blind THEN
     l := latchkey.open_row(i, n, 20);
   END IF;
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (tokens);
+  waited := FOUND;
+  at := clock_timestamp();
   IF late THEN l.refuses := latchkey.depart(i, tokens); END IF;
   IF blind THEN
     IF late OR EXISTS (SELECT FROM unnest(tokens) u, LATERAL latchkey.hold_of(i, u) h WHERE h.fence IS NOT NULL) THEN
@@ -437,7 +442,13 @@ BEGIN
       PERFORM latchkey.unguarded(s.fence # l.salt) FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
       DELETE FROM latchkey.share s WHERE s.id = i AND s.token = ANY (tokens);
     END IF;
+    -- One of them may have been told when the key has rested, or a revoked hold ends. What ends later than in 5 s, those who
+    -- wait see by themselves in time.
+    tells := waited AND (l.rests > at OR l.token IS NOT NULL AND l.revoked AND l.ends > at
+      OR l.shared AND EXISTS (SELECT FROM latchkey.share s
+        WHERE s.id = i AND s.ends > at AND s.ends <= at + interval '5 s'));
     SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
+    IF tells THEN PERFORM latchkey.look_in(l, own); END IF;
   END IF;
   IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
 END $$;`,

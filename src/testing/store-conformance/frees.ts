@@ -80,6 +80,23 @@ export const frees: StoreCases = {
     kit.expect(kit.one.lookIns.length + kit.one.granted.length).toBe(0);
   },
 
+  'where the first who waits has left, the next one is told when a key that is kept is free': async (kit) => {
+    for (const mode of ['write', 'read'] as const) {
+      const key = kit.name(mode);
+      const grant = await kit.one.take({ key, mode });
+      await kit.one.stand('a', { key });
+      await kit.two.stand('b', { key });
+      await kit.one.free({ ...grant, key }, { mode, keepFor: 300 });
+      kit.expect(kit.two.lookIns.filter((look) => look.key === key)).toEqual([]);
+      await kit.one.store.leave(key, ['a'], false);
+      const told = () => kit.two.lookIns.find((look) => look.key === key);
+      await until(() => told() !== undefined, 'a message that the key rests');
+      kit.expectBetween(told()!.ms, 1, 300);
+      await sleep(350);
+      kit.expect((await kit.two.wait({ key, token: 'b' })).granted).toBe(true);
+    }
+  },
+
   'a shared hold that is kept stays one of those inside': async (kit) => {
     const limit = 2;
     const keep = async (key: string, keepFor: number) => {

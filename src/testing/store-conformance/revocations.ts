@@ -120,6 +120,19 @@ export const revocations: StoreCases = {
     kit.expect((await kit.two.wait({ token: 'next' })).granted).toBe(true);
   },
 
+  'where the first who waits has left, the next one is told when the grace is over': async (kit) => {
+    const grant = await kit.one.take();
+    await kit.one.stand('a');
+    await kit.two.stand('b');
+    await kit.two.store.revoke(kit.key, grant.fence, 400);
+    kit.expect(kit.two.lookIns).toEqual([]);
+    await kit.one.store.leave(kit.key, ['a'], false);
+    await until(() => kit.two.lookIns.length > 0, 'a message that the key will be free');
+    kit.expectBetween(kit.two.lookIns[0]!.ms, 1, 400);
+    await sleep(450);
+    kit.expect((await kit.two.wait({ token: 'b' })).granted).toBe(true);
+  },
+
   'a second revocation may shorten the grace': async (kit) => {
     const grant = await kit.one.take({ ttl: 60_000 });
     await kit.two.store.revoke(kit.key, grant.fence, 60_000);

@@ -10,14 +10,20 @@ local version, last, hold, shared, queue = unpack(redis.call('HMGET', lock, 'v',
 local counted = ARGV[2] == '1'
 --include queue
 
-local tokens = {unpack(ARGV, 3)}
+local tokens, waited = {unpack(ARGV, 3)}, places
 give_up_places(tokens)
+local left = places < waited
 for _, token in ipairs(tokens) do
   if hold_token == token then leave_hold(0) end
   local record = shared and redis.call('HGET', lock, 's:' .. token)
   if record then leave_shared(token, tonumber(string.match(record, '^%d+'))) end
 end
 if ARGV[1] == '1' then refuse_later(tokens) end
-local _, more = hand_over()
+-- One of them may have been told when the key has rested, or a revoked hold ends: see free.lua and revoke.lua. What ends
+-- later than in 5 s, those who wait see by themselves in time.
+local rests = hold_token == '-' or hold and string.find(hold, '^%d+ %d+ r ')
+local tells = left and (rests or inside > 0 and earliest <= now + 5000)
+local waits, more = hand_over()
 finish()
+if waits and tells then tell_when_free() end
 return more and 1 or 0
