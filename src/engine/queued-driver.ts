@@ -134,31 +134,25 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
   }
 
   async inspect(key: string): Promise<LockInfo | null> {
-    await this.link.whenReady(CONNECT_MS);
-    const info = await this.store.read(key);
+    const info = await this.#ask(() => this.store.read(key));
     return info && this.#withHandedOn(info);
   }
 
   async *list(prefix: string, onProgress?: (progress: ListProgress) => void): AsyncIterable<LockInfo> {
     await this.link.whenReady(CONNECT_MS);
-    for await (const info of this.store.list(prefix, onProgress)) yield this.#withHandedOn(info);
+    try {
+      for await (const info of this.store.list(prefix, onProgress)) yield this.#withHandedOn(info);
+    } catch (error) {
+      throw this.#unlessClosed(error);
+    }
   }
 
-  async revoke(key: string, fence: number, grace = 0): Promise<boolean> {
-    await this.link.whenReady(CONNECT_MS);
-    const hold = this.#holds.handedOn(key);
-    // The store may still know it by the fence of one whom it served before.
-    if (hold && fence >= hold.firstFence && fence < hold.fence) return false;
-    if (await this.store.revoke(key, fence, grace)) return true;
-    if (hold?.fence !== fence) return false;
-    // The store may not know yet whom the hold serves.
-    await this.#renewals.renewAsItIs(hold);
-    return this.store.revoke(key, fence, grace);
+  revoke(key: string, fence: number, grace = 0): Promise<boolean> {
+    return this.#ask(() => this.#revoke(key, fence, grace));
   }
 
-  async ping(): Promise<void> {
-    await this.link.whenReady(CONNECT_MS);
-    await this.store.ping();
+  ping(): Promise<void> {
+    return this.#ask(() => this.store.ping());
   }
 
   close(): Promise<void> {
@@ -221,6 +215,31 @@ class QueuedDriver implements LockDriver, AcquisitionHost, StoreEvents {
     const late = this.link.ready ? acquisition.late : acquisition.mayComeLate;
     this.#queues.leave(acquisition);
     this.#giveUp(acquisition.request, late, done);
+  }
+
+  async #ask<T>(question: () => Promise<T>): Promise<T> {
+    await this.link.whenReady(CONNECT_MS);
+    try {
+      return await question();
+    } catch (error) {
+      throw this.#unlessClosed(error);
+    }
+  }
+
+  /** Why a question failed: what was on its way at the close fails with its connection. */
+  #unlessClosed(error: unknown): unknown {
+    return this.#closed ? new LockClosedError() : error;
+  }
+
+  async #revoke(key: string, fence: number, grace: number): Promise<boolean> {
+    const hold = this.#holds.handedOn(key);
+    // The store may still know it by the fence of one whom it served before.
+    if (hold && fence >= hold.firstFence && fence < hold.fence) return false;
+    if (await this.store.revoke(key, fence, grace)) return true;
+    if (hold?.fence !== fence) return false;
+    // The store may not know yet whom the hold serves.
+    await this.#renewals.renewAsItIs(hold);
+    return this.store.revoke(key, fence, grace);
   }
 
   #giveUp(request: AcquireRequest, late: boolean, done?: () => void): void {

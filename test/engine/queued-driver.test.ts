@@ -468,6 +468,19 @@ test('whoever asks with a signal that has aborted, or after the close, is told s
   expect(claims).toEqual([]);
 });
 
+test.each<[string, (of: LockDriver) => Promise<unknown>]>([
+  ['inspect', (of) => of.inspect(KEY)],
+  ['list', (of) => of.list!('')[Symbol.asyncIterator]().next()],
+  ['revoke', (of) => of.revoke!(KEY, 1)],
+  ['ping', (of) => of.ping()],
+])('%s that is on its way at the close is told so, and of no fault of the store', async (_, ask) => {
+  store.link.latency = () => 5;
+  const asked = ask(driver).catch((error: unknown) => error);
+  await clock.advance(1);
+  await answered(driver.close(), 10_000);
+  expect(await asked).toBeInstanceOf(LockClosedError);
+});
+
 describe('a hold that is handed on', () => {
   const holder = async (of: LockDriver) => {
     const info = (await answered(of.inspect(KEY), 0))!;
