@@ -78,7 +78,7 @@ export class Acquisition implements GrantedClaim, Deadline {
   /** The fence of the hold that it got. */
   #obtained: number | undefined;
   #fault: StoreError | undefined;
-  /** Claims again after a fault that passes, or a hold that is over. */
+  /** Claims again after a fault that passes, or at the end of a hold of which too little is left. */
   #retry: Timer | undefined;
   /** Looks again at its hard limit. */
   #look: Timer | undefined;
@@ -190,13 +190,13 @@ export class Acquisition implements GrantedClaim, Deadline {
     const validUntil = surelyUntil(answer.asOf, Math.min(answer.ttl, ttl));
     if (this.#host.clock.now() < validUntil)
       return this.#obtain({ fence: answer.fence, run: answer.run, validUntil });
+    // The end of one that was granted long before, while this process stood still, or that is being taken away.
+    if (this.#host.clock.now() < surelyUntil(answer.asOf, ttl)) return this.#askIn(answer.ttl);
     // Once, it may be this process that was slow; then the round trip is longer than the lease.
     if (!this.#expired) {
       this.#expired = true;
       return this.ask();
     }
-    // Little was left of a hold that is being taken away: another one may follow.
-    if (this.#host.clock.now() < surelyUntil(answer.asOf, ttl)) return this.#askIn(answer.ttl);
     const took = Math.round(this.#host.clock.now() - answer.asOf);
     const why = `a lease of ${ttl} ms was over when its grant arrived, after ${took} ms: use a longer ttl`;
     this.#giveUp(() => this.#reject(new LockBackendError(why, { key: this.request.key })));
