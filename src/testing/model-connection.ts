@@ -6,10 +6,18 @@ import type { ModelReceiver, ModelServer } from './model-server.js';
 
 /** What a connection does to what passes; may be changed at any time. */
 export interface ModelLink {
-  /** ms that a call, an answer or a message takes. Default 0. */
-  latency: () => number;
+  /**
+   * ms that the next call, answer or message takes. What comes over one connection keeps its order; messages have one of their
+   * own where the store is not `ordered`. Default 0.
+   */
+  latency: (what: 'call' | 'answer' | 'message') => number;
   /** The copies of the next message that arrive, each so many ms late; `[]`: it is lost. Default `[0]`. */
   message: () => readonly number[];
+  /**
+   * How much of what has arrived over a connection is read at once, at most. Of that, messages are told before anybody learns of an
+   * answer. Default 1.
+   */
+  reads: () => number;
 }
 
 export interface ModelStoreOptions {
@@ -42,18 +50,20 @@ export class ModelConnection implements ModelReceiver {
     this.#server = server;
     this.#options = options;
     this.#onMessage = onMessage;
-    const latency = () => options.link.latency();
-    this.#toServer = new ModelLane(options.toServer, latency, () => server.blockedUntil);
-    this.#toProcess = new ModelLane(options.toProcess, latency);
-    this.#messages = options.ordered ? this.#toProcess : new ModelLane(options.toProcess, latency);
+    const { ordered, toServer, toProcess, link } = options;
+    const reads = () => link.reads();
+    this.#toServer = new ModelLane(toServer, { receiverBlockedUntil: () => server.blockedUntil });
+    this.#toProcess = new ModelLane(toProcess, { reads });
+    this.#messages = ordered ? this.#toProcess : new ModelLane(toProcess, { reads });
   }
 
   open(ready: () => void): void {
-    const sentAt = this.#options.clock.now();
-    this.#toServer.send(() => {
+    const { clock, link } = this.#options;
+    const sentAt = clock.now();
+    this.#toServer.send(link.latency('call'), () => {
       this.#server.subscribe(this.#options.process, this);
       this.#answeredSentAt = sentAt;
-      this.#toProcess.send(() => {
+      this.#toProcess.send(link.latency('answer'), () => {
         this.ready = true;
         ready();
       });
@@ -61,14 +71,15 @@ export class ModelConnection implements ModelReceiver {
   }
 
   call<T>(what: string, run: () => T): Promise<T> {
-    const sentAt = this.#options.clock.now();
+    const { clock, link } = this.#options;
+    const sentAt = clock.now();
     return new Promise((resolve, reject) => {
       this.#pending.add(reject);
-      this.#toServer.send(() => {
+      this.#toServer.send(link.latency('call'), () => {
         const { refusal } = this.#server;
         const answer = refusal ? refused(what, refusal) : run();
         this.#answeredSentAt = sentAt;
-        this.#toProcess.send(() => {
+        this.#toProcess.send(link.latency('answer'), () => {
           this.#pending.delete(reject);
           if (answer instanceof StoreError) reject(answer);
           else resolve(answer);
@@ -78,11 +89,12 @@ export class ModelConnection implements ModelReceiver {
   }
 
   receive(key: string, message: ModelMessage): void {
-    const asOf = this.#options.ordered ? this.#answeredSentAt : -Infinity;
-    for (const late of this.#options.link.message()) {
+    const { ordered, link, toProcess } = this.#options;
+    const asOf = ordered ? this.#answeredSentAt : -Infinity;
+    for (const late of link.message()) {
       const arrive = () => this.#onMessage(key, message, asOf);
-      if (late === 0) this.#messages.send(arrive);
-      else this.#options.toProcess.after(late, () => this.#messages.send(arrive));
+      if (late === 0) this.#messages.send(link.latency('message'), arrive);
+      else toProcess.after(late, () => this.#messages.send(link.latency('message'), arrive));
     }
   }
 

@@ -100,7 +100,7 @@ export class ModelServer {
   /** A store of another process, not open yet. @throws LockUsageError for an unknown option */
   connect(options: ModelConnectOptions = {}): ModelStore {
     checkNames(options, ['process', 'clock', 'toServer', 'toProcess', 'ordered', 'link']);
-    checkNames(options.link ?? {}, ['latency', 'message']);
+    checkNames(options.link ?? {}, ['latency', 'message', 'reads']);
     const clock = options.clock ?? this.#clock;
     return new ModelStore(this, {
       process: options.process ?? `process-${++this.#processes}`,
@@ -108,7 +108,7 @@ export class ModelServer {
       toServer: options.toServer ?? this.#clock,
       toProcess: options.toProcess ?? clock,
       ordered: options.ordered ?? true,
-      link: { latency: () => 0, message: () => [0], ...options.link },
+      link: { latency: () => 0, message: () => [0], reads: () => 1, ...options.link },
     });
   }
 

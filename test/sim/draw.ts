@@ -13,15 +13,23 @@ export interface Scenario {
   };
 }
 
+// Of two connections, one may be late.
+const DELAYED = [
+  undefined,
+  { answer: 0.4, message: 0 },
+  { answer: 0, message: 0.4 },
+  { answer: 0.1, message: 0.1 },
+];
+
 export function drawNetwork(random: Random): NetworkPlan {
   const least = random.pick([0, 0, 0.2, 1, 5]);
   const most = least + random.pick([0, 0.5, 2, 5, 30]);
-  return {
-    latency: [least, most],
-    whole: Number.isInteger(least) && Number.isInteger(most) && random.chance(0.5),
-    ordered: random.chance(0.7),
-    reportsDeadReceivers: random.chance(0.7),
-  };
+  const whole = Number.isInteger(least) && Number.isInteger(most) && random.chance(0.5);
+  const ordered = random.chance(0.7);
+  const reportsDeadReceivers = random.chance(0.7);
+  const delayed = ordered ? undefined : random.pick(DELAYED);
+  const latency = [least, delayed ? Math.max(most, least + random.pick([10, 40])) : most] as const;
+  return { latency, whole, ordered, delayed, reportsDeadReceivers };
 }
 
 export function drawTraits(random: Random): ProcessTraits {

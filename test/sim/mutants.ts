@@ -162,6 +162,28 @@ export const MUTANTS: readonly Mutant[] = [
     within: 500,
   },
   {
+    name: 'a revocation that is read before its grant is forgotten',
+    file: `${ENGINE}/queued-driver.js`,
+    from: 'this.#acquisitions.get(claim)?.outcome.then(() => this.#askAbout(id), ignore);',
+    to: ';',
+    within: 2_000,
+    scenario: 'revocations',
+  },
+  {
+    name: 'a message of a revocation is not heeded',
+    file: `${ENGINE}/queued-driver.js`,
+    from: 'if (hold?.token === id.token)\n            this.#renewals.revoked(hold, grace);',
+    to: 'if (hold?.token === id.token)\n            ;',
+    within: 500,
+  },
+  {
+    name: 'a renewal that is refused to a revoked holder tells of a thief',
+    file: `${ENGINE}/renewals.js`,
+    from: "if (answer === 'lost')",
+    to: "if (answer === 'lost' || answer.revoked !== undefined)",
+    within: 500,
+  },
+  {
     name: 'a permit is given beyond the limit',
     file: 'src/testing/model-lock.js',
     from: 'this.#holds.size < limit;',

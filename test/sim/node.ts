@@ -7,6 +7,9 @@ import type { Disturbance, Evidence } from './evidence.js';
 import type { FaultPlan, NetworkPlan } from './plan.js';
 import type { SimProcess } from './process.js';
 
+// What a message or an answer takes at most that is not delayed, where others are, beside the least.
+const LITTLE_MS = 2;
+
 type MessageTrouble = Extract<FaultPlan, { do: 'messages' }>;
 
 /** A process and its connection to the server. */
@@ -24,19 +27,25 @@ export class Node {
     readonly process: SimProcess,
     server: ModelServer,
     evidence: Evidence,
-    { latency: [least, most], whole, ordered }: NetworkPlan,
+    network: NetworkPlan,
     random: Random,
   ) {
     this.#evidence = evidence;
     this.#random = random;
-    const draw = whole ? () => random.between(least, most) : () => least + random.next() * (most - least);
+    const { ordered } = network;
+    const latency = latencyOf(network, random);
+    const reads = random.fork('reads');
     this.store = server.connect({
       process: process.name,
       clock: process.clock,
       toServer: process.outbound,
       toProcess: process.inbound,
       ordered,
-      link: { latency: () => draw() + this.slowness, message: () => this.#copies() },
+      link: {
+        latency: (what) => latency(what) + this.slowness,
+        message: () => this.#copies(),
+        reads: () => reads.pick([1, Infinity]),
+      },
     });
     // From the start until it is connected.
     this.cut();
@@ -89,4 +98,15 @@ export class Node {
       },
     };
   }
+}
+
+function latencyOf(
+  { latency: [least, most], whole, delayed }: NetworkPlan,
+  random: Random,
+): (what: 'call' | 'answer' | 'message') => number {
+  const upTo = (longest: number) =>
+    whole ? random.between(least, longest) : least + random.next() * (longest - least);
+  if (!delayed) return () => upTo(most);
+  const little = Math.min(most, least + LITTLE_MS);
+  return (what) => (what !== 'call' && random.chance(delayed[what]) ? most : upTo(little));
 }

@@ -15,8 +15,10 @@ export interface NetworkPlan {
   readonly latency: readonly [least: number, most: number];
   /** Whether the latency is in whole ms, so that much happens at one time. */
   readonly whole: boolean;
-  /** Whether messages and answers come in order. */
+  /** Whether messages and answers come over one connection, in order. */
   readonly ordered: boolean;
+  /** How often an answer, and a message, takes as long as it may; else it takes little. */
+  readonly delayed?: { readonly answer: number; readonly message: number } | undefined;
   /** Whether the server can tell that a process is not connected. */
   readonly reportsDeadReceivers: boolean;
 }

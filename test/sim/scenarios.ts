@@ -36,7 +36,7 @@ const drawHurried = (random: Random): Step => {
 
 const drawRevoke = (random: Random): Step => ({
   do: 'revoke',
-  after: random.between(0, 100),
+  after: random.pick([0, random.between(0, 10), random.between(0, 100)]),
   key: random.pick(['a', 'b']),
   grace: random.pick([0, 0, 5, 50, 500]),
 });
@@ -49,6 +49,13 @@ const orRevoke =
 
 const drawRefreshes = (random: Random, ttl: number) =>
   Array.from({ length: random.between(1, 3) }, () => Math.ceil(random.spread(ttl / 10, ttl * 10)));
+
+function drawPauses(random: Random, processes: readonly ProcessPlan[], longest: number): FaultPlan[] {
+  return drawTimes(random, 5, 1_500).map((at) => {
+    const process = anyone(processes, random);
+    return { do: 'pause', at, process, ms: Math.round(random.spread(5, longest)) };
+  });
+}
 
 function drawCut(random: Random, process: string, at: number): FaultPlan {
   return {
@@ -204,15 +211,7 @@ export const SCENARIOS: readonly Scenario[] = [
           ...(each.chance(0.3) && { wait: each.between(1, 1_000) }),
         }),
       );
-      const faults = drawTimes(random, 5, 1_500).map((at): FaultPlan => {
-        return {
-          do: 'pause',
-          at,
-          process: anyone(processes, random),
-          ms: Math.round(random.spread(5, 8_000)),
-        };
-      });
-      return { processes, faults };
+      return { processes, faults: drawPauses(random, processes, 8_000) };
     },
   },
   {
@@ -318,9 +317,11 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'revocations',
     about: 'an operator who takes holds away',
-    draw: (random) => ({
-      processes: drawProcesses(random, SOME, orRevoke(0.3, drawAny)),
-    }),
+    draw: (random) => {
+      const processes = drawProcesses(random, SOME, orRevoke(0.3, drawAny));
+      const faults = random.chance(0.5) ? [] : drawPauses(random, processes, 500);
+      return { processes, faults };
+    },
   },
   {
     name: 'everything',

@@ -74,9 +74,9 @@ export class World {
       const { owner } = moment;
       if (owner?.dead) continue;
       if (owner && owner.busyUntil > moment.at) {
-        // It wakes late: first its timers, in their order, then what has come in.
+        // It wakes late: first its timers, in their order, then what has come in, over whichever connection first.
         moment.rank = RANK[moment.lane];
-        moment.tie = moment.due;
+        moment.tie = moment.lane === 'timer' ? moment.due : this.#random.next();
         moment.at = owner.busyUntil;
         this.#push(moment);
         continue;

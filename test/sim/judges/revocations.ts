@@ -1,8 +1,10 @@
 import type { ModelChange, ModelPlace } from '../../../src/testing/model-lock.js';
-import type { Disturbance, Evidence, Judge } from '../evidence.js';
+import type { Disturbance, Evidence, Judge, Kind } from '../evidence.js';
 import type { Request } from '../request.js';
 
 const SLACK_MS = 30;
+// What is sent meanwhile passes afterwards.
+const DELAYS: readonly Kind[] = ['pause', 'silence', 'slow'];
 // When a renewal is due, of the ttl: a third, on a grid of 1/32.
 const RENEWED_AFTER = 1 / 3 + 1 / 32;
 // A server tells for so long that a hold was revoked.
@@ -40,7 +42,7 @@ export class Revocations implements Judge {
 
   revoked(request: Request): void {
     const since = Math.max(this.#evidence.world.now, request.process.present);
-    this.#knownUntil.set(request, since + request.leftNow());
+    this.#knownUntil.set(request, this.#evidence.world.now + request.leftNow());
     this.#checkTold({ request, since }, since + this.#quick);
   }
 
@@ -79,13 +81,13 @@ export class Revocations implements Judge {
   #toBeToldBy({ request, since }: Untold): number {
     const { use, process } = request;
     const hindrances = this.#hindrancesOf(request);
-    if (hindrances.length === 0) return since + this.#quick;
+    const over = (those: readonly Disturbance[]) => Math.max(since, ...those.map(({ until }) => until));
+    if (hindrances.every(({ kind }) => DELAYS.includes(kind))) return over(hindrances) + this.#quick;
     const ttl = Math.max(use.ttl, ...(use.refresh ?? [])) / process.rate;
     const answer = 2 * this.#quick + 2 * process.lateness;
     const timeUp = since + ttl + answer;
     // What is lost or late are messages alone: renewals pass.
-    const passes = hindrances.filter(({ kind }) => kind !== 'messages').map(({ until }) => until);
-    const renewed = Math.max(since, ...passes) + ttl * RENEWED_AFTER + answer;
+    const renewed = over(hindrances.filter(({ kind }) => kind !== 'messages')) + ttl * RENEWED_AFTER + answer;
     return request.renews && use.maxHold === undefined ? Math.min(timeUp, renewed) : timeUp;
   }
 
