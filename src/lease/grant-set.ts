@@ -137,13 +137,18 @@ export class GrantSet implements Renewable, LiveHold {
     const longer = ttl > this.ttl;
     this.ttl = ttl;
     if (!longer) this.#thread?.setTtl(ttl);
+    const began = this.#backend.clock.now();
+    let renewed: boolean;
     try {
-      return await this.extend(ttl);
+      renewed = await this.extend(ttl);
     } finally {
       // Not before: with less left than a longer ttl asks for, the thread would renew at once, and only the answer to the
       // latest renewal counts.
       if (longer) this.#thread?.setTtl(this.ttl);
     }
+    // The thread may have renewed it for the former ttl since.
+    const again = renewed && longer && this.#thread && this.ttl === ttl && this.#until < began + ttl * 0.9;
+    return again ? this.extend(ttl) : renewed;
   }
 
   /** Whether it is not over; one whose time is up is told so now. */
