@@ -183,7 +183,8 @@ export class RenewalThread {
   /** The heart beats from now on, often enough to tell a block of that length. */
   #beatFor(maxBlock: number): void {
     const often = this.#beat && this.#kept.size > 0 && maxBlock >= this.#shortestBlock;
-    if (often) return;
+    // A block that is over is not for a hold that begins now.
+    if (often && this.#clock.now() - this.#sharedClock.beat < maxBlock) return;
     this.#tick();
     this.#shortestBlock = Math.min(this.#shortestBlock, maxBlock);
     this.#beat?.cancel();

@@ -466,6 +466,15 @@ describe('the heart', () => {
     expect(long.onLost).not.toHaveBeenCalled();
   });
 
+  test('beats at the next hold after a block, which ends the holds before it alone', () => {
+    const before = renewed({ maxBlock: 1_000 });
+    clock.jump(1_000);
+    const { renewal } = renewed({ maxBlock: 1_000 });
+    expect(before.onLost).toHaveBeenCalledTimes(1);
+    expect(before.renewal.loss).toBe('blocked');
+    expect(renewal.validUntil).toBeGreaterThan(clock.now());
+  });
+
   test('beats at the next hold after a block while there was none', async () => {
     renewed({ maxBlock: 1_000 }).hold.unshare();
     clock.jump(5_000);
