@@ -265,11 +265,16 @@ test('who is handed the lock while another process claims it gets it, and not wh
 test('a key that rested goes to the next one in time, though the first, who was told of the rest, has given up', async () => {
   const [one, two, three] = [await open(url()), await open(url()), await open(url())];
   const held = await take(one, key);
-  const [first] = await queue(two, one, 300);
+  const gone = new AbortController();
+  const first = ask(two, key, { wait: 20_000, signal: gone.signal });
+  first.catch(() => {});
+  await until(async () => (await waiters(one)) === 1, 10_000, 'a place');
   const [second] = await queue(three, one);
   const free = timed(second!);
   await one.release(held, 700);
-  expect(await first).toBe(null);
+  await sleep(100);
+  gone.abort(new Error('gone'));
+  await expect(first).rejects.toThrow('gone');
   const { ms, ran, value } = await free;
   expect(ms).toBeGreaterThan(650);
   expect(ran).toBeLessThan(1_300);
