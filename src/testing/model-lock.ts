@@ -10,7 +10,7 @@ const REFUSED_LATE_MS = 60_000;
 // Renewals of a hold that was revoked are told so for so long.
 const TOLD_REVOKED_MS = 60_000;
 // A waiter that is told nothing claims again within so long.
-const SEEN_IN_TIME_MS = 5_000;
+const LOOK_MS = 5_000;
 const PLACES_SHOWN = 100;
 
 interface Owner {
@@ -186,8 +186,7 @@ export class ModelLock {
       if (keepFor > 0) this.#rest(hold, keepFor);
     }
     if (how.late) for (const each of [token, ...(how.served ?? [])]) this.#refuseLater(each);
-    this.#handOver();
-    if (held && keepFor > 0) this.#tellWhenFree();
+    this.#handOver(undefined, held && keepFor > 0);
     return held ? 'freed' : 'not-held';
   }
 
@@ -201,14 +200,9 @@ export class ModelLock {
       if (hold && !hold.rests) this.#end(hold, 'left');
       if (late) this.#refuseLater(token);
     }
-    // One of them may have been told when that is over. What ends later, those who wait see by themselves in time.
-    const soon = this.#now + SEEN_IN_TIME_MS;
-    const tells = [...this.#holds.values()].some(({ mode, rests, revoked, until }) =>
-      mode === 'read' ? until <= soon : rests || revoked,
-    );
+    // One of them may have been told when that is.
     const left = this.#places.length < waited;
-    this.#handOver();
-    if (left && tells) this.#tellWhenFree();
+    this.#handOver(undefined, left && this.#endsSoon());
   }
 
   revoke(fence: number, grace: number): boolean {
@@ -224,8 +218,7 @@ export class ModelLock {
     hold.until = until;
     this.#changed({ what: 'revoked', hold });
     if (grace === 0) this.#end(hold, 'revoked');
-    this.#handOver();
-    if (grace > 0) this.#tellWhenFree();
+    this.#handOver(undefined, grace > 0);
     return true;
   }
 
@@ -297,9 +290,13 @@ export class ModelLock {
     for (const hold of this.#holds.values()) if (hold.until <= now) this.#end(hold, 'expired');
   }
 
-  /** Lets the first live places in that fit; true: a live place still waits, or a writer is inside. */
-  #handOver(own?: ModelClaim): boolean {
+  /**
+   * Lets the first live places in that fit; true: a live place still waits, or a writer is inside. `tells`: the next one is
+   * told when the lock will be free, as it is where one comes in while others end soon.
+   */
+  #handOver(own?: ModelClaim, tells = false): boolean {
     const granted: ModelHold[] = [];
+    const soon = this.#endsSoon();
     const waits = this.#admit(granted, own);
     // The last one first, as Redis does.
     for (const hold of granted.reverse()) {
@@ -307,7 +304,16 @@ export class ModelLock {
       if (token !== own?.token)
         this.#send(hold.process, { what: 'granted', token, fence, run: this.#runOf(hold) });
     }
+    if (tells || (soon && granted.length > 0)) this.#tellWhenFree();
     return waits;
+  }
+
+  /** Whether a rest, or the time of a hold, may be over before those who wait look by themselves. */
+  #endsSoon(): boolean {
+    const soon = this.#now + LOOK_MS;
+    return [...this.#holds.values()].some(({ mode, rests, revoked, until }) =>
+      mode === 'read' ? until <= soon : rests || revoked,
+    );
   }
 
   #admit(granted: ModelHold[], own: ModelClaim | undefined): boolean {

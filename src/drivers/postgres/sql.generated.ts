@@ -167,6 +167,7 @@ DECLARE
   at timestamptz;
   held bool := false;
   entered int;
+  told bool;
 BEGIN
   IF rest = 0 AND NOT late AND served = '{}' THEN
     -- A key that nobody awaits takes one statement, and one look at the queue.
@@ -209,9 +210,9 @@ BEGIN
     INSERT INTO latchkey.share VALUES (s.*) ON CONFLICT (id, token) DO UPDATE SET ends = excluded.ends;
   END IF;
   IF late THEN l.refuses := latchkey.depart(i, served || t); END IF;
-  SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
+  SELECT h.entered, h.told INTO entered, told FROM latchkey.hand_over(l, true, own, NULL) h;
   IF rest > 0 THEN
-    PERFORM latchkey.look_in(l, own);
+    IF NOT told THEN PERFORM latchkey.look_in(l, own); END IF;
   ELSIF entered = 0 THEN
     -- A release that a crash undoes ends with the time of the hold, so its commit is not waited for; that of a grant is.
     setting := set_config('synchronous_commit', 'off', true);
@@ -266,9 +267,9 @@ END $$;`,
 -- l: the row as it is to be, which the caller has locked; changed: whether that differs from what is stored.
 -- own: the caller's process. me: the claim that is being made: with a place, its process has vouched just now; without, it
 -- enters last, and only if nobody waits.
--- Answers the fence of me, NULL if it did not enter; and how many entered.
+-- Answers the fence of me, NULL if it did not enter; how many entered; and whether the next one was told when a share ends.
 CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place, OUT got int8,
-  OUT entered int) LANGUAGE plpgsql AS $$
+  OUT entered int, OUT told bool) LANGUAGE plpgsql AS $$
 DECLARE
   at timestamptz := clock_timestamp();
   w latchkey.place;
@@ -281,8 +282,10 @@ DECLARE
   gone int8[] := '{}';
   behind int8 := 0;
   looks int := 0;
+  soon bool := false;
 BEGIN
   entered := 0;
+  told := false;
   -- A transaction that guards a hold has its fence locked, and nobody else gets the lock before that ends.
   IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence # l.salt) THEN
     l.token := NULL;
@@ -336,7 +339,8 @@ BEGIN
           DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(
             SELECT o.token FROM latchkey.share o
             WHERE o.id = l.id AND o.ends <= at AND pg_try_advisory_xact_lock(o.fence # l.salt) LIMIT 1000));
-          SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
+          SELECT count(*), coalesce(bool_or(s.ends > at AND s.ends <= at + interval '5 s'), false) INTO inside, soon
+        FROM latchkey.share s WHERE s.id = l.id;
         END IF;
         IF inside = 0 THEN
           l.shared := false;
@@ -376,6 +380,11 @@ BEGIN
     UPDATE latchkey.lock SET last = l.last, shared = l.shared, rests = l.rests, refuses = l.refuses, token = l.token, fence = l.fence,
       ends = l.ends, since = l.since, meta = l.meta, process = l.process, sequence = l.sequence, revoked = l.revoked
     WHERE id = l.id;
+  END IF;
+  -- Only the first in the queue was told, if anybody. What ends later than in 5 s, those who wait see by themselves in time.
+  IF soon AND entered > 0 THEN
+    PERFORM latchkey.look_in(l, own);
+    told := true;
   END IF;
 END $$;`,
   `-- The hold of a token, if it lasts still: its fence and the whole ms left.
@@ -421,6 +430,7 @@ DECLARE
   at timestamptz;
   waited bool;
   tells bool;
+  told bool;
 BEGIN
   IF NOT blind THEN
     l := latchkey.open_row(i, n, 20);
@@ -447,8 +457,8 @@ BEGIN
     tells := waited AND (l.rests > at OR l.token IS NOT NULL AND l.revoked AND l.ends > at
       OR l.shared AND EXISTS (SELECT FROM latchkey.share s
         WHERE s.id = i AND s.ends > at AND s.ends <= at + interval '5 s'));
-    SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
-    IF tells THEN PERFORM latchkey.look_in(l, own); END IF;
+    SELECT h.entered, h.told INTO entered, told FROM latchkey.hand_over(l, true, own, NULL) h;
+    IF tells AND NOT told THEN PERFORM latchkey.look_in(l, own); END IF;
   END IF;
   IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
 END $$;`,
@@ -568,6 +578,7 @@ DECLARE
   l latchkey.lock;
   s latchkey.share;
   at timestamptz;
+  told bool;
 BEGIN
   l := latchkey.open_row(i, n, 500);
   at := clock_timestamp();
@@ -583,8 +594,8 @@ BEGIN
   END IF;
   -- Its process may ask before it reads the message, or never get it.
   l.refuses := latchkey.depart(i, ARRAY[' ' || coalesce(s.token, l.token)]);
-  PERFORM latchkey.hand_over(l, true, own, NULL);
-  IF grace > 0 THEN PERFORM latchkey.look_in(l, own); END IF;
+  SELECT h.told INTO told FROM latchkey.hand_over(l, true, own, NULL) h;
+  IF grace > 0 AND NOT told THEN PERFORM latchkey.look_in(l, own); END IF;
   RETURN true;
 END $$;`,
   `-- The tokens of the places at the head of the queue that the process may hand the lock on to: writers of its own.

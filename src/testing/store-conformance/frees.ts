@@ -113,6 +113,20 @@ export const frees: StoreCases = {
     kit.expect((await kit.one.try({ key: soon, mode: 'read', limit })).granted).toBe(true);
   },
 
+  'where one comes in when a share has rested, the next one is told when another has': async (kit) => {
+    const permit = { mode: 'read', limit: 2 } as const;
+    const [first, second] = [await kit.one.take(permit), await kit.one.take(permit)];
+    await kit.one.stand('a', permit);
+    await kit.two.stand('b', permit);
+    await kit.one.free(first, { mode: 'read', keepFor: 200 });
+    await kit.one.free(second, { mode: 'read', keepFor: 3_000 });
+    kit.expect(kit.two.lookIns).toEqual([]);
+    await sleep(250);
+    kit.expect((await kit.one.wait({ ...permit, token: 'a' })).granted).toBe(true);
+    await until(() => kit.two.lookIns.length > 0, 'a message that a share rests');
+    kit.expectBetween(kit.two.lookIns[0]!.ms, 1, 3_000);
+  },
+
   'a key that rests cannot be freed, renewed or revoked': async (kit) => {
     const grant = await kit.one.take();
     await kit.one.free(grant, { keepFor: 20_000 });

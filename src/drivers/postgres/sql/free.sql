@@ -12,6 +12,7 @@ DECLARE
   at timestamptz;
   held bool := false;
   entered int;
+  told bool;
 BEGIN
   IF rest = 0 AND NOT late AND served = '{}' THEN
     -- A key that nobody awaits takes one statement, and one look at the queue.
@@ -54,9 +55,9 @@ BEGIN
     INSERT INTO latchkey.share VALUES (s.*) ON CONFLICT (id, token) DO UPDATE SET ends = excluded.ends;
   END IF;
   IF late THEN l.refuses := latchkey.depart(i, served || t); END IF;
-  SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
+  SELECT h.entered, h.told INTO entered, told FROM latchkey.hand_over(l, true, own, NULL) h;
   IF rest > 0 THEN
-    PERFORM latchkey.look_in(l, own);
+    IF NOT told THEN PERFORM latchkey.look_in(l, own); END IF;
   ELSIF entered = 0 THEN
     -- A release that a crash undoes ends with the time of the hold, so its commit is not waited for; that of a grant is.
     setting := set_config('synchronous_commit', 'off', true);

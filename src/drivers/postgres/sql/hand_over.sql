@@ -2,9 +2,9 @@
 -- l: the row as it is to be, which the caller has locked; changed: whether that differs from what is stored.
 -- own: the caller's process. me: the claim that is being made: with a place, its process has vouched just now; without, it
 -- enters last, and only if nobody waits.
--- Answers the fence of me, NULL if it did not enter; and how many entered.
+-- Answers the fence of me, NULL if it did not enter; how many entered; and whether the next one was told when a share ends.
 CREATE OR REPLACE FUNCTION latchkey.hand_over(l latchkey.lock, changed bool, own int8, me latchkey.place, OUT got int8,
-  OUT entered int) LANGUAGE plpgsql AS $$
+  OUT entered int, OUT told bool) LANGUAGE plpgsql AS $$
 DECLARE
   at timestamptz := clock_timestamp();
   w latchkey.place;
@@ -17,8 +17,10 @@ DECLARE
   gone int8[] := '{}';
   behind int8 := 0;
   looks int := 0;
+  soon bool := false;
 BEGIN
   entered := 0;
+  told := false;
   -- A transaction that guards a hold has its fence locked, and nobody else gets the lock before that ends.
   IF l.token IS NOT NULL AND l.ends <= at AND pg_try_advisory_xact_lock(l.fence # l.salt) THEN
     l.token := NULL;
@@ -72,7 +74,8 @@ BEGIN
           DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(
             SELECT o.token FROM latchkey.share o
             WHERE o.id = l.id AND o.ends <= at AND pg_try_advisory_xact_lock(o.fence # l.salt) LIMIT 1000));
-          SELECT count(*) INTO inside FROM latchkey.share s WHERE s.id = l.id;
+          SELECT count(*), coalesce(bool_or(s.ends > at AND s.ends <= at + interval '5 s'), false) INTO inside, soon
+        FROM latchkey.share s WHERE s.id = l.id;
         END IF;
         IF inside = 0 THEN
           l.shared := false;
@@ -112,5 +115,10 @@ BEGIN
     UPDATE latchkey.lock SET last = l.last, shared = l.shared, rests = l.rests, refuses = l.refuses, token = l.token, fence = l.fence,
       ends = l.ends, since = l.since, meta = l.meta, process = l.process, sequence = l.sequence, revoked = l.revoked
     WHERE id = l.id;
+  END IF;
+  -- Only the first in the queue was told, if anybody. What ends later than in 5 s, those who wait see by themselves in time.
+  IF soon AND entered > 0 THEN
+    PERFORM latchkey.look_in(l, own);
+    told := true;
   END IF;
 END $$;

@@ -12,6 +12,7 @@ DECLARE
   at timestamptz;
   waited bool;
   tells bool;
+  told bool;
 BEGIN
   IF NOT blind THEN
     l := latchkey.open_row(i, n, 20);
@@ -38,8 +39,8 @@ BEGIN
     tells := waited AND (l.rests > at OR l.token IS NOT NULL AND l.revoked AND l.ends > at
       OR l.shared AND EXISTS (SELECT FROM latchkey.share s
         WHERE s.id = i AND s.ends > at AND s.ends <= at + interval '5 s'));
-    SELECT h.entered INTO entered FROM latchkey.hand_over(l, true, own, NULL) h;
-    IF tells THEN PERFORM latchkey.look_in(l, own); END IF;
+    SELECT h.entered, h.told INTO entered, told FROM latchkey.hand_over(l, true, own, NULL) h;
+    IF tells AND NOT told THEN PERFORM latchkey.look_in(l, own); END IF;
   END IF;
   IF entered = 0 THEN setting := set_config('synchronous_commit', 'off', true); END IF;
 END $$;

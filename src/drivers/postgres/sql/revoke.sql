@@ -6,6 +6,7 @@ DECLARE
   l latchkey.lock;
   s latchkey.share;
   at timestamptz;
+  told bool;
 BEGIN
   l := latchkey.open_row(i, n, 500);
   at := clock_timestamp();
@@ -21,7 +22,7 @@ BEGIN
   END IF;
   -- Its process may ask before it reads the message, or never get it.
   l.refuses := latchkey.depart(i, ARRAY[' ' || coalesce(s.token, l.token)]);
-  PERFORM latchkey.hand_over(l, true, own, NULL);
-  IF grace > 0 THEN PERFORM latchkey.look_in(l, own); END IF;
+  SELECT h.told INTO told FROM latchkey.hand_over(l, true, own, NULL) h;
+  IF grace > 0 AND NOT told THEN PERFORM latchkey.look_in(l, own); END IF;
   RETURN true;
 END $$;

@@ -48,6 +48,6 @@ if held == 0 then give_up_places({token}) end
 if held == 1 and used > tonumber(last or 0) then last = used end
 if late == '1' then refuse_later({token, unpack(ARGV, 3)}) end
 local waits, more = hand_over()
+tells = tells or waits and held == 1 and keep > 0
 finish()
-if waits and held == 1 and keep > 0 then tell_when_free() end
 return more and held + 2 or held

@@ -19,11 +19,9 @@ for _, token in ipairs(tokens) do
   if record then leave_shared(token, tonumber(string.match(record, '^%d+'))) end
 end
 if ARGV[1] == '1' then refuse_later(tokens) end
--- One of them may have been told when the key has rested, or a revoked hold ends: see free.lua and revoke.lua. What ends
--- later than in 5 s, those who wait see by themselves in time.
-local rests = hold_token == '-' or hold and string.find(hold, '^%d+ %d+ r ')
-local tells = left and (rests or inside > 0 and earliest <= now + 5000)
+-- One of them may have been told when that is.
+local soon = left and ends_soon()
 local waits, more = hand_over()
+tells = tells or waits and soon
 finish()
-if waits and tells then tell_when_free() end
 return more and 1 or 0

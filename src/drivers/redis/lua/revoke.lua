@@ -48,6 +48,6 @@ end
 refuse_later({'-' .. token})
 redis.call('PUBLISH', 'latchkey:' .. process, 'revoked ' .. stops - now .. ' ' .. token .. ' ' .. lock)
 local waits, more = hand_over()
+tells = tells or waits and grace > 0
 finish()
-if waits and grace > 0 then tell_when_free() end
 return more and 3 or 1

@@ -2,6 +2,8 @@
 local PLACE = '^(%S+) (%a) (%d+) (%d+) (%d+) (%S+) (.*)$'
 -- Lua is not to be interrupted: so many places one run looks at, drops and grants to.
 local STEPS, DROPS, GRANTS = 10000, 1000, 128
+-- Who waits looks by itself within so many ms.
+local LOOK_MS = 5000
 
 -- Places are read ahead, each time twice as far. False: it was removed.
 local records, ahead = {}, 1
@@ -82,10 +84,15 @@ local function run_of(process)
   return table.concat(tokens, ',')
 end
 
+-- Whether a rest, or the time of a hold, may be over before those who wait look by themselves.
+local function ends_soon()
+  return hold_token == '-' or hold and string.find(hold, '^%d+ %d+ r ') or inside > 0 and earliest <= now + LOOK_MS
+end
+
 -- Hands the lock to the places at the head that fit, and fills messages; none for the place whose token is "own".
 -- Answers whether a place that lives still waits, whether there may be more to do, and the fence of "own" if it came in.
 local channels, messages = {}, {}
-local function hand_over(own)
+local function admit(own)
   local granted, dropped, own_fence = 0, 0, nil
   local n, began, last_step = first, first, first + STEPS
   while n < next_place do
@@ -122,7 +129,27 @@ local function hand_over(own)
   return hold and true or false, false, own_fence
 end
 
--- Writes what has changed, and then tells the processes of those who were handed the lock.
+-- As admit. Where one comes in while others end soon, the next is told when: only the first in the queue was, if anybody.
+local tells = false
+local function hand_over(own)
+  local soon, before = ends_soon(), inside
+  local blocked, more, own_fence = admit(own)
+  tells = tells or soon and inside > before
+  return blocked, more, own_fence
+end
+
+-- Tells the first process in the queue that hears it when the lock will be free. Only after save.
+local function tell_when_free()
+  for n = first, math.min(next_place, first + STEPS) - 1 do
+    local token, _, limit, _, _, process = place_at(n)
+    if token and state_of(process) == 'here' then
+      redis.call('PUBLISH', 'latchkey:' .. process, 'look ' .. time_left(tonumber(limit)) .. ' ' .. lock)
+      return
+    end
+  end
+end
+
+-- Writes what has changed, and then tells the processes of those who were handed the lock, and who is to look when.
 local function finish(claims)
   for process, stamp in pairs(stamps) do
     if stamp.changed then
@@ -134,15 +161,5 @@ local function finish(claims)
   for i = #channels, 1, -1 do
     for _, message in ipairs(messages[channels[i]]) do redis.call('PUBLISH', 'latchkey:' .. channels[i], message) end
   end
-end
-
--- Tells the first process in the queue that hears it when the lock will be free. Only after finish.
-local function tell_when_free()
-  for n = first, math.min(next_place, first + STEPS) - 1 do
-    local token, _, limit, _, _, process = place_at(n)
-    if token and state_of(process) == 'here' then
-      redis.call('PUBLISH', 'latchkey:' .. process, 'look ' .. time_left(tonumber(limit)) .. ' ' .. lock)
-      return
-    end
-  end
+  if tells then tell_when_free() end
 end
