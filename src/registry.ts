@@ -58,7 +58,9 @@ export class LockRegistry {
   readonly #host: LockerHost;
   #closed: Promise<void> | undefined;
 
+  /** @throws LockUsageError for an unknown option: drivers and lockers are registered. */
   constructor(options: { clock?: Clock } = {}) {
+    checkNames(options, ['clock']);
     const clock = options.clock ?? machineClock;
     this.#host = {
       clock,

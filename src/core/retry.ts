@@ -1,3 +1,4 @@
+import { checkNames } from './check.js';
 import { type Clock, sleep } from './clock.js';
 import { type Duration, parseDuration } from './duration.js';
 import { LockUsageError } from './errors.js';
@@ -62,6 +63,7 @@ export const retry = {
 
   /** Growing delays with jitter. The defaults are those of mapmutex, about 4 s in all. */
   backoff(options: BackoffOptions = {}): RetryStrategy {
+    checkNames(options, ['maxRetry', 'baseDelay', 'maxDelay', 'factor', 'jitter']);
     const { maxRetry = 200, baseDelay = 0.00001, maxDelay = 100, factor = 1.1, jitter = 0.2 } = options;
     checkCount('maxRetry', maxRetry);
     const base = parseDuration('baseDelay', baseDelay);

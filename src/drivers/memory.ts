@@ -1,3 +1,4 @@
+import { checkNames } from '../core/check.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { Deadline, Deadlines } from '../core/deadlines.js';
 import { LockClosedError } from '../core/errors.js';
@@ -10,6 +11,7 @@ import { type Hold, MemoryLock, type Waiting } from './memory/memory-lock.js';
  * loop and are blocked with it.
  */
 export function memoryDriver(options: { clock?: Clock } = {}): LockDriver {
+  checkNames(options, ['clock']);
   return new MemoryDriver(options.clock ?? systemClock);
 }
 

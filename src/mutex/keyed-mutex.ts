@@ -1,3 +1,4 @@
+import { checkNames } from '../core/check.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { RetryStrategy } from '../core/retry.js';
 import { KeyedQueue, type WaitOptions } from './keyed-queue.js';
@@ -18,7 +19,9 @@ const READ = EVERYONE;
 export class KeyedMutex<K = unknown> {
   readonly #queue: KeyedQueue<K>;
 
+  /** @throws LockUsageError for an unknown option. */
   constructor(options: { clock?: Clock } = {}) {
+    checkNames(options, ['clock']);
     this.#queue = new KeyedQueue(options.clock ?? systemClock);
   }
 

@@ -1,4 +1,4 @@
-import { checkLimit } from '../core/check.js';
+import { checkLimit, checkNames } from '../core/check.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { RetryStrategy } from '../core/retry.js';
 import { KeyedQueue, type WaitOptions } from './keyed-queue.js';
@@ -25,10 +25,11 @@ export class KeyedSemaphore<K = unknown> {
    * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the
    * key, once by each call that asks for a permit. So the limit may change. Each call keeps the limit that it got, also
    * while it waits, and taken permits stay taken.
-   * @throws LockUsageError for any other value. If a function returns such a value, the call fails with this error and
+   * @throws LockUsageError for any other value, and for an unknown option. If a function returns such a value, the call fails with this error and
    * takes nothing.
    */
   constructor(limit: number | ((key: K) => number), options: { clock?: Clock } = {}) {
+    checkNames(options, ['clock']);
     this.#queue = new KeyedQueue(options.clock ?? systemClock);
     this.#limit = typeof limit === 'function' ? limit : permits(limit);
   }

@@ -10,7 +10,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { checkNames } from '../core/check.js';
-import { LockError } from '../core/errors.js';
+import { LockError, LockUsageError } from '../core/errors.js';
 import type { LockTrace, RevokeTrace } from '../lease/diagnostics.js';
 import { type Guard, guard } from './guard.js';
 import { Instruments } from './instruments.js';
@@ -52,11 +52,12 @@ const WAITS_MS = 100;
  * Records metrics and spans of all lockers of this process, until you call the function that it returns. What waits or is
  * held then counts no more. docs/operations.md lists them. Leases that are already held are not counted. An error of a
  * provider harms no lock: it is one process warning, `LATCHKEY_TELEMETRY`.
- * @throws LockUsageError for an unknown option, and for a `keyLabel` that is no function.
+ * @throws LockUsageError for an unknown option, a `keyLabel` that is no function, and `links` that is no boolean.
  */
 export function instrumentLocks(options: InstrumentOptions = {}): () => void {
   checkNames(options, ['meterProvider', 'tracerProvider', 'keyLabel', 'links']);
   const { links = true } = options;
+  if (typeof links !== 'boolean') throw new LockUsageError('links', links, 'a boolean');
   const tracer = (options.tracerProvider ?? trace).getTracer(NAME);
   const instruments = new Instruments((options.meterProvider ?? metrics).getMeter(NAME));
   const keyLabel = keyLabels(options.keyLabel);

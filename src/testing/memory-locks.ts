@@ -1,6 +1,6 @@
 import { checkNames } from '../core/check.js';
 import type { Clock } from '../core/clock.js';
-import type { LockerOptions } from '../lease/options.js';
+import { LOCKER_OPTIONS, type LockerOptions } from '../lease/options.js';
 import { LockRegistry } from '../registry.js';
 
 export interface MemoryLocksOptions {
@@ -16,6 +16,7 @@ export function memoryLocks(options: MemoryLocksOptions = {}): LockRegistry {
   const { clock, lockers = {} } = options;
   const registry = new LockRegistry(clock ? { clock } : {});
   for (const [name, defaults] of Object.entries(lockers)) {
+    checkNames(defaults, LOCKER_OPTIONS);
     registry.registerLocker(name, { ...defaults, driver: 'memory' });
   }
   return registry;

@@ -1,3 +1,4 @@
+import { checkNames } from '../../core/check.js';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { LockConfigError } from '../../core/errors.js';
 import { systemRandom } from '../../core/random.js';
@@ -20,6 +21,7 @@ export async function postgresDriver(
   postgres: LentPool | PostgresOptions = {},
   options: { clock?: Clock } = {},
 ): Promise<LockDriver> {
+  checkNames(options, ['clock']);
   const parts = { clock: options.clock ?? systemClock, random: systemRandom };
   if (typeof postgres === 'object' && postgres !== null) {
     checkLentPool(postgres);

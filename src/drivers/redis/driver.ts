@@ -1,3 +1,4 @@
+import { checkNames } from '../../core/check.js';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { systemRandom } from '../../core/random.js';
 import { queuedDriver } from '../../engine/queued-driver.js';
@@ -17,6 +18,7 @@ export async function redisDriver(
   redis: LentClient | RedisOptions = {},
   options: { clock?: Clock } = {},
 ): Promise<LockDriver> {
+  checkNames(options, ['clock']);
   if (typeof redis === 'object' && redis !== null) {
     checkLentClient(redis);
     checkAddress(redis);
