@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from '@jest/globals';
 import {
@@ -86,4 +89,20 @@ test('health tells of a driver whose name is an address without its password', a
   const health = await lockHealth(registry);
   expect(Object.keys(health).sort()).toEqual(['lock.memory', 'lock.redis://…@host']);
   await registry.close();
+});
+
+test.each([
+  { lock: { [address]: 5 } },
+  { lock: { lockers: { [address]: { ttl: 'x' } } } },
+  { lock: { lockers: { [address]: 5 } } },
+  { lock: { lockers: { jobs: { [address]: 5 } } } },
+  { [address]: { a: 1 } },
+])('a key of a file that is an address by mistake is shown without its password: %j', async (content) => {
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-names-'));
+  const configFile = join(folder, 'app.json');
+  await writeFile(configFile, JSON.stringify(content));
+  const error = await thrown(() => createApp({ configFile, env: {} }).install(lockProvider).start());
+  expect(error.message).toContain('redis://…@host');
+  expect(`${inspect(error)} ${JSON.stringify(error)}`).not.toContain('hunter2');
+  await rm(folder, { recursive: true });
 });

@@ -1,3 +1,4 @@
+import { withoutLogin } from '../text/without-login.js';
 import {
   type ConfigEntry,
   type ConfigSchema,
@@ -62,7 +63,7 @@ export class ConfigTree {
       const known = Object.keys(schema).join(', ') || 'nothing here';
       this.mistake(
         [...path, key],
-        `${[...path, key].join('.')} (${this.fileName}): unknown, expected ${known}`,
+        `${shownPath([...path, key])} (${this.fileName}): unknown, expected ${known}`,
       );
     }
     return new Map(
@@ -90,7 +91,7 @@ export class ConfigTree {
     const defaults = Array.isArray(known) ? {} : (known as Record<string, Table>);
     const names = new Set([...(Array.isArray(known) ? known : Object.keys(known)), ...Object.keys(table)]);
     if (names.delete('')) {
-      this.mistake(path, `${path.join('.')} (${this.fileName}) has an entry named "": expected a name`);
+      this.mistake(path, `${shownPath(path)} (${this.fileName}) has an entry named "": expected a name`);
     }
     const variables = env === undefined ? new Map() : this.#variables(env, each, names, path);
     if (env !== undefined) {
@@ -121,7 +122,10 @@ export class ConfigTree {
       const name = rest.slice(0, cut);
       const meant = [...names].filter((candidate) => fold(candidate) === fold(name));
       if (meant.length > 1) {
-        this.mistake(path, `env ${variable}: expected one entry of that name, got ${meant.join(', ')}`);
+        this.mistake(
+          path,
+          `env ${variable}: expected one entry of that name, got ${meant.map(withoutLogin).join(', ')}`,
+        );
         continue;
       }
       const entry = meant[0] ?? name.toLowerCase();
@@ -138,7 +142,7 @@ export class ConfigTree {
     if (value === undefined || value === null) return {};
     if (typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date)) return value as Table;
     const kind = typeof value === 'object' ? show(value) : `a ${typeof value}`;
-    this.mistake(path, `${path.join('.') || 'the whole'} (${this.fileName}) is ${kind}: expected a table`);
+    this.mistake(path, `${shownPath(path) || 'the whole'} (${this.fileName}) is ${kind}: expected a table`);
     return {};
   }
 }
@@ -165,6 +169,11 @@ function own(table: Readonly<Table>, key: string): unknown {
 
 function variableOf(prefix: string, entry: string, setting: string): string {
   return `${prefix}__${fold(entry)}__${fold(setting)}`.toUpperCase();
+}
+
+/** A key with dots between its parts, one of which may be an address by mistake. */
+export function shownPath(path: readonly string[]): string {
+  return path.map(withoutLogin).join('.');
 }
 
 /** What a variable can say of a name. */

@@ -1,7 +1,7 @@
 import convict from 'convict';
 import { messageOf } from '../text/message-of.js';
 import { readConfigFile } from './config-file.js';
-import { type ConfigNode, ConfigTree, type Leaf, type Mistake } from './config-tree.js';
+import { type ConfigNode, ConfigTree, type Leaf, type Mistake, shownPath } from './config-tree.js';
 import { formatOf } from './config-types.js';
 import { AppError, ConfigError } from './errors.js';
 import type { ConfigOwner, ConfigSchema } from './schema.js';
@@ -114,7 +114,7 @@ function accept(tree: ConfigTree, leaf: Leaf, value: unknown, source: string): v
     const why = sensitive ? 'not accepted' : messageOf(error);
     const shown = sensitive ? 'not shown here' : show(value);
     const wanted = expected === undefined ? why : `expected ${expected}`;
-    tree.mistake(leaf.path, `${leaf.path.join('.')} (${source}) is ${shown}: ${wanted}`);
+    tree.mistake(leaf.path, `${shownPath(leaf.path)} (${source}) is ${shown}: ${wanted}`);
   }
 }
 
