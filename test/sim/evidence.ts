@@ -21,6 +21,15 @@ export interface Disturbance {
  */
 export type Kind = 'pause' | 'cut' | 'silence' | 'slow' | 'refusal' | 'messages' | 'data' | 'clock';
 
+/** A hold that the server takes away. */
+interface Revoked {
+  readonly key: string;
+  readonly hold: ModelHold;
+  readonly revocation: Revocation;
+  /** Its holder has been told. */
+  toldAt?: number;
+}
+
 /** A promise that was not kept. */
 export interface Violation {
   readonly judge: string;
@@ -43,8 +52,7 @@ export class Evidence {
   /** Processes whose locks close. */
   readonly closing = new Set<string>();
   /** The holds that the server takes away. */
-  readonly #revoked: { readonly key: string; readonly hold: ModelHold; readonly revocation: Revocation }[] =
-    [];
+  readonly #revoked: Revoked[] = [];
 
   constructor(
     readonly world: World,
@@ -101,6 +109,20 @@ export class Evidence {
       request.revocation = { at, endsAt: Math.min(endsAt, revocation.endsAt) };
     }
     return known === undefined && request.revocation !== undefined;
+  }
+
+  /** Its holder knows that it is revoked. */
+  toldOfRevocation(request: Request, at: number): void {
+    request.toldAt = at;
+    for (const each of this.#revoked) if (serves(each.hold, each.key, request)) each.toldAt ??= at;
+  }
+
+  /** Whether it was granted under a hold whose former holder had been told before that it is revoked. */
+  servedByEnding(request: Request): boolean {
+    const before = request.settledAt!;
+    return this.#revoked.some(
+      ({ key, hold, toldAt }) => toldAt !== undefined && toldAt < before && serves(hold, key, request),
+    );
   }
 
   /** Whether a hold that was claimed for it was revoked, be it known of that one or not. */

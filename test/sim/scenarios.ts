@@ -27,6 +27,18 @@ function drawAny(random: Random): Step {
   });
 }
 
+/** What may be revoked as it is granted, handed on, taken with others, or to rest. */
+function drawRevocable(random: Random): Step {
+  const after = random.pick([0, 0, 1, 5]);
+  const manner = random.pick<Manner>(['acquire', 'with']);
+  return random.pick([
+    drawAny,
+    () => drawUse(random, { after, manner, keys: ['a'], hold: random.pick([0, 1, 3, 12]) }),
+    () => drawUse(random, { after, manner, keys: ['a', 'b'] }),
+    () => drawUse(random, { after, manner, atLeast: 900, hold: random.between(1, 800) }),
+  ])(random);
+}
+
 /** As `drawAny`, with more that do not wait for long. */
 const drawHurried = (random: Random): Step => {
   const step = drawAny(random);
@@ -318,7 +330,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'revocations',
     about: 'an operator who takes holds away',
     draw: (random) => {
-      const processes = drawProcesses(random, SOME, orRevoke(0.3, drawAny));
+      const processes = drawProcesses(random, SOME, orRevoke(0.3, drawRevocable));
       const faults = random.chance(0.5) ? [] : drawPauses(random, processes, 500);
       return { processes, faults };
     },

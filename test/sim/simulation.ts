@@ -237,7 +237,7 @@ class Simulation {
         signal.addEventListener('abort', () => {
           const { reason } = signal.reason as LockLostError;
           tell('is told of loss', request.id, reason);
-          if (reason === 'revoked') request.toldAt = process.present;
+          if (reason === 'revoked') evidence.toldOfRevocation(request, process.present);
           // With a grace, it is held for that time.
           if (reason !== 'revoked' || !grip.held) evidence.holding.delete(request);
           judge((one) => one.lost?.(request, reason));

@@ -1,4 +1,4 @@
-import type { ModelChange, ModelPlace } from '../../../src/testing/model-lock.js';
+import type { ModelChange, ModelHold, ModelPlace } from '../../../src/testing/model-lock.js';
 import type { Disturbance, Evidence, Judge, Kind } from '../evidence.js';
 import type { Request } from '../request.js';
 
@@ -44,6 +44,8 @@ export class Revocations implements Judge {
     const since = Math.max(this.#evidence.world.now, request.process.present);
     this.#knownUntil.set(request, this.#evidence.world.now + request.leftNow());
     this.#checkTold({ request, since }, since + this.#quick);
+    if (this.#evidence.servedByEnding(request))
+      this.#tell(request, 'is served by a hold whose former holder was told that it is revoked');
   }
 
   lost(request: Request, reason: string): void {
@@ -110,7 +112,7 @@ export class Revocations implements Judge {
 
   /** The first in the queue is let in when the hold is over. */
   #checkFreed(key: string, first: ModelPlace, endsAt: number): void {
-    const { world, network, server, serverNow } = this.#evidence;
+    const { world, network, server } = this.#evidence;
     const process = this.#evidence.processes.get(first.process)!;
     const since = world.now;
     const bound = 4 * network.latency[1] + 2 * process.lateness + PLACED_MS + SLACK_MS;
@@ -118,13 +120,21 @@ export class Revocations implements Judge {
       const lock = server.lock(key);
       const request = this.#evidence.requestOf(first);
       if (lock.places[0] !== first || !request?.waits || request.givenUp(world.now) || process.dead) return;
-      const inside = [...lock.holds].some(({ until }) => until > serverNow + bound);
+      const inside = [...lock.holds].some(
+        (hold) => hold.until > this.#evidence.serverNow && !(hold.rests && this.#wasTakenAway(hold, endsAt)),
+      );
       if (inside || this.#evidence.hindered(process, since - PLACES_LAST_MS)) return;
       this.#tell(
         request,
         `is first at ${key} ${bound.toFixed(0)} ms after the end of a revoked hold, and waits`,
       );
     });
+  }
+
+  /** Its holder has not released it by then: the key is not to rest. */
+  #wasTakenAway(hold: ModelHold, at: number): boolean {
+    const request = this.#evidence.requestOf(hold);
+    return request?.toldAt !== undefined && (request.releasingAt ?? Infinity) > at;
   }
 
   #isHeld(request: Request): boolean {
