@@ -37,8 +37,9 @@ export interface AcquireOptions {
   /**
    * A released key rests until this time after its grant is over: it stays taken as if it were held. The idea is that of
    * ShedLock's lockAtLeastFor. Each of several keys rests. After a reader, the key stays closed to writers, and a permit of
-   * a `limit` stays used. If the lease expires or is revoked, or its holder dies, the key is free when the time of the lease
-   * is over. So `atLeast` can be longer than `ttl` only with `autoRenew`. Default 0: the key is free at once.
+   * a `limit` stays used. If the lease is revoked, or its holder dies, the key is free when the time of the lease is over. So
+   * `atLeast` can be longer than `ttl` only with `autoRenew`. If the lease is lost in another way, the key may rest or be
+   * free. Default 0: the key is free at once.
    */
   atLeast?: Duration | undefined;
   /** Renews the lease at a third of its ttl until it is released. Default true in `with` and `tryWith`, else false. */

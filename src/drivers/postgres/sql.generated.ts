@@ -340,7 +340,7 @@ BEGIN
             SELECT o.token FROM latchkey.share o
             WHERE o.id = l.id AND o.ends <= at AND pg_try_advisory_xact_lock(o.fence # l.salt) LIMIT 1000));
           SELECT count(*), coalesce(bool_or(s.ends > at AND s.ends <= at + interval '5 s'), false) INTO inside, soon
-        FROM latchkey.share s WHERE s.id = l.id;
+          FROM latchkey.share s WHERE s.id = l.id;
         END IF;
         IF inside = 0 THEN
           l.shared := false;
