@@ -193,13 +193,18 @@ export class Evidence {
     return false;
   }
 
-  /** The hold that the server has for a request now: its own, or one of its process that was handed on to it. */
+  /**
+   * The hold that the server has for a request now: its own, or one of its process that was handed on to it. The latest: a
+   * call that lost one of its keys claims all of them anew, and a release of the former may be pending.
+   */
   holdOf(request: Request, key: string): ModelHold | undefined {
+    let latest: ModelHold | undefined;
     for (const hold of this.server.lock(key).holds) {
       if (hold.rests || hold.process !== request.process.name || hold.until <= this.serverNow) continue;
-      if (hold.mode === 'write' || this.requestOf(hold) === request) return hold;
+      const isIts = hold.mode === 'write' || this.requestOf(hold) === request;
+      if (isIts && hold.fence > (latest?.fence ?? 0)) latest = hold;
     }
-    return undefined;
+    return latest;
   }
 }
 
