@@ -87,7 +87,7 @@ export abstract class Locker {
    * settle, the diagnostics channel `latchkey:lead` reports it: see {@link LeadTrace}.
    * @returns what `fn` returns.
    * @throws what `fn` throws by itself; the reason of `options.signal`; LockClosedError; LockTimeoutError when `wait`
-   * is over; LockUsageError for `mode: 'read'` and `limit`.
+   * is over; LockNotObtainedError when a `retry` strategy ends; LockUsageError for `mode: 'read'` and `limit`.
    * @example
    * await locker.lead('scheduler', (lease) => runScheduler({ signal: lease.signal }), { ttl: '10s', signal: stopping });
    */
