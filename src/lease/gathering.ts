@@ -85,7 +85,10 @@ export class Gathering {
         if (!grant) return this.#refused();
         // A key was lost while another was awaited, or this process was stopped: all are taken anew.
         const now = this.#host.clock.now();
-        if ((now >= grant.validUntil || now >= this.#deadline) && tooLate++ > 0) throw this.#lostTwice();
+        if ((now >= grant.validUntil || now >= this.#deadline) && tooLate++ > 0) {
+          if (set.loss === 'revoked') return this.#refused();
+          throw this.#lostTwice();
+        }
       }
     } catch (error) {
       this.#set?.abandon();

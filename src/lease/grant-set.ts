@@ -37,6 +37,8 @@ export class GrantSet implements Renewable, LiveHold {
   place = -1;
   /** What a renewal sets, in ms. */
   ttl: number;
+  /** Why it was lost. */
+  loss: LossReason | undefined;
   readonly #backend: Backend;
   readonly #grants: Grant[] = [];
   #state: 'held' | 'released' | 'lost' = 'held';
@@ -288,6 +290,7 @@ export class GrantSet implements Renewable, LiveHold {
   #lose(reason: LossReason, cause?: unknown): void {
     if (this.#state !== 'held') return;
     this.#state = 'lost';
+    this.loss = reason;
     // It is taken away for others to have it, and may not be over in the backend yet.
     if (reason === 'revoked') this.#restUntil = 0;
     // The backend may not know yet, and of several keys the others are still ours.
