@@ -13,6 +13,7 @@ test.each([
   ['a waiter that got a new place looks instead of the one that is first now', 'everything', 22_524],
   ['a silence that comes while a process is blocked is taken for none', 'everything', 1_035_199],
   ['a hold that is revoked before its grant is read is told as an outage', 'revocations', 1_059],
+  ['a try of several keys of which one is revoked twice is told of an outage', 'outages', 2_026_683],
 ])('a seed that showed a bug shows it no more: %s', async (_, scenario, seed) => {
   const { violations } = await simulate(planOf(seed, scenario));
   expect(violations).toEqual([]);
