@@ -195,7 +195,9 @@ BEGIN
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (served || t);
   -- Of readers whom nobody waits for, one leaves without a look at the others.
   IF rest = 0 AND NOT late AND used <= l.last AND s.token IS NOT NULL
-    AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i) AND EXISTS (SELECT FROM latchkey.share o WHERE o.id = i) THEN
+    AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i)
+    -- In order: for one of a lock in any order, the planner may read the readers of all locks.
+    AND (SELECT o.token FROM latchkey.share o WHERE o.id = i ORDER BY o.token LIMIT 1) IS NOT NULL THEN
     setting := set_config('synchronous_commit', 'off', true);
     RETURN held;
   END IF;
@@ -332,8 +334,9 @@ BEGIN
       room := CASE w.mode WHEN 'w' THEN 1 ELSE w.most END;
       -- A reader without a limit fits, whoever is inside: thousands of them must not look at each other.
       IF inside IS NULL AND room < 'Infinity' THEN
+        -- In order, here and below: for a few of a lock in any order, the planner may read the readers of all locks.
         SELECT count(*), coalesce(bool_or(o.ends <= at), false) INTO inside, over
-        FROM (SELECT s.ends FROM latchkey.share s WHERE s.id = l.id LIMIT room::int8) o;
+        FROM (SELECT s.ends FROM latchkey.share s WHERE s.id = l.id ORDER BY s.token LIMIT least(room, 1e18)::int8) o;
         IF over THEN
           -- The rest later: a server has room for so many locks, which are kept until the transaction ends.
           DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(
@@ -371,7 +374,7 @@ BEGIN
         EXIT;
       END IF;
     END LOOP;
-    IF inside IS NULL AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id) THEN
+    IF inside IS NULL AND (SELECT s.token FROM latchkey.share s WHERE s.id = l.id ORDER BY s.token LIMIT 1) IS NULL THEN
       l.shared := false;
       changed := true;
     END IF;
@@ -455,8 +458,9 @@ BEGIN
     -- One of them may have been told when the key has rested, or a revoked hold ends. What ends later than in 5 s, those who
     -- wait see by themselves in time.
     tells := waited AND (l.rests > at OR l.token IS NOT NULL AND l.revoked AND l.ends > at
-      OR l.shared AND EXISTS (SELECT FROM latchkey.share s
-        WHERE s.id = i AND s.ends > at AND s.ends <= at + interval '5 s'));
+      -- In order: for one of a lock in any order, the planner may read the readers of all locks.
+      OR l.shared AND (SELECT s.token FROM latchkey.share s
+        WHERE s.id = i AND s.ends > at AND s.ends <= at + interval '5 s' ORDER BY s.token LIMIT 1) IS NOT NULL);
     SELECT h.entered, h.told INTO entered, told FROM latchkey.hand_over(l, true, own, NULL) h;
     IF tells AND NOT told THEN PERFORM latchkey.look_in(l, own); END IF;
   END IF;

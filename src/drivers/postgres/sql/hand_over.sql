@@ -67,8 +67,9 @@ BEGIN
       room := CASE w.mode WHEN 'w' THEN 1 ELSE w.most END;
       -- A reader without a limit fits, whoever is inside: thousands of them must not look at each other.
       IF inside IS NULL AND room < 'Infinity' THEN
+        -- In order, here and below: for a few of a lock in any order, the planner may read the readers of all locks.
         SELECT count(*), coalesce(bool_or(o.ends <= at), false) INTO inside, over
-        FROM (SELECT s.ends FROM latchkey.share s WHERE s.id = l.id LIMIT room::int8) o;
+        FROM (SELECT s.ends FROM latchkey.share s WHERE s.id = l.id ORDER BY s.token LIMIT least(room, 1e18)::int8) o;
         IF over THEN
           -- The rest later: a server has room for so many locks, which are kept until the transaction ends.
           DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(
@@ -106,7 +107,7 @@ BEGIN
         EXIT;
       END IF;
     END LOOP;
-    IF inside IS NULL AND NOT EXISTS (SELECT FROM latchkey.share s WHERE s.id = l.id) THEN
+    IF inside IS NULL AND (SELECT s.token FROM latchkey.share s WHERE s.id = l.id ORDER BY s.token LIMIT 1) IS NULL THEN
       l.shared := false;
       changed := true;
     END IF;

@@ -37,8 +37,9 @@ BEGIN
     -- One of them may have been told when the key has rested, or a revoked hold ends. What ends later than in 5 s, those who
     -- wait see by themselves in time.
     tells := waited AND (l.rests > at OR l.token IS NOT NULL AND l.revoked AND l.ends > at
-      OR l.shared AND EXISTS (SELECT FROM latchkey.share s
-        WHERE s.id = i AND s.ends > at AND s.ends <= at + interval '5 s'));
+      -- In order: for one of a lock in any order, the planner may read the readers of all locks.
+      OR l.shared AND (SELECT s.token FROM latchkey.share s
+        WHERE s.id = i AND s.ends > at AND s.ends <= at + interval '5 s' ORDER BY s.token LIMIT 1) IS NOT NULL);
     SELECT h.entered, h.told INTO entered, told FROM latchkey.hand_over(l, true, own, NULL) h;
     IF tells AND NOT told THEN PERFORM latchkey.look_in(l, own); END IF;
   END IF;

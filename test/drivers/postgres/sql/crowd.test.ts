@@ -202,3 +202,28 @@ describe('a hold that is freed with a rest', () => {
     expect(told).toEqual([expect.stringMatching(/^latchkey_25f look-in (60000|5\d{4}) t600 /)]);
   });
 });
+
+test('a permit of one key takes no look at the readers of another', async () => {
+  await allHold();
+  const looked = await looksOf(async (client) => {
+    // The planner plans anew the first few times, and then once and for all.
+    for (let n = 1; n <= 20; n++) {
+      for (const most of [`'Infinity'`, '3'])
+        await client.query(
+          `SELECT latchkey.claim('c'::bytea, 'p', 'r', ${most}, 60000, '{}', 1, 1000, 50),
+             latchkey.claim('c'::bytea, 'w', 'w', 'Infinity', 60000, '{}', 1, 1000, 50),
+             latchkey.leave('c'::bytea, '{w}', false, 1, false), latchkey.free('c'::bytea, 'p', '{}', 0, 0, false, 1)`,
+        );
+    }
+  });
+  expect(looked).toBeGreaterThan(40);
+  expect(looked).toBeLessThan(READERS / 2);
+});
+
+test('any whole number may be a limit', async () => {
+  await server.ask(`UPDATE latchkey.share SET ends = now() + interval '1 hour' WHERE token = 't1'`);
+  const [row] = await server.ask<{ answer: string }>(
+    `SELECT latchkey.claim('a'::bytea, 'p', 'r', 1e300, 60000, '{}', 1, 1000, 50) AS answer`,
+  );
+  expect(row!.answer).toMatch(/^granted /);
+});
