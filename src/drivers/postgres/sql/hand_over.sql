@@ -29,9 +29,12 @@ BEGIN
   IF l.token IS NULL AND (l.rests IS NULL OR l.rests <= at) THEN
     IF l.shared AND me.mode = 'r' AND me.most = 'Infinity' THEN
       -- Where all are such readers, nobody counts them. Tokens are random, and so are the few that come next in order.
+      -- That of one that rests begins with a space.
       DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(
         SELECT o.token FROM (
-          SELECT * FROM latchkey.share a WHERE a.id = l.id AND a.token > me.token ORDER BY a.token LIMIT 20) o
+          (SELECT * FROM latchkey.share a WHERE a.id = l.id AND a.token > me.token ORDER BY a.token LIMIT 20)
+          UNION ALL
+          (SELECT * FROM latchkey.share a WHERE a.id = l.id AND a.token > ' ' || me.token ORDER BY a.token LIMIT 20)) o
         WHERE o.ends <= at AND pg_try_advisory_xact_lock(o.fence # l.salt)));
     END IF;
     LOOP

@@ -227,3 +227,16 @@ test('any whole number may be a limit', async () => {
   );
   expect(row!.answer).toMatch(/^granted /);
 });
+
+test('shares of readers without a limit that have rested are dropped by those who come later', async () => {
+  await server.ask('TRUNCATE latchkey.lock, latchkey.share');
+  const client = await server.client();
+  for (let n = 1; n <= 200; n++) {
+    const token = ((n * 7_919) % 1_000).toString(36);
+    expect(await ask(client, token, 'r')).toBe('granted');
+    await client.query(`SELECT latchkey.free('a'::bytea, '${token}', '{}', 0, 1, false, 1)`);
+    await client.query(`UPDATE latchkey.share SET ends = now() - interval '1 s'`);
+  }
+  expect(await count()).toBeGreaterThan(0);
+  expect(await count()).toBeLessThan(100);
+});
