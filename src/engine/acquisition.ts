@@ -78,7 +78,7 @@ export class Acquisition implements GrantedClaim, Deadline {
   /** The fence of the hold that it got. */
   #obtained: number | undefined;
   #fault: StoreError | undefined;
-  /** Claims again after a fault that passes, or at the end of a hold of which too little is left. */
+  /** Claims again after a fault that passes, or after a hold of which too little was left. */
   #retry: Timer | undefined;
   /** Looks again at its hard limit. */
   #look: Timer | undefined;
@@ -190,8 +190,9 @@ export class Acquisition implements GrantedClaim, Deadline {
     const validUntil = surelyUntil(answer.asOf, Math.min(answer.ttl, ttl));
     if (this.#host.clock.now() < validUntil)
       return this.#obtain({ fence: answer.fence, run: answer.run, validUntil });
-    // The end of one that was granted long before, while this process stood still, or that is being taken away.
-    if (this.#host.clock.now() < surelyUntil(answer.asOf, ttl)) return this.#askIn(answer.ttl);
+    // The end of one that was granted long before, while this process stood still, or that is being taken away. The answer took
+    // longer than that lasts: it is over when the next claim arrives, or little later.
+    if (this.#host.clock.now() < surelyUntil(answer.asOf, ttl)) return this.#askIn(1);
     // Once, it may be this process that was slow; then the round trip is longer than the lease.
     if (!this.#expired) {
       this.#expired = true;

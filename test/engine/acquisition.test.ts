@@ -260,17 +260,26 @@ describe('a grant', () => {
     expect(told).toEqual(['ended']);
   });
 
-  test('of which only the end is left is claimed anew when that is over, and is no error, however often', async () => {
+  test('of which only the end is left is claimed anew, and is no error, however often', async () => {
     const { what } = ask({ wait: 60_000 });
     for (let n = 1; n < 4; n++) {
       await clock.advance(50);
       await sent[n - 1]!.granted({ ttl: 40 });
-      await clock.advance(39);
       expect([what, sent.length]).toEqual([{}, n]);
       await clock.advance(1);
       expect(sent).toHaveLength(n + 1);
     }
     await sent[3]!.granted();
+    expect(what.outcome).toMatchObject({ fence: 100 });
+  });
+
+  test('of which the end is over too when a process that stood still for long reads it, is claimed anew at once', async () => {
+    const { what } = ask({ wait: 60_000, ttl: 30_000 });
+    clock.jump(9_000);
+    await sent[0]!.granted({ ttl: 8_000 });
+    await clock.advance(1);
+    expect([what, sent.length]).toEqual([{}, 2]);
+    await sent[1]!.granted();
     expect(what.outcome).toMatchObject({ fence: 100 });
   });
 
