@@ -109,6 +109,11 @@ export class Hold implements Deadline {
     return this.#sequence;
   }
 
+  /** Whether no renewal was sent after the one with this number, by whichever thread. */
+  isLatest(sequence: number): boolean {
+    return sequence === (this.#shared ? this.#shared.sequence : this.#sequence);
+  }
+
   /** Whom it serves, where it was handed on. */
   get serves(): Served | undefined {
     return this.served.length > 0 ? { fence: this.fence, meta: this.request.meta } : undefined;

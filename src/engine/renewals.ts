@@ -135,7 +135,8 @@ export class Renewals {
   #take({ hold, grant, renewal }: Sent, answer: RenewalAnswer, asOf: number): Grant | null | Error {
     hold.endRenewal();
     if (answer instanceof Error) return answer;
-    hold.knownFence = renewal.serves?.fence ?? hold.knownFence;
+    // A renewal of another thread may have overtaken it, and the store ignores what is behind that.
+    if (renewal.serves && hold.isLatest(renewal.sequence)) hold.knownFence = renewal.serves.fence;
     if (answer === 'renewed') {
       const until = surelyUntil(asOf, renewal.ttl);
       hold.renewed(renewal.sequence, until);

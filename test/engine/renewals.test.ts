@@ -242,6 +242,23 @@ describe('the store is told whom a hold serves', () => {
     expect(sent).toHaveLength(1);
     holds.end(hold);
   });
+
+  test('again where a renewal of a thread may have overtaken that: the store ignores what is behind it', async () => {
+    const hold = begin('a');
+    handOn(hold);
+    const shared = shareHold(hold, clock);
+    answer = () => {
+      if (sent.length === 1) shared.renewed(shared.startRenewal(TTL, clock.now())!, clock.now() + TTL - 11);
+      return 'renewed';
+    };
+    await clock.advance(20);
+    expect(sent).toHaveLength(1);
+    await clock.advance(1_000);
+    expect(sent[1]).toMatchObject([{ sequence: 3, serves: { fence: 2 } }]);
+    await clock.advance(5_000);
+    expect(sent).toHaveLength(2);
+    holds.end(hold);
+  });
 });
 
 describe('a hold that is being revoked', () => {

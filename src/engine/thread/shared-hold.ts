@@ -79,6 +79,12 @@ export class SharedHold {
     return term === undefined ? -Infinity : this.#deadlineOf(term);
   }
 
+  /** The number of the latest renewal sent, by either thread; undefined when it is over. */
+  get sequence(): number | undefined {
+    const term = this.#current();
+    return term === undefined ? undefined : sequenceOf(term);
+  }
+
   /** Why it was lost; undefined while it is not, and when it was released. */
   get loss(): LossReason | undefined {
     const term = this.#load(TERM);
