@@ -190,8 +190,8 @@ export class Acquisition implements GrantedClaim, Deadline {
     const validUntil = surelyUntil(answer.asOf, Math.min(answer.ttl, ttl));
     if (this.#host.clock.now() < validUntil)
       return this.#obtain({ fence: answer.fence, run: answer.run, validUntil });
-    // The end of one that was granted long before, while this process stood still, or that is being taken away. The answer took
-    // longer than that lasts: it is over when the next claim arrives, or little later.
+    // The end of one that was granted long before, while this process stood still, or that is being taken away. The answer
+    // took longer than what was left: the hold is over when the next claim arrives, or soon after.
     if (this.#host.clock.now() < surelyUntil(answer.asOf, ttl)) return this.#askIn(1);
     // Once, it may be this process that was slow; then the round trip is longer than the lease.
     if (!this.#expired) {
