@@ -25,8 +25,8 @@ export class KeyedSemaphore<K = unknown> {
    * @param limit How many permits a key has: a whole number of at least 1, or `Infinity`. A function is called with the
    * key, once by each call that asks for a permit. So the limit may change. Each call keeps the limit that it got, also
    * while it waits, and taken permits stay taken.
-   * @throws LockUsageError for any other value, and for an unknown option. If a function returns such a value, the call fails with this error and
-   * takes nothing.
+   * @throws LockUsageError for any other limit, and for an unknown option. If a function returns such a limit, the call
+   * fails with this error and takes nothing.
    */
   constructor(limit: number | ((key: K) => number), options: { clock?: Clock } = {}) {
     checkNames(options, ['clock']);
