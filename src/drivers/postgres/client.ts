@@ -110,15 +110,19 @@ function urlOf(option: string, url: unknown): string | undefined {
   return url;
 }
 
+// What follows the first of them is not read as a login: a name in a query has no @ by itself.
+const CUT_LOGIN = [/#.*@/s, /^[^/]*\/\/[^@/?#]*\/[^?#]*@/, /^[^/]*\/\/[^@/?#]*\?[^=&]*@/];
+
 /**
- * @throws LockConfigError where a login has a # or a slash: `pg` would take the user for the host, and the password for the
- * port and the database, which are shown
+ * @throws LockConfigError where a login has a #, a slash or a question mark: `pg` would take the user for the host, and the
+ * password for the port and the database, which are shown
  */
 function checkLogin(address: string | undefined): void {
-  if (address && (/#.*@/s.test(address) || /^[^/]*\/\/[^@/?#]*\/[^?#]*@/.test(address)))
-    throw new LockConfigError(
-      'expected a # or a / in the login of the PostgreSQL URL to be written as %23 or %2F, and an @ in the database as %40',
-    );
+  // That of a socket has a path in place of a login.
+  if (!address || /^socket:/i.test(address) || !CUT_LOGIN.some((cut) => cut.test(address))) return;
+  throw new LockConfigError(
+    'expected a #, a / or a ? in the login of the PostgreSQL URL to be written as %23, %2F or %3F, and an @ in the database as %40',
+  );
 }
 
 function tried(dial: () => Client): Client {

@@ -197,20 +197,36 @@ test.each([
   expect(await failure(options)).toMatchObject({ code: 'LOCK_USAGE', option });
 });
 
-test.each(['#secret', '12#secret', 'sec#ret', 'a#b@c', '12/secret', '/secret'])(
-  'a # or a slash in a password that is not encoded is refused: %s',
-  async (password) => {
-    const bad = `postgres://me:${password}@db/app`;
-    const good = 'postgres://me:x@db/app';
-    for (const options of [{ url: bad }, { url: good, listenUrl: bad }, { connectionString: bad }]) {
-      const error = await failure(options);
-      expect(error).toMatchObject({ code: 'LOCK_CONFIG', message: expect.stringContaining('%23') });
-      expect(inspect(error)).not.toContain(password);
-    }
-    const url = `postgres://me:${encodeURIComponent(password)}@db/app`;
-    expect(await dialled({ url })).toMatchObject({ host: 'db', user: 'me', password, database: 'app' });
-  },
-);
+test.each([
+  '#secret',
+  '12#secret',
+  'sec#ret',
+  'a#b@c',
+  '12/secret',
+  '/secret',
+  '?secret',
+  '12?secret',
+  '?a@b',
+])('a #, a slash or a question mark in a password that is not encoded is refused: %s', async (password) => {
+  const bad = `postgres://me:${password}@db/app`;
+  const good = 'postgres://me:x@db/app';
+  for (const options of [{ url: bad }, { url: good, listenUrl: bad }, { connectionString: bad }]) {
+    const error = await failure(options);
+    expect(error).toMatchObject({ code: 'LOCK_CONFIG', message: expect.stringContaining('%23') });
+    expect(inspect(error)).not.toContain(password);
+  }
+  const url = `postgres://me:${encodeURIComponent(password)}@db/app`;
+  expect(await dialled({ url })).toMatchObject({ host: 'db', user: 'me', password, database: 'app' });
+});
+
+test.each([
+  ['postgres://db?application_name=a@b', { host: 'db' }],
+  ['postgres://db/app?user=a@b', { host: 'db', user: 'a@b', database: 'app' }],
+  ['postgres:///app?host=/run&user=a@b', { host: '/run', user: 'a@b', database: 'app' }],
+  ['socket:///run/a@b?db=app', { host: '/run/a@b', database: 'app' }],
+])('an @ that belongs to no login is taken: %s', async (connectionString, expected) => {
+  expect(await dialled({ connectionString })).toMatchObject(expected);
+});
 
 test('an address as the host is refused, and its password not shown', async () => {
   const error = await failure({ host: 'postgres://me:secret@h/db' });
