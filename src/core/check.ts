@@ -70,8 +70,8 @@ export function unknownName(name: string, value: unknown, known: readonly string
 /**
  * Checks options whose names are known to the client of a backend alone. It would ignore a wrong one, and connect to the
  * default server.
- * @throws LockUsageError for a name of `instead`, which says what to write in its place, in any case, and for what is nearly
- * one of `known`
+ * @throws LockUsageError for a name of `instead`, which says what to write in its place, in any case, unless that is given
+ * too and is the same; and for what is nearly one of `known`
  */
 export function checkAddressNames(
   backend: string,
@@ -83,6 +83,11 @@ export function checkAddressNames(
   for (const [name, value] of Object.entries(options)) {
     if (known.includes(name)) continue;
     const key = name.toLowerCase();
+    // Options may be made for several clients: beside the right name, the other one does no harm.
+    const same = Object.entries(options).some(
+      ([other, its]) => its === value && instead[key] === `\`${other}\``,
+    );
+    if (same) continue;
     if (Object.hasOwn(instead, key) && value !== undefined && value !== null)
       throw new LockUsageError(
         `${backend}.${name}`,

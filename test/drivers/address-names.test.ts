@@ -69,6 +69,21 @@ describe('of PostgreSQL', () => {
     await expect(made).rejects.not.toThrow(secret);
   });
 
+  test('a name that pg ignores is taken beside the right one where both say the same', () => {
+    const ours = { host: 'h', user: 'u', database: 'd', password: secret };
+    const theirs = { hostname: 'h', username: 'u', dbname: 'd', pass: secret };
+    expect(() => lockProvider({ postgres: { ...theirs, ...ours } })).not.toThrow();
+    for (const [name, value] of [
+      ['user', 'other'],
+      ['user', undefined],
+      ['database', 'u'],
+      ['host', 'd'],
+    ]) {
+      const postgres = { ...theirs, ...ours, [name as string]: value };
+      expect(() => lockProvider({ postgres })).toThrow(LockUsageError);
+    }
+  });
+
   test('what pg has, or may have one day, is left to it', () => {
     const known = { connectionString: 'postgres://h/d', options: '-c x=1' };
     for (const postgres of [
