@@ -121,7 +121,7 @@ function checkLogin(address: string | undefined): void {
   // That of a socket has a path in place of a login.
   if (!address || /^socket:/i.test(address) || !CUT_LOGIN.some((cut) => cut.test(address))) return;
   throw new LockConfigError(
-    'expected a #, a / or a ? in the login of the PostgreSQL URL to be written as %23, %2F or %3F, and an @ in the database as %40',
+    'expected a #, a / or a ? in the login of the PostgreSQL URL to be written as %23, %2F or %3F, and a database with an @ to be given as `database`',
   );
 }
 

@@ -228,6 +228,16 @@ test.each([
   expect(await dialled({ connectionString })).toMatchObject(expected);
 });
 
+test('a database with an @ is given beside the URL: pg does not decode it in one', async () => {
+  const error = await failure({ url: 'postgres://db/a@b' });
+  expect(error).toMatchObject({
+    code: 'LOCK_CONFIG',
+    message: expect.stringContaining('given as `database`'),
+  });
+  expect(await dialled({ url: 'postgres://db', database: 'a@b' })).toMatchObject({ database: 'a@b' });
+  expect(await dialled({ url: 'postgres://db/a%40b' })).toMatchObject({ database: 'a%40b' });
+});
+
 test('an address as the host is refused, and its password not shown', async () => {
   const error = await failure({ host: 'postgres://me:secret@h/db' });
   expect(error).toMatchObject({ code: 'LOCK_USAGE', option: 'postgres.host' });
