@@ -119,14 +119,14 @@ test('many looks take no more memory than a few', async () => {
   const meta = { filler: 'x'.repeat(4_000) };
   const keys = Array.from({ length: 400 }, (_, n) => `large:${n}`);
   const leases = await Promise.all(keys.map((key) => bed.locker.acquire(key, { ttl: '5m', meta })));
-  // Each look reads 1.6 MB.
-  const env = { ...bed.env, NODE_OPTIONS: '--max-old-space-size=64' };
+  // Each look reads 1.6 MB, so 30 would not fit in.
+  const env = { ...bed.env, NODE_OPTIONS: '--max-old-space-size=40' };
   const watching = start(['watch', 'large:*', '--interval', '100ms'], env);
   const looks = () => watching.stdout().split(' UTC ').length - 1;
   const ended = watching.answer.then(() => true);
-  await until(() => looks() >= 60 || Promise.race([ended, sleep(1).then(() => false)]), 90_000);
+  await until(() => looks() >= 30 || Promise.race([ended, sleep(1).then(() => false)]), 150_000);
   watching.child.kill('SIGINT');
   const { code } = await watching.answer;
-  expect({ code, enough: looks() >= 60 }).toEqual({ code: 0, enough: true });
+  expect({ code, enough: looks() >= 30 }).toEqual({ code: 0, enough: true });
   for (const lease of leases) await lease.release();
 });
