@@ -338,8 +338,10 @@ BEGIN
       -- A reader without a limit fits, whoever is inside: thousands of them must not look at each other.
       IF inside IS NULL AND room < 'Infinity' THEN
         -- In order, here and below: for a few of a lock in any order, the planner may read the readers of all locks.
-        SELECT count(*), coalesce(bool_or(o.ends <= at), false) INTO inside, over
-        FROM (SELECT s.ends FROM latchkey.share s WHERE s.id = l.id ORDER BY s.token LIMIT least(room, 1e18)::int8) o;
+        SELECT count(*), coalesce(bool_or(o.ends <= at), false),
+          coalesce(bool_or((o.rests OR o.revoked) AND o.ends > at AND o.ends <= at + interval '5 s'), false)
+        INTO inside, over, soon
+        FROM (SELECT s.ends, s.rests, s.revoked FROM latchkey.share s WHERE s.id = l.id ORDER BY s.token LIMIT least(room, 1e18)::int8) o;
         IF over THEN
           -- The rest later: a server has room for so many locks, which are kept until the transaction ends.
           DELETE FROM latchkey.share s WHERE s.id = l.id AND s.token = ANY (ARRAY(

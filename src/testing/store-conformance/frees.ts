@@ -127,6 +127,20 @@ export const frees: StoreCases = {
     kit.expectBetween(kit.two.lookIns[0]!.ms, 1, 3_000);
   },
 
+  'where one comes in when another permit is free, the next one is told when a share has rested': async (
+    kit,
+  ) => {
+    const permit = { mode: 'read', limit: 2 } as const;
+    const [first, second] = [await kit.one.take(permit), await kit.one.take(permit)];
+    await kit.one.stand('a', permit);
+    await kit.two.stand('b', permit);
+    await kit.one.free(first, { mode: 'read', keepFor: 3_000 });
+    kit.expect(kit.two.lookIns).toEqual([]);
+    await kit.one.free(second, { mode: 'read' });
+    await until(() => kit.two.lookIns.length > 0, 'a message that a share rests');
+    kit.expectBetween(kit.two.lookIns[0]!.ms, 1, 3_000);
+  },
+
   'a key that rests cannot be freed, renewed or revoked': async (kit) => {
     const grant = await kit.one.take();
     await kit.one.free(grant, { keepFor: 20_000 });
