@@ -95,7 +95,9 @@ BEGIN
         sequence = 0, revoked = false, rests = NULL, fence = greatest(o.last + 1, micros),
         last = greatest(o.last + 1, micros) + 63
       WHERE o.id = i AND o.token IS NULL AND NOT o.shared AND (o.rests IS NULL OR o.rests <= at)
-        AND (o.refuses IS NULL OR o.refuses <= at) AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i)
+        AND (o.refuses IS NULL OR o.refuses <= at)
+        -- In order: for one of a lock in any order, the planner may read the places of all locks.
+        AND (SELECT p.place FROM latchkey.place p WHERE p.id = i ORDER BY p.place LIMIT 1) IS NULL
       RETURNING o.fence INTO f;
       IF FOUND THEN RETURN 'granted ' || f || ' ' || lasts || ' '; END IF;
     END IF;
@@ -175,7 +177,8 @@ BEGIN
     WHERE o.id = i AND o.token = t AND o.ends > clock_timestamp() AND pg_try_advisory_xact_lock(o.fence # o.salt);
     IF FOUND THEN
       held := true;
-      IF NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i) THEN
+      -- In order, here and below: for one of a lock in any order, the planner may read the rows of all locks.
+      IF (SELECT p.place FROM latchkey.place p WHERE p.id = i ORDER BY p.place LIMIT 1) IS NULL THEN
         setting := set_config('synchronous_commit', 'off', true);
         RETURN true;
       END IF;
@@ -195,8 +198,7 @@ BEGIN
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (served || t);
   -- Of readers whom nobody waits for, one leaves without a look at the others.
   IF rest = 0 AND NOT late AND used <= l.last AND s.token IS NOT NULL
-    AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i)
-    -- In order: for one of a lock in any order, the planner may read the readers of all locks.
+    AND (SELECT p.place FROM latchkey.place p WHERE p.id = i ORDER BY p.place LIMIT 1) IS NULL
     AND (SELECT o.token FROM latchkey.share o WHERE o.id = i ORDER BY o.token LIMIT 1) IS NOT NULL THEN
     setting := set_config('synchronous_commit', 'off', true);
     RETURN held;
@@ -514,7 +516,9 @@ END $$;`,
   `-- How many places come before one, at most 100; with NULL, how many there are.
 CREATE OR REPLACE FUNCTION latchkey.places_before(i bytea, mine int8) RETURNS int8 LANGUAGE sql STABLE AS $$
   SELECT count(*)
-  FROM (SELECT FROM latchkey.place p WHERE p.id = i AND (mine IS NULL OR p.place < mine) LIMIT 100) b
+  FROM (SELECT FROM latchkey.place p WHERE p.id = i AND (mine IS NULL OR p.place < mine)
+    -- In this order the planner reads those of this lock alone.
+    ORDER BY p.place LIMIT 100) b
 $$;`,
   `-- For a process that gets no messages: which of the claims names[k], tokens[k] have been granted, and under what fences.
 CREATE OR REPLACE FUNCTION latchkey.poll(names bytea[], tokens text[], OUT k int8, OUT fence int8)

@@ -20,7 +20,8 @@ BEGIN
     WHERE o.id = i AND o.token = t AND o.ends > clock_timestamp() AND pg_try_advisory_xact_lock(o.fence # o.salt);
     IF FOUND THEN
       held := true;
-      IF NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i) THEN
+      -- In order, here and below: for one of a lock in any order, the planner may read the rows of all locks.
+      IF (SELECT p.place FROM latchkey.place p WHERE p.id = i ORDER BY p.place LIMIT 1) IS NULL THEN
         setting := set_config('synchronous_commit', 'off', true);
         RETURN true;
       END IF;
@@ -40,8 +41,7 @@ BEGIN
   DELETE FROM latchkey.place p WHERE p.id = i AND p.token = ANY (served || t);
   -- Of readers whom nobody waits for, one leaves without a look at the others.
   IF rest = 0 AND NOT late AND used <= l.last AND s.token IS NOT NULL
-    AND NOT EXISTS (SELECT FROM latchkey.place p WHERE p.id = i)
-    -- In order: for one of a lock in any order, the planner may read the readers of all locks.
+    AND (SELECT p.place FROM latchkey.place p WHERE p.id = i ORDER BY p.place LIMIT 1) IS NULL
     AND (SELECT o.token FROM latchkey.share o WHERE o.id = i ORDER BY o.token LIMIT 1) IS NOT NULL THEN
     setting := set_config('synchronous_commit', 'off', true);
     RETURN held;

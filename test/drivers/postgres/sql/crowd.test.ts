@@ -52,12 +52,13 @@ test('very many readers whose time is over are swept some at a time', async () =
   expect(await count()).toBe(READERS - 200 - READERS / 3 - 1);
 });
 
-/** How many rows of readers it took to run this. */
-async function looksOf(run: (client: Client) => Promise<void>): Promise<number> {
+/** How many rows of readers, or of another table, it took to run this. */
+async function looksOf(run: (client: Client) => Promise<void>, table = 'share'): Promise<number> {
   const client = await server.client();
   const read = async () => {
     const { rows } = await client.query<{ n: number }>(
-      `SELECT (seq_tup_read + coalesce(idx_tup_fetch, 0))::int AS n FROM pg_stat_xact_user_tables WHERE relname = 'share'`,
+      `SELECT (seq_tup_read + coalesce(idx_tup_fetch, 0))::int AS n FROM pg_stat_xact_user_tables WHERE relname = $1`,
+      [table],
     );
     return rows[0]!.n;
   };
@@ -239,4 +240,22 @@ test('shares of readers without a limit that have rested are dropped by those wh
   }
   expect(await count()).toBeGreaterThan(0);
   expect(await count()).toBeLessThan(100);
+});
+
+test('a claim and a release of one key take no look at the places of another', async () => {
+  await server.ask('TRUNCATE latchkey.lock, latchkey.share, latchkey.place');
+  await places(20_000, 'w', '7');
+  const looked = await looksOf(async (client) => {
+    // The planner plans anew the first few times, and then once and for all.
+    for (let n = 1; n <= 20; n++) {
+      for (const mode of ['r', 'w'])
+        await client.query(
+          `SELECT latchkey.claim('c'::bytea, 'h', '${mode}', 'Infinity', 60000, '{}', 1, 1000, 50),
+             latchkey.claim('c'::bytea, 'w', 'w', 'Infinity', 60000, '{}', 1, 1000, 50),
+             latchkey.leave('c'::bytea, '{w}', false, 1, false), latchkey.free('c'::bytea, 'h', '{}', 0, 0, false, 1)`,
+        );
+    }
+  }, 'place');
+  expect(looked).toBeGreaterThan(20);
+  expect(looked).toBeLessThan(10_000);
 });
