@@ -7,10 +7,10 @@ const root = join(import.meta.dirname, '..');
 /** Bytes of our own code, minified, by entry point: a budget. Raise it when a feature is worth it. */
 const BUDGET = {
   'mutex/index': 11_500,
-  locks: 211_000,
-  'nestjs/index': 212_000,
+  locks: 213_000,
+  'nestjs/index': 214_000,
   'testing/index': 165_000,
-  index: 232_500,
+  index: 234_000,
 };
 
 test.each(Object.entries(BUDGET))('dist/%s.js bundled has less than %d bytes', async (entry, budget) => {
