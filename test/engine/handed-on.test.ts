@@ -69,7 +69,8 @@ test('a claim that comes late, of one whom a hold has served since, locks nothin
   await answered(Promise.all([ours.close(), theirs.close()]));
 });
 
-test('a longer time that is asked for while the store is told whom the hold serves is kept', async () => {
+/** Two processes; the first one holds, and has handed its hold on within the time for that. */
+async function handOn() {
   const clock = new FakeClock(1_000);
   const server = new ModelServer({ clock, micros: 1e15 });
   const store = server.connect();
@@ -85,7 +86,16 @@ test('a longer time that is asked for while the store is told whom the hold serv
   await clock.advance(10);
   await answered(theirs.release(held!));
   await ours.release((await first)!);
-  const grant = (await second)!;
+  const close = async () => {
+    const closed = Promise.all([ours.close(), theirs.close()]);
+    await clock.advance(5_000);
+    await closed;
+  };
+  return { clock, store, ours, theirs, answered, former: (await first)!, grant: (await second)!, close };
+}
+
+test('a longer time that is asked for while the store is told whom the hold serves is kept', async () => {
+  const { clock, store, ours, theirs, grant, close } = await handOn();
   // Of the 20 ms that a hold is handed on some are left.
   store.link.latency = () => 20;
   const extended = ours.extend(grant, 3_600_000);
@@ -95,35 +105,16 @@ test('a longer time that is asked for while the store is told whom the hold serv
   await clock.advance(100);
   expect((await info)!.holders).toMatchObject([{ fence: grant.fence }]);
   expect((await info)!.holders[0]!.ttl).toBeGreaterThan(3_500_000);
-  const closed = Promise.all([ours.close(), theirs.close()]);
-  await clock.advance(5_000);
-  await closed;
+  await close();
 });
 
 test('others learn whom a hold serves also where the connection is lost when the store is told', async () => {
-  const clock = new FakeClock(1_000);
-  const server = new ModelServer({ clock, micros: 1e15 });
-  const store = server.connect();
-  const [ours, theirs] = [store, server.connect()].map((of) =>
-    queuedDriver(of, { clock, random: Math.random }),
-  ) as [LockDriver, LockDriver];
-  const answered = async <T>(asked: Promise<T>): Promise<T> => {
-    await clock.advance(10);
-    return asked;
-  };
-  const held = await answered(theirs.acquire(request('held')));
-  const [first, second] = [ours.acquire(request('first')), ours.acquire(request('second'))];
-  await clock.advance(10);
-  await answered(theirs.release(held!));
-  await ours.release((await first)!);
-  const grant = (await second)!;
+  const { clock, store, ours, theirs, answered, former, grant, close } = await handOn();
   store.cut({ reconnect: 100 });
   await clock.advance(1_200);
   const info = await answered(theirs.inspect(grant.key));
   expect(info!.holders).toMatchObject([{ fence: grant.fence }]);
-  expect(await answered(theirs.revoke!(grant.key, (await first)!.fence))).toBe(false);
+  expect(await answered(theirs.revoke!(grant.key, former.fence))).toBe(false);
   expect(await answered(ours.release(grant))).toBe(true);
-  const closed = Promise.all([ours.close(), theirs.close()]);
-  await clock.advance(5_000);
-  await closed;
+  await close();
 });
